@@ -1,0 +1,384 @@
+"""What a job is: `ScoringJob` and its parts, frozen, and impossible to construct wrong.
+
+The keys are those of the job file. Reading files, ``--set`` and ``${…}`` is `jobfile.py`'s work.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from spark_scoring import jobfile
+from spark_scoring.errors import ConfigurationError, combine
+
+Columns = Literal["all", "keys"] | tuple[str, ...]
+Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "payload"]
+Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
+
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+_QUERY = re.compile(r"\?\S*")
+_DURATION = re.compile(r"^\d+[smhdw]$")
+
+
+def redact(uri: str) -> str:
+    """Returns `uri` without user information and query string, which may hold secrets."""
+    if "://" not in uri:
+        return uri
+    return _QUERY.sub("", _USER_INFO.sub("***@", uri))
+
+
+def is_path(location: str) -> bool:
+    """Tells a path from a table name: a location with ``/`` or ``://`` in it is a path."""
+    return "/" in location or location in {".", ".."}
+
+
+def _not_a_number(value: Any) -> Any:
+    # pydantic would take True for 1 and 1.0 for 1: neither says what the author meant.
+    if isinstance(value, bool):
+        raise ValueError("write -1, a number of rows, or a ratio such as 0.01 or '1%'")
+    if isinstance(value, str):
+        text = value.strip()
+        if text.endswith("%"):
+            return float(text[:-1]) / 100
+        return value
+    return value
+
+
+def _threshold(value: int | float) -> int | float:
+    if isinstance(value, int):
+        if value < -1:
+            raise ValueError("write -1 to ignore all, or a number of rows from 0")
+        return value
+    if not 0 < value < 1:
+        raise ValueError("a ratio lies between 0 and 1, both excluded; for rows write a whole number")
+    return value
+
+
+def _duration(value: str) -> str:
+    if not _DURATION.match(value):
+        raise ValueError("write a number and one of s, m, h, d, w, such as 7d")
+    return value
+
+
+def _column_list(value: Any) -> Any:
+    if isinstance(value, str) and value not in {"all", "keys"}:
+        raise ValueError("write all, keys, or a list of column names")
+    return value
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, redact(value) if isinstance(value, str) else value
+
+
+class ModelConfig(_Part):
+    """Which model scores, and how it is called."""
+
+    uri: str = Field(min_length=1)
+    tracking_uri: str | None = None
+    registry_uri: str | None = None
+    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    allow: tuple[str, ...] = ()
+    input_signature: str | None = None
+    result_type: str | None = None
+    env_manager: Literal["local", "uv", "virtualenv", "conda"] = "local"
+    method: str = "predict"
+    script: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class InputConfig(_Part):
+    """What is scored: exactly one of `table`, `sql` and `path`."""
+
+    table: str | None = None
+    sql: str | None = None
+    path: str | None = None
+    format: Format | None = None
+    version: int | None = Field(default=None, ge=0)
+    where: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    key: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    incremental: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> InputConfig:
+        named = [key for key in ("table", "sql", "path") if getattr(self, key) is not None]
+        if not named:
+            raise ValueError("name what to read: one of table, sql, path")
+        if len(named) > 1:
+            raise ValueError(f"name one source, not {' and '.join(named)}")
+        if self.format is not None and self.path is None:
+            raise ValueError(f"format goes with path, not with {named[0]}")
+        if self.version is not None and self.sql is not None:
+            raise ValueError("version goes with a Delta table or path; in sql write VERSION AS OF")
+        if self.version is not None and self.format not in (None, "delta"):
+            raise ValueError(f"version needs a Delta table; {self.format} files have no versions")
+        return self
+
+
+class ContractConfig(_Part):
+    """How far a column's type may be from the signature's."""
+
+    policy: Literal["strict", "safe", "lenient"] = "safe"
+    nulls: Literal["as_model", "forbid"] = "as_model"
+
+
+class OutputConfig(_Part):
+    """Where the predictions go: exactly one of `table` and `path`."""
+
+    table: str | None = None
+    path: str | None = None
+    mode: Mode = "error"
+    columns: Annotated[Columns, BeforeValidator(_column_list)] = "all"
+    prediction: str = Field(default="prediction", min_length=1)
+    replace_where: dict[str, Any] = Field(default_factory=dict)
+    merge_keys: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
+    evolve_schema: bool = False
+
+    @model_validator(mode="after")
+    def _one_target(self) -> OutputConfig:
+        if (self.table is None) == (self.path is None):
+            raise ValueError("name where to write: table or path, one of the two")
+        if self.mode == "merge" and not self.merge_keys:
+            raise ValueError("mode merge needs merge_keys")
+        if self.mode == "replace_where" and not self.replace_where:
+            raise ValueError("mode replace_where needs replace_where, such as {month: 12}")
+        return self
+
+    @property
+    def location(self) -> str:
+        """The target's path or table name."""
+        return self.path or self.table or ""
+
+
+class ErrorsConfig(_Part):
+    """What becomes of rows that fail."""
+
+    threshold: Annotated[int | float, BeforeValidator(_not_a_number), AfterValidator(_threshold)] = 0
+    quarantine: str | None = None
+    inline: bool = False
+    detail: Literal["code", "full"] = "code"
+    bad_files: Literal["fail", "quarantine"] = "fail"
+
+    @model_validator(mode="after")
+    def _failed_rows_have_a_place(self) -> ErrorsConfig:
+        if self.quarantine is not None and self.inline:
+            raise ValueError("failed rows go to the quarantine or stay inline, not both")
+        if self.threshold != 0 and self.quarantine is None and not self.inline:
+            raise ValueError("a threshold other than 0 needs quarantine (a table or path) or inline: true")
+        return self
+
+
+class AuditConfig(_Part):
+    """Checks on the staged result, before anything is published."""
+
+    min_rows: int | None = Field(default=None, ge=0)
+    null_ratio: float | None = Field(default=None, ge=0, le=1)
+    range: tuple[float, float] | None = None
+    allowed: tuple[Any, ...] | None = None
+    class_share: dict[str, tuple[float, float]] | None = None
+    rows_vs_last: tuple[float, float] | None = None
+    psi_vs_last: float | None = Field(default=None, gt=0)
+    expect: tuple[str, ...] = ()
+    reconcile: bool = False
+
+
+class StagingConfig(_Part):
+    """Where a staged run waits, and how long a refused one is kept."""
+
+    location: str | None = None
+    keep: Annotated[str, AfterValidator(_duration)] = "7d"
+
+
+class RecordConfig(_Part):
+    """Where runs are written down."""
+
+    table: str | None = None
+    mlflow: bool = False
+
+
+class ScoringJob(_Part):
+    """A whole job: the model, the input, the contract, the output and what surrounds them.
+
+    `output` may be missing where nothing is written, as in `check` and `load_scorer`.
+    """
+
+    model: ModelConfig
+    input: InputConfig
+    contract: ContractConfig = ContractConfig()
+    output: OutputConfig | None = None
+    errors: ErrorsConfig = ErrorsConfig()
+    audit: AuditConfig = AuditConfig()
+    staging: StagingConfig = StagingConfig()
+    record: RecordConfig = RecordConfig()
+    vars: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _only_what_is_built(self) -> ScoringJob:
+        for key, accepted in NOT_YET.items():
+            part, _, name = key.partition(".")
+            owner = getattr(self, part)
+            if owner is not None and getattr(owner, name) not in accepted:
+                choice = " or ".join(str(value) for value in accepted if value not in (None, (), {}, False))
+                raise ValueError(
+                    f"{key} = {getattr(owner, name)!r} is not available in this version; "
+                    + (f"write {choice}" if choice else "leave it out")
+                )
+        return self
+
+    @classmethod
+    def from_yaml(
+        cls, path: str | Path, *, overrides: Mapping[str, Any] | None = None, variables: Mapping[str, Any] | None = None
+    ) -> ScoringJob:
+        """Reads a job file.
+
+        Args:
+            path: The YAML file. Relative paths in it start at its folder.
+            overrides: Values by dotted key, such as ``{"output.mode": "append"}``, as ``--set`` gives them;
+                relative paths in them start at the working directory.
+            variables: Values for ``${…}``, as ``--var`` gives them.
+
+        Raises:
+            ConfigurationError: If the file is missing, is no YAML, or describes no valid job.
+        """
+        values = jobfile.read_values(
+            Path(path),
+            overrides=overrides or {},
+            variables=variables or {},
+            path_keys=PATH_KEYS,
+            sql_keys=SQL_KEYS,
+        )
+        return cls.from_values(values, source=str(path))
+
+    @classmethod
+    def from_options(cls, overrides: Mapping[str, Any]) -> ScoringJob:
+        """Builds a job from dotted keys alone; relative paths start at the working directory.
+
+        Raises:
+            ConfigurationError: If they describe no valid job.
+        """
+        return cls.from_values(jobfile.apply_overrides({}, overrides, PATH_KEYS, Path.cwd()), source="the options")
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, source: str) -> ScoringJob:
+        """Builds a job from nested plain values, as a job file holds them.
+
+        Args:
+            values: The keys of the job file.
+            source: What the values are called in an error.
+
+        Raises:
+            ConfigurationError: With every problem that the values have.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as exc:
+            raise combine([_translate(detail, source) for detail in exc.errors()]) from None
+
+    def fingerprint(self) -> str:
+        """Returns a sha256 over what decides the run's result: two jobs with one fingerprint are the same job."""
+        settings = self.model_dump(mode="json", exclude={"vars", "record", "staging"})
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _translate(detail: Any, source: str) -> ConfigurationError:
+    key = ".".join(str(part) for part in detail["loc"] if part not in _UNION_BRANCHES)
+    place = f"{source}: {key}" if key else source
+    if detail["type"] == "extra_forbidden":
+        valid = _valid_keys(detail["loc"][:-1])
+        name = str(detail["loc"][-1])
+        near = difflib.get_close_matches(name, valid, 1)
+        return ConfigurationError(
+            f"{place}: no such key",
+            code="unknown_key",
+            available=", ".join(valid),
+            remedy=f"did you mean {near[0]}?" if near else "remove it, or write one of the keys above",
+        )
+    if detail["type"] == "missing":
+        return ConfigurationError(f"{place} is missing", code="missing_key", remedy=f"add {key} to the job")
+    reason = detail["msg"].removeprefix("Value error, ")
+    return ConfigurationError(f"{place}: {reason}", code="bad_value", remedy="see the job file's keys in the README")
+
+
+def _valid_keys(parents: Sequence[Any]) -> list[str]:
+    part: type[BaseModel] = ScoringJob
+    for name in parents:
+        kind = part.model_fields[name].annotation
+        candidates = [kind, *get_args(kind)]
+        part = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return list(part.model_fields)
+
+
+# pydantic names the branch of a union it tried as if it were a key.
+_UNION_BRANCHES = {"int", "float", "str", "bool", "literal['all','keys']", "tuple[str, ...]"}
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+def _is_local_model(uri: str) -> bool:
+    return ":/" not in uri
+
+
+# Keys whose relative paths start at the job file's folder, each with a test whether the value is a path.
+PATH_KEYS: dict[str, Callable[[str], bool]] = {
+    "model.uri": _is_local_model,
+    "model.input_signature": _always,
+    "model.result_type": lambda value: value.endswith((".json", ".yml", ".yaml")),
+    "model.script": _always,
+    "input.path": _always,
+    "output.path": _always,
+    "errors.quarantine": is_path,
+    "staging.location": is_path,
+    "record.table": is_path,
+}
+SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})
+
+# Part of the job file's schema from the start. Until the function behind a key is built, only these values are
+# accepted: anything else is refused, never silently ignored.
+NOT_YET: dict[str, tuple[Any, ...]] = {
+    "model.allow": ((),),
+    "model.env_manager": ("local",),
+    "model.method": ("predict",),
+    "model.script": (None,),
+    "input.format": (None, "delta", "parquet", "csv", "json"),
+    "input.incremental": (False,),
+    "output.mode": ("error", "append", "overwrite"),
+    "output.replace_where": ({},),
+    "output.merge_keys": ((),),
+    "output.partition_by": ((),),
+    "output.cluster_by": ((),),
+    "output.evolve_schema": (False,),
+    "errors.threshold": (0,),
+    "errors.quarantine": (None,),
+    "errors.inline": (False,),
+    "errors.detail": ("code",),
+    "errors.bad_files": ("fail",),
+    "audit.min_rows": (None,),
+    "audit.null_ratio": (None,),
+    "audit.range": (None,),
+    "audit.allowed": (None,),
+    "audit.class_share": (None,),
+    "audit.rows_vs_last": (None,),
+    "audit.psi_vs_last": (None,),
+    "audit.expect": ((),),
+    "audit.reconcile": (False,),
+    "staging.location": (None,),
+    "staging.keep": ("7d",),
+    "record.table": (None,),
+    "record.mlflow": (False,),
+}

@@ -1,0 +1,38 @@
+"""Spark SQL text, built from values: names are quoted, never pasted."""
+
+from __future__ import annotations
+
+
+def quote(name: str) -> str:
+    """Returns `name` as one quoted identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """Returns `text` as a string literal, whatever ``escapedStringLiterals`` says: escapes are spelled as code points."""
+    if all(char.isalnum() or char in " _-./:+" for char in text):
+        return f"'{text}'"
+    return f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"
+
+
+def micros_of_timestamp(value: str, time_zone: str) -> str:
+    """The wall clock of a TIMESTAMP in `time_zone`, as microseconds; the session's time zone has no part in it."""
+    return f"unix_micros(from_utc_timestamp({value}, {literal(time_zone)}))"
+
+
+def micros_of_timestamp_ntz(value: str) -> str:
+    """A TIMESTAMP_NTZ as microseconds: there is no function for it, and a cast would use the session's time zone."""
+    return (
+        f"(unix_date(CAST({value} AS DATE)) * 86400000000L + hour({value}) * 3600000000L"
+        f" + minute({value}) * 60000000L + CAST(extract(SECOND FROM {value}) * 1000000 AS BIGINT))"
+    )
+
+
+def micros_of_date(value: str) -> str:
+    """A DATE's midnight as microseconds."""
+    return f"(unix_date({value}) * 86400000000L)"
+
+
+def timestamp_of_micros(value: str, time_zone: str) -> str:
+    """The TIMESTAMP whose wall clock in `time_zone` is `value` microseconds."""
+    return f"to_utc_timestamp(timestamp_micros({value}), {literal(time_zone)})"

@@ -1,0 +1,170 @@
+"""The error tree: one class for each exit code, so that a script can tell what to mend.
+
+    ScoringError            1  unexpected
+    ├── ConfigurationError  2  the command line, the job file or the machine's set-up
+    ├── ContractError       3  the table does not fit the model's signature
+    ├── ModelError          4  the model was not found, or can't be loaded
+    ├── InputError          5  the input can't be read
+    ├── RowsFailedError     6  more rows failed than the threshold allows
+    ├── AuditError          7  a check on the result refused to publish it
+    ├── TargetError         8  the target's state or schema is in the way
+    └── Interrupted       130  somebody pressed Ctrl-C
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class ScoringError(Exception):
+    """Says what was wrong, what was available, and what to do.
+
+    Attributes:
+        message: What was wrong, in a sentence.
+        code: A stable name for the kind of problem, such as ``alias_not_found``.
+        available: What there was instead, or None.
+        remedy: What to do, or None.
+        problems: The single errors, where this one stands for several.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "unexpected",
+        available: str | None = None,
+        remedy: str | None = None,
+        problems: Sequence[ScoringError] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.available = available
+        self.remedy = remedy
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        if self.problems:
+            return "\n\n".join(str(problem) for problem in self.problems)
+        lines = [self.message]
+        if self.available:
+            lines.append(f"  available: {self.available}")
+        if self.remedy:
+            lines.append(f"  to do: {self.remedy}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.message, self.code, self.available, self.remedy, self.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the ``error`` object of ``--json``: code, exit, message, remedy, and any problems."""
+        found: dict[str, Any] = {
+            "code": self.code,
+            "exit": self.exit_code,
+            "message": self.message,
+            "available": self.available,
+            "remedy": self.remedy,
+        }
+        if self.problems:
+            found["problems"] = [problem.to_dict() for problem in self.problems]
+        return found
+
+
+def _rebuild(
+    kind: type[ScoringError],
+    message: str,
+    code: str,
+    available: str | None,
+    remedy: str | None,
+    problems: tuple[ScoringError, ...],
+) -> ScoringError:
+    return kind(message, code=code, available=available, remedy=remedy, problems=problems)
+
+
+class ConfigurationError(ScoringError):
+    """The command line, the job file or the machine's set-up is wrong."""
+
+    exit_code = 2
+
+
+class ContractError(ScoringError):
+    """The table's schema does not satisfy the model's signature."""
+
+    exit_code = 3
+
+
+class ModelError(ScoringError):
+    """The model was not found, or can't be loaded."""
+
+    exit_code = 4
+
+
+class InputError(ScoringError):
+    """The input can't be read."""
+
+    exit_code = 5
+
+
+class RowsFailedError(ScoringError):
+    """More rows failed than ``errors.threshold`` allows."""
+
+    exit_code = 6
+
+
+class AuditError(ScoringError):
+    """A check on the staged result refused to publish it."""
+
+    exit_code = 7
+
+
+class TargetError(ScoringError):
+    """The target exists, has another schema, or changed under the run."""
+
+    exit_code = 8
+
+
+class Interrupted(ScoringError):
+    """The run was interrupted from the keyboard."""
+
+    exit_code = 130
+
+
+# The order in which a run meets them: of several problems, the earliest step's decides the exit code.
+STEPS: tuple[type[ScoringError], ...] = (
+    ConfigurationError,
+    ModelError,
+    InputError,
+    ContractError,
+    TargetError,
+    RowsFailedError,
+    AuditError,
+)
+
+
+def combine(errors: Sequence[ScoringError]) -> ScoringError:
+    """Returns one error that lists all of `errors`, of the class of the earliest step among them.
+
+    Raises:
+        ValueError: If `errors` is empty.
+    """
+    flat = [single for error in errors for single in (error.problems or (error,))]
+    if not flat:
+        raise ValueError("combine() needs at least one error")
+    ordered = sorted(flat, key=_step)
+    if len(ordered) == 1:
+        return ordered[0]
+    first = ordered[0]
+    return type(first)(
+        f"{len(ordered)} problems: " + "; ".join(problem.message for problem in ordered),
+        code=first.code,
+        remedy=first.remedy,
+        problems=ordered,
+    )
+
+
+def _step(error: ScoringError) -> int:
+    kind = type(error)
+    return STEPS.index(kind) if kind in STEPS else len(STEPS)

@@ -1,0 +1,208 @@
+"""A job file becomes plain values: YAML, then ``${…}``, then paths, then ``--set`` on top.
+
+It knows nothing of what the keys mean; `config.py` does, and passes in which keys hold paths and SQL.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from spark_scoring.errors import ConfigurationError
+
+_REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_]\w*)\}")
+# "s3://bucket/x" and "dbfs:/x" are absolute already.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+# What a variable may bring into SQL: a number, a word, a date or time. Nothing that could end a literal or start a clause.
+_SQL_SAFE = re.compile(r"(?!.*--)[\w.:+-]*|\d{4}-\d\d-\d\d[ T][\d:.]+")
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """Parses YAML 1.2 through a safe loader that refuses duplicate keys.
+
+    Args:
+        text: The YAML text.
+        source: What it is called in an error.
+
+    Raises:
+        ConfigurationError: If `text` is no YAML, or a key stands in it twice.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(StringIO(text))
+    except DuplicateKeyError as exc:
+        line = exc.problem_mark.line + 1
+        raise ConfigurationError(
+            f"{source}, line {line}: a key stands twice in the same place",
+            code="duplicate_key",
+            remedy="keep one of them",
+        ) from exc
+    except YAMLError as exc:
+        mark = exc.problem_mark if isinstance(exc, MarkedYAMLError) else None
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        why = exc.problem if isinstance(exc, MarkedYAMLError) and exc.problem else "no YAML"
+        raise ConfigurationError(
+            f"{source}{where} is not YAML: {why}",
+            code="not_yaml",
+            remedy="mind the indentation, and quote values that hold ': ' or start with a sign",
+        ) from exc
+
+
+def read_values(
+    path: Path,
+    *,
+    overrides: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    path_keys: Mapping[str, Callable[[str], bool]],
+    sql_keys: Collection[str],
+) -> dict[str, Any]:
+    """Reads a job file into nested plain values.
+
+    Args:
+        path: The job file.
+        overrides: Values by dotted key that win over the file's.
+        variables: Values for ``${name}`` that win over the file's ``vars``.
+        path_keys: For each dotted key that may hold a path: a test whether a value is one.
+        sql_keys: Dotted keys whose text is SQL, where a variable may be only a number, a word or a date.
+
+    Raises:
+        ConfigurationError: If the file can't be read, or a variable is unknown, unset or unsafe.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"the job file {path} can't be read: {reason}",
+            code="job_file_not_readable",
+            remedy="name a YAML job file; spark-scoring demo writes one to start from",
+        ) from exc
+    values = read_yaml(text, str(path))
+    if not isinstance(values, dict):
+        raise ConfigurationError(
+            f"{path} holds no mapping, so it is no job file",
+            code="not_a_job_file",
+            remedy="start it with model:, input: and output:",
+        )
+    known = _variables(values, variables, path)
+    filled = _fill(values, known, sql_keys, str(path))
+    filled = _anchor(filled, path_keys, path.resolve().parent)
+    return apply_overrides(filled, overrides, path_keys, Path.cwd())
+
+
+def apply_overrides(
+    values: dict[str, Any],
+    overrides: Mapping[str, Any],
+    path_keys: Mapping[str, Callable[[str], bool]],
+    folder: Path,
+) -> dict[str, Any]:
+    """Returns `values` with each dotted key of `overrides` put in its place; their paths start at `folder`.
+
+    Raises:
+        ConfigurationError: If a dotted key runs through a value that is no mapping.
+    """
+    result = _copy(values)
+    for dotted, value in overrides.items():
+        place = result
+        *parents, last = dotted.split(".")
+        for name in parents:
+            if place.get(name) is None:
+                place[name] = {}
+            place = place[name]
+            if not isinstance(place, dict):
+                raise ConfigurationError(
+                    f"--set {dotted}: {name} holds a value, not keys",
+                    code="bad_override",
+                    remedy="name a key as in the job file, such as --set output.mode=append",
+                )
+        place[last] = _anchor_value(value, path_keys.get(dotted), folder)
+    return result
+
+
+def _variables(values: dict[str, Any], given: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    declared = values.get("vars") or {}
+    if not isinstance(declared, dict):
+        raise ConfigurationError(f"{path}: vars is no mapping", code="bad_vars", remedy="write vars: {name: value}")
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise ConfigurationError(
+            f"--var {unknown[0]}: {path} declares no such variable",
+            code="unknown_variable",
+            available=", ".join(sorted(declared)) or "no variables",
+            remedy=f"declare it in the file: vars: {{{unknown[0]}: null}}",
+        )
+    return {**declared, **given}
+
+
+def _fill(values: Any, known: Mapping[str, Any], sql_keys: Collection[str], source: str, key: str = "") -> Any:
+    if isinstance(values, dict):
+        return {
+            name: value if not key and name == "vars" else _fill(value, known, sql_keys, source, f"{key}.{name}".lstrip("."))
+            for name, value in values.items()
+        }
+    if isinstance(values, list):
+        return [_fill(value, known, sql_keys, source, key) for value in values]
+    if not isinstance(values, str):
+        return values
+
+    def replace(match: re.Match[str]) -> str:
+        escaped, name = match.groups()
+        if escaped:
+            return "${" + name + "}"
+        value = _lookup(name, known, source, key)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if key in sql_keys and not _SQL_SAFE.fullmatch(text):
+            raise ConfigurationError(
+                f"{source}: the value of ${{{name}}} may not stand in {key}",
+                code="unsafe_variable",
+                remedy="inside SQL a variable is a number, a word, a date or a time; write the rest in the job file",
+            )
+        return text
+
+    whole = _REFERENCE.fullmatch(values)
+    if whole and not whole.group(1) and key not in sql_keys:
+        return _lookup(whole.group(2), known, source, key)
+    return _REFERENCE.sub(replace, values)
+
+
+def _lookup(name: str, known: Mapping[str, Any], source: str, key: str) -> Any:
+    if known.get(name) is None:
+        state = "is not set" if name in known else "is not declared"
+        raise ConfigurationError(
+            f"{source}: {key} uses ${{{name}}}, which {state}",
+            code="unset_variable",
+            available=", ".join(sorted(known)) or "no variables",
+            remedy=f"give it: --var {name}=VALUE, or under vars: in the file (write $${{{name}}} for the text itself)",
+        )
+    return known[name]
+
+
+def _anchor(values: dict[str, Any], path_keys: Mapping[str, Callable[[str], bool]], folder: Path) -> dict[str, Any]:
+    result = _copy(values)
+    for dotted, test in path_keys.items():
+        place: Any = result
+        *parents, last = dotted.split(".")
+        for name in parents:
+            place = place.get(name) if isinstance(place, dict) else None
+        if isinstance(place, dict) and last in place:
+            place[last] = _anchor_value(place[last], test, folder)
+    return result
+
+
+def _anchor_value(value: Any, test: Callable[[str], bool] | None, folder: Path) -> Any:
+    if test is None or not isinstance(value, str) or not value or _SCHEME.match(value) or not test(value):
+        return value
+    return os.path.abspath(folder / Path(value).expanduser())
+
+
+def _copy(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _copy(value) for key, value in values.items()}
+    return values

@@ -1,0 +1,232 @@
+"""The driver's side of scoring: a satisfied contract and a pinned model become a lazy DataFrame of predictions."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import mlflow.pyfunc
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from spark_scoring.config import ScoringJob
+from spark_scoring.contract import Contract, Terms, check_contract, sql
+from spark_scoring.model import PinnedModel, fetch, pin
+from spark_scoring.scoring_model import lay_scoring_model, locate
+from spark_scoring.worker.results import FAILED
+
+OnError = Literal["raise", "collect"]
+_CARRIER = "__spark_scoring_carrier"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What every row of a run is marked with.
+
+    Attributes:
+        model_id: Which model version scored it.
+        run_id: Which run.
+        scored_at: When the run started to score, in microseconds since 1970, UTC.
+    """
+
+    model_id: str
+    run_id: str
+    scored_at: int
+
+    @classmethod
+    def now(cls, model_id: str, run_id: str | None = None) -> Stamp:
+        """Returns the stamp of a run that starts now, under a new id unless one is given."""
+        return cls(model_id, run_id or str(uuid.uuid4()), time.time_ns() // 1000)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A pinned model, ready to score any DataFrame that fits its signature. Made by `load_scorer`."""
+
+    spark: SparkSession
+    model: PinnedModel
+    terms: Terms
+    on_error: OnError = "collect"
+
+    def check(self, df: DataFrame) -> Contract:
+        """Returns the contract of `df` with the model; no Spark job runs."""
+        return check_contract(df.schema, self.model.signature, self.terms, model=self.model.pinned_uri)
+
+    def transform(self, df: DataFrame, *, run_id: str | None = None) -> DataFrame:
+        """Returns `df` with ``prediction``, ``model_id``, ``run_id``, ``scored_at`` and ``error``, lazily.
+
+        A row never raises, unless the scorer was made with ``on_error="raise"``: a row that fails has a null
+        prediction, and in ``error`` its reason, a struct of code, stage and message.
+
+        Args:
+            df: The rows to score.
+            run_id: What the rows are stamped with; a new id by default.
+
+        Raises:
+            ContractError: If the columns of `df` do not satisfy the model's signature.
+        """
+        contract = self.check(df)
+        contract.raise_for_problems()
+        stamp = Stamp.now(self.model.model_id, run_id)
+        return score_frame(self.spark, df, self.model, contract, stamp, names=self.terms.added, on_error=self.on_error)
+
+
+def load_scorer(
+    model_uri: str,
+    *,
+    spark: SparkSession,
+    policy: Literal["strict", "safe", "lenient"] = "safe",
+    method: str = "predict",
+    params: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+    key: Sequence[str] = (),
+    env_manager: str = "local",
+    on_error: OnError = "collect",
+    tracking_uri: str | None = None,
+    registry_uri: str | None = None,
+    time_zone: str = "UTC",
+) -> Scorer:
+    """Pins a model and returns a scorer for DataFrames.
+
+    Args:
+        model_uri: Any MLflow model URI or path; an alias is resolved once, here.
+        spark: The session that will score.
+        policy: How far a column's type may be from the signature's.
+        method: Only ``predict`` is available in this version.
+        params: Parameters for ``predict``, by the names that the signature declares.
+        columns: Table names by model name, where they differ.
+        key: Columns that the model does not get, unless its signature asks for them.
+        env_manager: Only ``local`` is available in this version: the workers' own Python environment.
+        on_error: ``collect`` puts a failed row's reason into ``error``; ``raise`` ends the job with the first one.
+        tracking_uri: The MLflow tracking server; MLflow's default otherwise.
+        registry_uri: The model registry; MLflow's default otherwise.
+        time_zone: In which TIMESTAMP values reach the model.
+
+    Raises:
+        ModelError: If the model was not found or can't be loaded.
+        ConfigurationError: If an option has a value that is not available.
+    """
+    # One set of rules for what is available: the job file's.
+    job = ScoringJob.from_values(
+        {
+            "model": {
+                "uri": model_uri,
+                "method": method,
+                "params": dict(params or {}),
+                "env_manager": env_manager,
+                "tracking_uri": tracking_uri,
+                "registry_uri": registry_uri,
+            },
+            "input": {"table": "df", "columns": dict(columns or {}), "key": list(key), "time_zone": time_zone},
+            "contract": {"policy": policy},
+        },
+        source="load_scorer",
+    )
+    added = added_columns("prediction", on_error)
+    model = fetch(pin(job.model), job.model)
+    return Scorer(spark=spark, model=model, terms=Terms.of_job(job, added=added), on_error=on_error)
+
+
+def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
+    """Returns the names of the columns that scoring adds: the prediction, the three stamps, and maybe the error."""
+    stamps = (prediction, "model_id", "run_id", "scored_at")
+    return stamps if on_error == "raise" else (*stamps, "error")
+
+
+def score_frame(
+    spark: SparkSession,
+    df: DataFrame,
+    model: PinnedModel,
+    contract: Contract,
+    stamp: Stamp,
+    *,
+    names: Sequence[str],
+    on_error: OnError,
+) -> DataFrame:
+    """Returns the kept columns of `df` and the added ones, lazily.
+
+    Args:
+        spark: The session.
+        df: The rows, whose schema the contract accepted.
+        model: The fetched model.
+        contract: A contract without problems.
+        stamp: What the rows are marked with.
+        names: The added columns' names, as `added_columns` gives them.
+        on_error: Whether a row that fails ends the job or is told in ``error``.
+    """
+    udf = _scoring_udf(spark, model, contract, on_error)
+    carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
+    kept = [F.col(sql.quote(name)) for name in contract.kept]
+    values = [_prediction(contract), F.lit(stamp.model_id), F.lit(stamp.run_id), F.expr(_instant(stamp.scored_at))]
+    if on_error == "collect":
+        values.append(_error())
+    return carried.select(*kept, *(value.alias(name) for value, name in zip(values, names, strict=True)))
+
+
+def _instant(micros: int) -> str:
+    return f"timestamp_micros({micros}L)"
+
+
+def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on_error: OnError) -> Any:
+    settings = {
+        "model": locate(model, spark),
+        "columns": [{"name": column.name, "type": column.type} for column in contract.columns],
+        "checks": [[check.code, "input", check.message] for check in contract.checks()],
+        "outputs": [output.settings() for output in contract.outputs],
+        "params": dict(contract.params),
+        "on_error": on_error,
+    }
+    fields = [f"v{i}: {output.transport_type}, s{i}: int" for i, output in enumerate(contract.outputs)]
+    if on_error == "collect":
+        fields.append("e: string")
+    with _without_advice():
+        udf = mlflow.pyfunc.spark_udf(
+            spark, lay_scoring_model(settings), result_type=f"struct<{', '.join(fields)}>", env_manager="local"
+        )
+    # Without this, a filter on the prediction makes Spark run the model twice.
+    return udf.asNondeterministic()
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Mutes MLflow's advice about env_manager, which speaks of the scoring model and not of the user's."""
+    logger = logging.getLogger("mlflow.pyfunc")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _arguments(contract: Contract) -> list[Column]:
+    arguments = [F.expr(column.cast.transport) for column in contract.columns]
+    checks = contract.checks()
+    if checks:
+        branches = " ".join(f"WHEN {check.condition} THEN {number}" for number, check in enumerate(checks, start=1))
+        arguments.append(F.expr(f"CASE {branches} ELSE 0 END"))
+    return arguments
+
+
+def _prediction(contract: Contract) -> Column:
+    decoded = [
+        output.decode(f"{_CARRIER}.v{i}", f"{_CARRIER}.s{i}", contract.time_zone)
+        for i, output in enumerate(contract.outputs)
+    ]
+    if len(decoded) == 1:
+        return F.expr(decoded[0])
+    fields = ", ".join(
+        f"{sql.literal(name)}, {value}" for (name, _), value in zip(contract.named_outputs(), decoded, strict=True)
+    )
+    return F.expr(f"CASE WHEN {_CARRIER}.s0 <> {FAILED} THEN named_struct({fields}) END")
+
+
+def _error() -> Column:
+    parts = f"from_json({_CARRIER}.e, 'array<string>')"
+    fields = f"named_struct('code', {parts}[0], 'stage', {parts}[1], 'message', {parts}[2])"
+    return F.expr(f"CASE WHEN {_CARRIER}.e <> '' THEN {fields} END")

@@ -1,0 +1,78 @@
+"""How a failure on a worker is named, and how it reaches the driver.
+
+A failure says its code, its stage, the exception's class and the place in the model's code. It never carries the
+exception's text, which may hold a row's personal data.
+"""
+
+import json
+import traceback
+from typing import NamedTuple
+
+# The driver finds a failure in the text of Spark's exception by this mark; see `read_failure`.
+MARK = "SPARK_SCORING_FAILURE"
+_LIBRARY_FOLDERS = ("site-packages/", "dist-packages/")
+
+
+class RowFailure(NamedTuple):
+    """Why one row has no prediction."""
+
+    code: str
+    stage: str
+    message: str
+
+
+class ModelRaisedError(Exception):
+    """The model raised, or returned what the declared output can't hold, for the rows that it was given."""
+
+    def __init__(self, failure: RowFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class ScoringFailedError(Exception):
+    """Ends the task: a row failed where none may, or the model can't be loaded at all.
+
+    Attributes:
+        kind: ``row`` or ``model``.
+    """
+
+    def __init__(self, kind: str, failure: RowFailure) -> None:
+        super().__init__(f"{MARK}{json.dumps([kind, *failure])}{MARK}")
+        self.kind = kind
+        self.failure = failure
+
+
+def read_failure(text: str) -> tuple[str, RowFailure] | None:
+    """Finds the kind and the failure that a worker's `ScoringFailedError` left in `text`, or returns None."""
+    parts = text.split(MARK)
+    for part in parts[1:]:
+        try:
+            kind, *fields = json.loads(part)
+            return kind, RowFailure(*fields)
+        except (ValueError, TypeError):
+            continue
+    return None
+
+
+def describe(exc: BaseException, model_folder: str | None) -> str:
+    """Returns the exception's class and the innermost file and line of the model's code, without its text.
+
+    Args:
+        exc: What the model raised.
+        model_folder: Where the model's files are; a frame in there is preferred to a library's.
+    """
+    frames = traceback.extract_tb(exc.__traceback__)
+    own = [frame for frame in frames if model_folder and frame.filename.startswith(model_folder)]
+    chosen = (own or frames)[-1:]
+    where = f" at {_short(chosen[0].filename, model_folder)}:{chosen[0].lineno}" if chosen else ""
+    return f"{type(exc).__name__}{where}"
+
+
+def _short(filename: str, model_folder: str | None) -> str:
+    if model_folder and filename.startswith(model_folder):
+        return filename[len(model_folder) :].lstrip("/")
+    for folder in _LIBRARY_FOLDERS:
+        head, found, tail = filename.rpartition(folder)
+        if found:
+            return tail
+    return filename.rsplit("/", 1)[-1]

@@ -1,0 +1,124 @@
+"""The user's model on a worker: found, verified, loaded once per process."""
+
+import contextlib
+import fcntl
+import os
+import sys
+import tempfile
+import time
+import zipfile
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+import mlflow.pyfunc
+
+from .digest import model_digest
+from .failures import RowFailure, ScoringFailedError, describe
+
+# A process that scores with several models in turn keeps the last few; more would only hold memory.
+_CAPACITY = 2
+_loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
+
+
+class LoadedModel(NamedTuple):
+    """A loaded model and the folder it came from."""
+
+    model: Any
+    folder: str
+
+
+def load_once(locator: dict[str, Any], wrapper_folder: str) -> LoadedModel:
+    """Returns the model of `locator`, loading it when this process has not yet.
+
+    Args:
+        locator: ``digest`` and at least one of ``path`` (a folder that workers may see), ``archive`` (the name of a
+            zip that Spark distributes) and ``embedded`` (a folder inside the scoring model).
+        wrapper_folder: The scoring model's data folder.
+
+    Raises:
+        ScoringFailedError: With the kind ``model``, if the files are missing, changed, or can't be loaded.
+    """
+    digest = locator["digest"]
+    if digest in _loaded:
+        _loaded.move_to_end(digest)
+        return _loaded[digest]
+    folder = _find(locator, wrapper_folder)
+    try:
+        model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+    except Exception as exc:
+        raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
+    _note_load(digest)
+    _loaded[digest] = LoadedModel(model, folder)
+    while len(_loaded) > _CAPACITY:
+        _loaded.popitem(last=False)
+    return _loaded[digest]
+
+
+def _reason(exc: Exception, folder: str) -> str:
+    # Nothing of a row is in a load error, and its text is the remedy: "No module named 'xgboost'".
+    return f"{describe(exc, folder)}: {str(exc)[:500]}"
+
+
+def _find(locator: dict[str, Any], wrapper_folder: str) -> str:
+    digest = locator["digest"]
+    tried = []
+    if "embedded" in locator:
+        tried.append(os.path.join(wrapper_folder, locator["embedded"]))
+    if "path" in locator:
+        tried.append(locator["path"])
+    for folder in tried:
+        with contextlib.suppress(OSError):
+            if os.path.isdir(folder) and model_digest(folder) == digest:
+                return str(folder)
+    if "archive" in locator:
+        return _unpack_once(_spark_file(locator["archive"]), digest)
+    changed = any(os.path.isdir(folder) for folder in tried)
+    raise ScoringFailedError(
+        "model",
+        RowFailure(
+            "digest_mismatch" if changed else "model_not_loadable",
+            "load",
+            f"the model's files {'changed after they were pinned' if changed else 'are gone'}: {', '.join(tried)}",
+        ),
+    )
+
+
+def _spark_file(name: str) -> str:
+    # Asked of the running worker rather than imported, so that this folder also runs where there is no pyspark.
+    files = sys.modules.get("pyspark.files") or sys.modules.get("pyspark.core.files")
+    if files is None:
+        raise ScoringFailedError(
+            "model", RowFailure("model_not_loadable", "load", "this process is no Spark worker, so it has no Spark files")
+        )
+    return str(files.SparkFiles.get(name))
+
+
+def _unpack_once(archive: str, digest: str) -> str:
+    """Unpacks `archive` once per node, whichever of its processes comes first, and verifies what came out."""
+    root = os.path.join(tempfile.gettempdir(), f"spark-scoring-{os.getuid()}")
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    target = os.path.join(root, digest.replace(":", "-"))
+    with open(f"{target}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(target) or model_digest(target) != digest:
+            fresh = tempfile.mkdtemp(dir=root)
+            with zipfile.ZipFile(archive) as stream:
+                stream.extractall(fresh)
+            if model_digest(fresh) != digest:
+                raise ScoringFailedError(
+                    "model", RowFailure("digest_mismatch", "load", "the model's files changed on the way to the worker")
+                )
+            if os.path.isdir(target):
+                os.rename(target, tempfile.mkdtemp(dir=root) + "/old")
+            os.rename(fresh, target)
+            _note(f"unpacked {digest}")
+    return target
+
+
+def _note_load(digest: str) -> None:
+    _note(f"loaded {digest}")
+
+
+def _note(event: str) -> None:
+    # Executors' stderr is where an operator looks for what a worker did.
+    print(f"spark-scoring {time.strftime('%Y-%m-%dT%H:%M:%S')} pid {os.getpid()}: {event}", file=sys.stderr, flush=True)  # noqa: T201
