@@ -1,14 +1,14 @@
 """The error tree: one class for each exit code, so that a script can tell what to mend.
 
-    ScoringError            1  unexpected
-    ├── ConfigurationError  2  the command line, the job file or the machine's set-up
-    ├── ContractError       3  the table does not fit the model's signature
-    ├── ModelError          4  the model was not found, or can't be loaded
-    ├── InputError          5  the input can't be read
-    ├── RowsFailedError     6  more rows failed than the threshold allows
-    ├── AuditError          7  a check on the result refused to publish it
-    ├── TargetError         8  the target's state or schema is in the way
-    └── Interrupted       130  somebody pressed Ctrl-C
+ScoringError            1  unexpected
+├── ConfigurationError  2  the command line, the job file or the machine's set-up
+├── ContractError       3  the table does not fit the model's signature
+├── ModelError          4  the model was not found, or can't be loaded
+├── InputError          5  the input can't be read
+├── RowsFailedError     6  more rows failed than the threshold allows
+├── AuditError          7  a check on the result refused to publish it
+├── TargetError         8  the target's state or schema is in the way
+└── Interrupted       130  somebody pressed Ctrl-C
 """
 
 from __future__ import annotations

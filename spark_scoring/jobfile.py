@@ -21,7 +21,7 @@ from spark_scoring.errors import ConfigurationError
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_]\w*)\}")
 # "s3://bucket/x" and "dbfs:/x" are absolute already.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
-# What a variable may bring into SQL: a number, a word, a date or time. Nothing that could end a literal or start a clause.
+# What a variable may bring into SQL: a number, a word, a date or time; nothing that ends a literal or starts a clause.
 _SQL_SAFE = re.compile(r"(?!.*--)[\w.:+-]*|\d{4}-\d\d-\d\d[ T][\d:.]+")
 
 
@@ -92,7 +92,7 @@ def read_values(
             remedy="start it with model:, input: and output:",
         )
     known = _variables(values, variables, path)
-    filled = _fill(values, known, sql_keys, str(path))
+    filled: dict[str, Any] = _fill(values, known, sql_keys, str(path))
     filled = _anchor(filled, path_keys, path.resolve().parent)
     return apply_overrides(filled, overrides, path_keys, Path.cwd())
 
@@ -144,7 +144,9 @@ def _variables(values: dict[str, Any], given: Mapping[str, Any], path: Path) -> 
 def _fill(values: Any, known: Mapping[str, Any], sql_keys: Collection[str], source: str, key: str = "") -> Any:
     if isinstance(values, dict):
         return {
-            name: value if not key and name == "vars" else _fill(value, known, sql_keys, source, f"{key}.{name}".lstrip("."))
+            name: value
+            if not key and name == "vars"
+            else _fill(value, known, sql_keys, source, f"{key}.{name}".lstrip("."))
             for name, value in values.items()
         }
     if isinstance(values, list):
@@ -202,7 +204,5 @@ def _anchor_value(value: Any, test: Callable[[str], bool] | None, folder: Path) 
     return os.path.abspath(folder / Path(value).expanduser())
 
 
-def _copy(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {key: _copy(value) for key, value in values.items()}
-    return values
+def _copy(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, dict) else value for key, value in values.items()}

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import mlflow.pyfunc
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.config import ScoringJob
 from spark_scoring.contract import Contract, Terms, check_contract, sql
@@ -21,6 +22,7 @@ from spark_scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.worker.results import FAILED
 
 OnError = Literal["raise", "collect"]
+_ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
 _CARRIER = "__spark_scoring_carrier"
 
 
@@ -138,6 +140,20 @@ def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
     return stamps if on_error == "raise" else (*stamps, "error")
 
 
+def result_schema(schema: StructType, contract: Contract, names: Sequence[str]) -> StructType:
+    """Returns the schema of what `score_frame` gives, without running anything.
+
+    Args:
+        schema: The input's schema.
+        contract: A contract without problems.
+        names: The added columns' names, as `added_columns` gives them.
+    """
+    by_name = {column.name: column for column in schema.fields}
+    types = [contract.prediction_type, StringType(), StringType(), TimestampType(), _ERROR_TYPE]
+    added = [StructField(name, dtype) for name, dtype in zip(names, types, strict=False)]
+    return StructType([*(by_name[name] for name in contract.kept), *added])
+
+
 def score_frame(
     spark: SparkSession,
     df: DataFrame,
@@ -182,8 +198,7 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on
         "on_error": on_error,
     }
     fields = [f"v{i}: {output.transport_type}, s{i}: int" for i, output in enumerate(contract.outputs)]
-    if on_error == "collect":
-        fields.append("e: string")
+    fields += ["e: string"] if on_error == "collect" else []
     with _without_advice():
         udf = mlflow.pyfunc.spark_udf(
             spark, lay_scoring_model(settings), result_type=f"struct<{', '.join(fields)}>", env_manager="local"

@@ -173,3 +173,11 @@ def is_local(spark: SparkSession) -> bool:
     if is_connect(spark):
         return False
     return str(spark.sparkContext.master).startswith("local") and "cluster" not in str(spark.sparkContext.master)
+
+
+if __name__ == "__main__":
+    # `python -m spark_scoring.session` tells whether this machine can run Spark, before anything long starts.
+    try:
+        check_java()
+    except ConfigurationError as error:
+        sys.exit(str(error))

@@ -87,7 +87,9 @@ def cast(
     if target in {"integer", "long"}:
         if nullable:
             checks.insert(0, _null(name, column, f"pyfunc refuses a null {target}"))
-        transport = f"coalesce({value}, {'0' if target == 'integer' else '0L'})" if nullable or how is Rule.TRY else value
+        transport = (
+            f"coalesce({value}, {'0' if target == 'integer' else '0L'})" if nullable or how is Rule.TRY else value
+        )
     elif target == "boolean":
         transport = f"coalesce(CAST({value} AS INT), {BOOLEAN_NULL})"
     else:
@@ -113,9 +115,7 @@ def _failed(name: str, column: str, value: str, spark_type: str, target: str) ->
 def _lossy(name: str, column: str, source: str, spark_type: str, target: str) -> Check:
     # Each condition compares in a type that holds both sides exactly. The largest BIGINT is named, since its double,
     # 2^63, saturates on the way back and would pass.
-    to_double = (
-        f"({column} = 9223372036854775807L OR NOT (try_cast(CAST({column} AS DOUBLE) AS BIGINT) <=> {column}))"
-    )
+    to_double = f"({column} = 9223372036854775807L OR NOT (try_cast(CAST({column} AS DOUBLE) AS BIGINT) <=> {column}))"
     to_float = f"CAST(CAST({column} AS FLOAT) AS DOUBLE) <> CAST({column} AS DOUBLE)"
     condition = {
         ("bigint", "double"): to_double,

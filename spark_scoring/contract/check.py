@@ -137,9 +137,7 @@ class _Table:
         return [self._by_name[found][0].name for found in names]
 
 
-def _bind(
-    spec: ColSpec | TensorSpec, position: int, table: _Table, terms: Terms
-) -> tuple[Verdict, BoundColumn | None]:
+def _bind(spec: ColSpec | TensorSpec, position: int, table: _Table, terms: Terms) -> tuple[Verdict, BoundColumn | None]:
     if isinstance(spec, TensorSpec) or not isinstance(spec.type, DataType):
         found = str(spec.name) if spec.name is not None else f"(input {position})"
         return (
@@ -273,7 +271,9 @@ def _refused(name: str, column: StructField, wanted: str, policy: Policy) -> Ver
         if enough == "lenient":
             remedy += f"   (or {_expression(quoted, source, wanted)} in input.sql)"
     else:
-        remedy = f"select {_expression(quoted, source, wanted)} in input.sql; {wanted} takes {_accepted(wanted, policy)}"
+        remedy = (
+            f"select {_expression(quoted, source, wanted)} in input.sql; {wanted} takes {_accepted(wanted, policy)}"
+        )
     return Verdict("error", "type_mismatch", name, found, wanted, message, remedy)
 
 
@@ -308,9 +308,14 @@ def _mapping_problems(signature: ModelSignature, terms: Terms) -> list[Verdict]:
 def _leftovers(table: _Table, used: set[str], terms: Terms) -> list[Verdict]:
     keys = {name.lower() for name in terms.key}
     verdicts = [
-        Verdict("ignored", "key" if column.name.lower() in keys else "extra_column", column.name,
-                column.dataType.simpleString(), None, "key, kept in the output" if column.name.lower() in keys
-                else "the model does not read it")
+        Verdict(
+            "ignored",
+            "key" if column.name.lower() in keys else "extra_column",
+            column.name,
+            column.dataType.simpleString(),
+            None,
+            "key, kept in the output" if column.name.lower() in keys else "the model does not read it",
+        )
         for column in table.fields
         if column.name.lower() not in used
     ]

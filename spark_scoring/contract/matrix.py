@@ -66,9 +66,7 @@ REMEDIES: dict[str, str] = {
 def _parse(table: str) -> dict[tuple[str, str], Rule]:
     header, *lines = [line.split() for line in table.strip().splitlines()]
     targets = header[2:]
-    return {
-        (line[0], target): Rule(mark) for line in lines for target, mark in zip(targets, line[1:], strict=True)
-    }
+    return {(line[0], target): Rule(mark) for line in lines for target, mark in zip(targets, line[1:], strict=True)}
 
 
 _RULES = _parse(TABLE)

@@ -7,22 +7,33 @@ from typing import Any
 
 import numpy as np
 from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
+from pyspark.sql.types import (
+    BinaryType,
+    BooleanType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    StringType,
+    TimestampType,
+)
+from pyspark.sql.types import DataType as SparkType
 
 from spark_scoring.contract import sql
 from spark_scoring.worker.results import NAN, VALUE
 
-_SPARK_TYPES = {
-    "boolean": "boolean",
-    "integer": "int",
-    "long": "bigint",
-    "float": "float",
-    "double": "double",
-    "string": "string",
-    "binary": "binary",
-    "datetime": "timestamp",
+_SPARK_TYPES: dict[str, SparkType] = {
+    "boolean": BooleanType(),
+    "integer": IntegerType(),
+    "long": LongType(),
+    "float": FloatType(),
+    "double": DoubleType(),
+    "string": StringType(),
+    "binary": BinaryType(),
+    "datetime": TimestampType(),
 }
-# MLflow accepts only these as a spark_udf's result, so datetimes travel as microseconds and binary as base64.
-_TRANSPORT = {**_SPARK_TYPES, "binary": "string", "datetime": "bigint"}
+# spark_udf refuses the others as a result, so binary travels as base64 and datetimes as microseconds.
+_TRANSPORT = {"binary": "string", "datetime": "bigint"}
 
 
 @dataclass(frozen=True)
@@ -40,14 +51,14 @@ class Output:
     shape: tuple[int, ...] | None = None
 
     @property
-    def spark_type(self) -> str:
+    def spark_type(self) -> SparkType:
         """The Spark type of the decoded value."""
         return _SPARK_TYPES[self.type]
 
     @property
     def transport_type(self) -> str:
-        """The Spark type in which the value travels from the worker."""
-        return _TRANSPORT[self.type]
+        """The Spark type in which the value travels from the worker, as DDL."""
+        return _TRANSPORT.get(self.type, self.spark_type.simpleString())
 
     def decode(self, value: str, state: str, time_zone: str) -> str:
         """Returns SQL that turns the carrier's fields back into exactly what the model returned."""
@@ -58,7 +69,7 @@ class Output:
             decoded = f"unbase64({value})"
         branches = f"WHEN {state} = {VALUE} THEN {decoded}"
         if self.type in {"float", "double"}:
-            branches += f" WHEN {state} = {NAN} THEN CAST('NaN' AS {self.spark_type})"
+            branches += f" WHEN {state} = {NAN} THEN CAST('NaN' AS {self.spark_type.simpleString()})"
         return f"CASE {branches} END"
 
     def settings(self) -> dict[str, Any]:

@@ -8,6 +8,30 @@ def quote(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def quote_name(name: str) -> str:
+    """Returns a table's name with each part quoted: ``main.ml.flights`` has three, ``main.`my table``` has two.
+
+    Parts that are quoted already keep their text, so a dot inside backticks does not part them.
+    """
+    parts, current, quoted = [], "", False
+    position = 0
+    while position < len(name):
+        char = name[position]
+        if char == "`":
+            if quoted and name[position + 1 : position + 2] == "`":
+                current += "`"
+                position += 1
+            else:
+                quoted = not quoted
+        elif char == "." and not quoted:
+            parts.append(current)
+            current = ""
+        else:
+            current += char
+        position += 1
+    return ".".join(quote(part) for part in [*parts, current])
+
+
 def literal(text: str) -> str:
     """Returns `text` as a string literal, whatever ``escapedStringLiterals`` says: escapes are spelled as code points."""
     if all(char.isalnum() or char in " _-./:+" for char in text):

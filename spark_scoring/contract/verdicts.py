@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from io import StringIO
 from typing import Any, Literal
 
+from pyspark.sql.types import DataType as SparkType
+from pyspark.sql.types import StructField, StructType
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -88,12 +90,11 @@ class Contract:
         return not self.problems
 
     @property
-    def prediction_type(self) -> str:
+    def prediction_type(self) -> SparkType:
         """The Spark type of the prediction column: the output's own, or a struct of several."""
         if len(self.outputs) == 1:
             return self.outputs[0].spark_type
-        fields = ", ".join(f"{name}: {output.spark_type}" for name, output in self.named_outputs())
-        return f"struct<{fields}>"
+        return StructType([StructField(name, output.spark_type) for name, output in self.named_outputs()])
 
     def named_outputs(self) -> list[tuple[str, Output]]:
         """Returns each output with its name, or its position where it has none."""
@@ -129,7 +130,7 @@ class Contract:
             "policy": self.policy,
             "ok": self.ok,
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
-            "prediction_type": self.prediction_type if self.outputs else None,
+            "prediction_type": self.prediction_type.simpleString() if self.outputs else None,
             "params": dict(self.params),
         }
 

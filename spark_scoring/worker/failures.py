@@ -72,7 +72,7 @@ def _short(filename: str, model_folder: str | None) -> str:
     if model_folder and filename.startswith(model_folder):
         return filename[len(model_folder) :].lstrip("/")
     for folder in _LIBRARY_FOLDERS:
-        head, found, tail = filename.rpartition(folder)
+        _, found, tail = filename.rpartition(folder)
         if found:
             return tail
     return filename.rsplit("/", 1)[-1]

@@ -25,7 +25,8 @@ def build_frame(arguments: Sequence["pd.Series[Any]"], columns: Sequence[dict[st
     data = {
         column["name"]: _RESTORE[column["type"]](argument) for argument, column in zip(arguments, columns, strict=True)
     }
-    return pd.DataFrame(data, copy=False)
+    frame: pd.DataFrame = pd.DataFrame(data, copy=False)
+    return frame
 
 
 def _floating(dtype: type) -> Callable[["pd.Series[Any]"], Any]:

@@ -123,7 +123,9 @@ class ScoringModel:
             for row, failure in failures.items():
                 texts[row] = json.dumps(failure)
             data["e"] = texts
-        return pd.DataFrame(data, copy=False)
+        frame: pd.DataFrame = pd.DataFrame(data, copy=False)
+
+    return frame
 
 
 def _join(pieces: list[tuple[int, list[Encoded]]]) -> list[Encoded]:

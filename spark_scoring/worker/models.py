@@ -88,7 +88,8 @@ def _spark_file(name: str) -> str:
     files = sys.modules.get("pyspark.files") or sys.modules.get("pyspark.core.files")
     if files is None:
         raise ScoringFailedError(
-            "model", RowFailure("model_not_loadable", "load", "this process is no Spark worker, so it has no Spark files")
+            "model",
+            RowFailure("model_not_loadable", "load", "this process is no Spark worker, so it has no Spark files"),
         )
     return str(files.SparkFiles.get(name))
 

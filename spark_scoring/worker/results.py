@@ -5,6 +5,7 @@ value of the transport type in every row, and `s` says what the row really is.
 """
 
 import base64
+import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -130,7 +131,7 @@ def _plain(values: Any) -> Array:
     if isinstance(values, pd.Series):
         if isinstance(values.dtype, np.dtype):
             return values.to_numpy()
-        return values.astype(object).where(values.notna(), None).to_numpy(dtype=object)
+        return np.asarray(values.astype(object).where(values.notna(), None), dtype=object)
     return np.asarray(values)
 
 
@@ -161,12 +162,14 @@ def _from_floats(array: Array, target: np.dtype[Any], wanted: str) -> Encoded:
 
 
 def _from_integers(array: Array, target: np.dtype[Any], wanted: str) -> Encoded:
-    with np.errstate(invalid="ignore"):
-        cast = array.astype(target)
-        changed = np.flatnonzero(cast.astype(array.dtype) != array) if not np.can_cast(array.dtype, target) else []
-        if target == np.float64 and array.dtype.itemsize == 8:
-            changed = np.flatnonzero(np.abs(array.astype(object)) > 2**53) if (np.abs(cast) > 2**53).any() else []
-    failures = {int(row): f"the model returned a {array.dtype} that is no {wanted}" for row in changed}
+    cast = array.astype(target)
+    failures: dict[int, str] = {}
+    if not np.can_cast(array.dtype, target) or array.dtype.itemsize == 8:
+        # Compared as Python integers: numpy would compare a large integer and its rounded float as equal floats.
+        suspects = np.flatnonzero((cast.astype(array.dtype) != array) | (np.abs(cast.astype(float)) >= 2**24))
+        for row in suspects:
+            if int(cast[row]) != int(array[row]):
+                failures[int(row)] = f"the model returned a {array.dtype} that is no {wanted}"
     return Encoded(cast, np.zeros(len(array), np.int32), failures)
 
 
@@ -200,10 +203,7 @@ def _boolean(value: Any) -> bool:
 
 
 def _encode_text(values: Any) -> Encoded:
-    array = _plain(values)
-    if array.dtype.kind == "U":
-        array = array.astype(object)
-    return _one_by_one(array, "", np.dtype(object), _text, "string")
+    return _one_by_one(_plain(values).astype(object), "", np.dtype(object), _text, "string")
 
 
 def _text(value: Any) -> str:
@@ -214,8 +214,7 @@ def _text(value: Any) -> str:
 
 
 def _encode_binary(values: Any) -> Encoded:
-    array = _plain(values)
-    return _one_by_one(array.astype(object), "", np.dtype(object), _base64, "binary")
+    return _one_by_one(_plain(values).astype(object), "", np.dtype(object), _base64, "binary")
 
 
 def _base64(value: Any) -> str:
@@ -239,10 +238,9 @@ def _encode_datetime(values: Any) -> Encoded:
 
 
 def _micros(value: Any) -> int:
-    stamp = np.datetime64(value, "us") if not isinstance(value, (str, int, float)) else None
-    if stamp is None:
+    if not isinstance(value, (dt.date, np.datetime64)):
         raise TypeError
-    return int(stamp.astype(np.int64))
+    return int(np.datetime64(value, "us").astype(np.int64))
 
 
 def _one_by_one(array: Array, filler: Any, dtype: np.dtype[Any], convert: Callable[[Any], Any], wanted: str) -> Encoded:

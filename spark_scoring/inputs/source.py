@@ -1,0 +1,189 @@
+"""Opens the job's input: which rows, at which version, and how many there are, before any of them is read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, ParseException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_scoring.config import InputConfig, redact
+from spark_scoring.contract import sql
+from spark_scoring.errors import InputError
+from spark_scoring.spark_errors import first_line
+
+# Spark would drop what it can't read, without a word.
+_LOSSY_SETTINGS = ("spark.sql.files.ignoreCorruptFiles", "spark.sql.files.ignoreMissingFiles")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows to score.
+
+    Attributes:
+        df: The rows, lazily, after ``where``.
+        location: What they are read from: a table name, a path, or ``sql``; without secrets.
+        version: The Delta version that is read, or None for a source without versions.
+        textual: Whether strings come from a text file, whose types the signature decides.
+        filtered: Whether the rows are a part of the source.
+    """
+
+    df: DataFrame
+    location: str
+    version: int | None = None
+    textual: bool = False
+    filtered: bool = False
+
+    def count_without_scan(self) -> int | None:
+        """Returns the number of rows where Delta's log knows it, else None."""
+        if self.version is None or self.filtered:
+            return None
+        return self.df.count()
+
+    def is_empty(self) -> bool:
+        """Tells whether there is no row to score; reads one at most."""
+        return self.df.isEmpty()
+
+
+def open_input(spark: SparkSession, config: InputConfig) -> Source:
+    """Opens what `config` names.
+
+    Args:
+        spark: The session.
+        config: Exactly one of table, sql and path.
+
+    Raises:
+        InputError: If it does not exist, has another format, lacks the version, or ``where`` is no condition on it.
+    """
+    for setting in _LOSSY_SETTINGS:
+        if str(spark.conf.get(setting, "false")).lower() == "true":
+            raise InputError(
+                f"{setting} is true, so Spark would leave out rows that it can't read, without a word",
+                code="lossy_setting",
+                remedy=f"set {setting} to false",
+            )
+    try:
+        source = _open(spark, config)
+        if config.where is not None:
+            source = Source(
+                source.df.where(config.where), source.location, source.version, source.textual, filtered=True
+            )
+        source.df.schema  # noqa: B018  (on Spark Connect this is where a wrong name is found)
+    except (PySparkException, Py4JJavaError) as exc:
+        raise _translate(exc, config) from exc
+    return source
+
+
+def open_frame(df: DataFrame, config: InputConfig | None = None) -> Source:
+    """Returns a source over a DataFrame of the caller's own."""
+    where = config.where if config else None
+    return Source(df.where(where) if where else df, "DataFrame", filtered=True)
+
+
+def _open(spark: SparkSession, config: InputConfig) -> Source:
+    if config.sql is not None:
+        return Source(spark.sql(config.sql), "sql", filtered=True)
+    if config.table is not None:
+        return _open_table(spark, config.table, config.version)
+    assert config.path is not None
+    return _open_path(spark, config.path, config)
+
+
+def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
+    name = sql.quote_name(table)
+    latest = _delta_version(spark, name)
+    if latest is None:
+        if version is not None:
+            raise InputError(
+                f"{table} is no Delta table, so it has no version {version}",
+                code="not_a_delta_table",
+                remedy="leave input.version out",
+            )
+        return Source(spark.table(name), table)
+    pinned = latest if version is None else version
+    return Source(spark.sql(f"SELECT * FROM {name} VERSION AS OF {pinned}"), table, pinned)
+
+
+def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
+    if config.format is None and "://" not in path and not os.path.exists(path):
+        raise InputError(f"there is nothing at {path}", code="input_not_found", remedy="check input.path")
+    kind = config.format or ("delta" if _delta_version(spark, f"delta.{sql.quote(path)}") is not None else None)
+    if kind is None:
+        raise InputError(
+            f"{redact(path)} is not a Delta table",
+            code="not_a_delta_table",
+            available=_what_is_there(path),
+            remedy="name the Delta table's folder, or the files' format: input.format: parquet | csv | json",
+        )
+    location = redact(path)
+    if kind == "delta":
+        latest = _delta_version(spark, f"delta.{sql.quote(path)}")
+        if latest is None:
+            raise InputError(
+                f"{location} is not a Delta table",
+                code="not_a_delta_table",
+                available=_what_is_there(path),
+                remedy="name the folder that holds _delta_log, or another input.format",
+            )
+        pinned = latest if config.version is None else config.version
+        return Source(spark.read.format("delta").option("versionAsOf", pinned).load(path), location, pinned)
+    reader = spark.read.format(kind)
+    if kind == "csv":
+        # Every column is text here; which type it has is the signature's to say, and each value is checked.
+        reader = reader.option("header", True).option("inferSchema", False).option("mode", "FAILFAST")
+    elif kind == "json":
+        reader = reader.option("mode", "FAILFAST").option("prefersDecimal", False)
+    return Source(reader.load(path), location, textual=kind in {"csv", "json"})
+
+
+def _delta_version(spark: SparkSession, name: str) -> int | None:
+    """Returns the latest version of a Delta table, or None where `name` is something else."""
+    try:
+        row: Any = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").first()
+    except AnalysisException as exc:
+        if _is_missing_table(exc):
+            raise
+        return None
+    except PySparkException:
+        return None
+    return int(row["version"]) if row is not None else None
+
+
+def _is_missing_table(exc: AnalysisException) -> bool:
+    return "TABLE_OR_VIEW_NOT_FOUND" in str(exc)
+
+
+def _what_is_there(path: str) -> str | None:
+    if "://" in path or not os.path.isdir(path):
+        return None
+    entries = sorted(entry for entry in os.listdir(path) if not entry.startswith("."))[:5]
+    return ", ".join(entries) or "an empty folder"
+
+
+def _translate(exc: Exception, config: InputConfig) -> InputError:
+    place = config.table or (redact(config.path) if config.path else "input.sql")
+    text = first_line(exc)
+    if isinstance(exc, ParseException):
+        which = "input.where" if config.where and config.sql is None else "input.sql"
+        return InputError(f"{which} is not Spark SQL: {text}", code="bad_sql", remedy=f"mend {which}")
+    if "UNRESOLVED_COLUMN" in str(exc):
+        which = "input.where" if config.sql is None else "input.sql"
+        return InputError(f"{which} names a column that is not there: {text}", code="bad_sql", remedy=f"mend {which}")
+    if "TABLE_OR_VIEW_NOT_FOUND" in str(exc):
+        return InputError(
+            f"there is no table or view {place}",
+            code="input_not_found",
+            remedy="check the name; write it as catalog.schema.table, or use input.path for a folder",
+        )
+    if config.version is not None and "version" in text.lower():
+        return InputError(
+            f"{place} has no version {config.version} to read: {text}",
+            code="version_not_readable",
+            remedy="see DESCRIBE HISTORY for the versions that are left",
+        )
+    return InputError(
+        f"{place} can't be read: {text}", code="input_not_readable", remedy="check that it exists and is readable here"
+    )

@@ -1,0 +1,68 @@
+"""Finds a run's own commit in a Delta table's history: what it wrote, and whether it is there at all.
+
+Delta skips a repeated transaction silently, and other writers may commit in between, so neither the absence of an
+error nor the latest version says anything. The commit's ``userMetadata`` does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+_RECENT = 50
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of a run.
+
+    Attributes:
+        version: The Delta version that it made.
+        rows: How many rows it wrote, by the commit's own metrics.
+        metadata: What its ``userMetadata`` says: run_id, attempt, model_id, digest, input_version and more.
+    """
+
+    version: int
+    rows: int
+    metadata: dict[str, Any]
+
+
+def find_commit(spark: SparkSession, name: str, attempt: str) -> Commit | None:
+    """Returns the commit that `attempt` made in the table `name`, or None."""
+    return _find(spark, name, lambda metadata: metadata.get("attempt") == attempt)
+
+
+def find_run(spark: SparkSession, name: str, run_id: str) -> Commit | None:
+    """Returns the commit of the run `run_id` in the table `name`, or None; also where there is no such table."""
+    try:
+        return _find(spark, name, lambda metadata: metadata.get("run_id") == run_id)
+    except PySparkException:
+        return None
+
+
+def _find(spark: SparkSession, name: str, wanted: Callable[[dict[str, Any]], bool]) -> Commit | None:
+    for limit in (f" LIMIT {_RECENT}", ""):
+        history = spark.sql(f"DESCRIBE HISTORY {name}{limit}")
+        rows = history.select("version", "userMetadata", "operationMetrics").collect()
+        for commit in _commits(rows):
+            if wanted(commit.metadata):
+                return commit
+        if len(rows) < _RECENT:
+            return None
+    return None
+
+
+def _commits(rows: list[Any]) -> Iterator[Commit]:
+    for row in rows:
+        try:
+            metadata = json.loads(row["userMetadata"] or "null")
+        except ValueError:
+            continue  # somebody else's commit, with a text of its own
+        if isinstance(metadata, dict):
+            metrics = row["operationMetrics"] or {}
+            yield Commit(int(row["version"]), int(metrics.get("numOutputRows", 0)), metadata)

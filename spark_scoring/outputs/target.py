@@ -1,0 +1,200 @@
+"""What the target is before anything runs, and every reason why it would not take the result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from spark_scoring.config import OutputConfig, redact
+from spark_scoring.contract import sql
+from spark_scoring.errors import TargetError
+from spark_scoring.spark_errors import first_line
+
+# Delta refuses these in the names of a table without column mapping.
+_SPECIAL = set(" ,;{}()\n\t=")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Delta table that is written, existing or not.
+
+    Attributes:
+        location: The absolute path, or the table's name.
+        name: How SQL names it, quoted.
+        path: The path, or None for a catalog table.
+        schema: Its schema, or None where it does not exist yet.
+        properties: Its table properties.
+    """
+
+    location: str
+    name: str
+    path: str | None
+    schema: StructType | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a Delta table already."""
+        return self.schema is not None
+
+
+def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
+    """Looks at what `config` names; nothing is created.
+
+    Raises:
+        TargetError: If there is something that is no Delta table, or the place for it is missing.
+    """
+    if config.path is not None:
+        target = Target(config.path, f"delta.{sql.quote(config.path)}", config.path)
+        if not _is_delta(spark, target.name):
+            _refuse_foreign_files(config.path)
+            return target
+    else:
+        assert config.table is not None
+        target = Target(config.table, sql.quote_name(config.table), None)
+        if not _exists(spark, target):
+            return target
+        if not _is_delta(spark, target.name):
+            raise TargetError(
+                f"{config.table} exists and is not a Delta table",
+                code="target_not_delta",
+                remedy="write to another table",
+            )
+    detail = spark.sql(f"DESCRIBE DETAIL {target.name}").first()
+    properties = dict(detail["properties"]) if detail is not None else {}
+    return Target(target.location, target.name, target.path, spark.table(target.name).schema, properties)
+
+
+def target_problems(target: Target, config: OutputConfig, schema: StructType | None) -> list[TargetError]:
+    """Returns every reason why `target` would not take a result of `schema`.
+
+    Args:
+        target: The target as it is.
+        config: The job's output.
+        schema: The result's schema, or None where it isn't known because the contract is not satisfied.
+    """
+    if target.schema is None:
+        return []
+    if config.mode == "error":
+        return [
+            TargetError(
+                f"the target {redact(target.location)} exists already",
+                code="target_exists",
+                remedy="choose another target, or output.mode: append | overwrite",
+            )
+        ]
+    problems = []
+    if config.mode == "overwrite" and target.properties.get("delta.appendOnly", "false").lower() == "true":
+        problems.append(
+            TargetError(
+                f"the target {redact(target.location)} is append-only (delta.appendOnly)",
+                code="target_append_only",
+                remedy="output.mode: append",
+            )
+        )
+    if schema is not None:
+        problems += _differences(target, target.schema, schema)
+    return problems
+
+
+def needs_column_mapping(schema: StructType) -> bool:
+    """Tells whether a new table's column names are ones that Delta takes only with column mapping."""
+    return any(_SPECIAL & set(name) for name in schema.fieldNames())
+
+
+def _differences(target: Target, there: StructType, ours: StructType) -> list[TargetError]:
+    theirs = {column.name.lower(): column for column in there.fields}
+    place = f"the target {redact(target.location)}"
+    problems = []
+    for column in ours.fields:
+        existing = theirs.pop(column.name.lower(), None)
+        if existing is None:
+            problems.append(
+                TargetError(
+                    f"{place} has no column {column.name!r} ({column.dataType.simpleString()})",
+                    code="target_column_missing",
+                    available=", ".join(there.fieldNames()),
+                    remedy="leave it out with output.columns, or write to a new target",
+                )
+            )
+        elif existing.dataType != column.dataType and _shape(existing.dataType) != _shape(column.dataType):
+            problems.append(
+                TargetError(
+                    f"{place} has {existing.name!r} as {existing.dataType.simpleString()}, "
+                    f"and the result has {column.dataType.simpleString()}",
+                    code="target_type_differs",
+                    remedy="write to a new target, or cast the column in input.sql",
+                )
+            )
+        elif not existing.nullable and column.nullable:
+            problems.append(
+                TargetError(
+                    f"{place} does not take nulls in {existing.name!r}, and the result may hold some",
+                    code="target_not_null",
+                    remedy=f"ALTER TABLE {target.name} ALTER COLUMN {sql.quote(existing.name)} DROP NOT NULL",
+                )
+            )
+    problems += [
+        TargetError(
+            f"{place} has a column {column.name!r} that the result lacks",
+            code="target_column_extra",
+            remedy="add it to output.columns, or write to a new target",
+        )
+        for column in theirs.values()
+    ]
+    return problems
+
+
+def _shape(dtype: object) -> str:
+    # simpleString leaves out nullability inside arrays and structs, which Delta widens by itself.
+    return str(getattr(dtype, "simpleString", lambda: dtype)()).lower()
+
+
+def _is_delta(spark: SparkSession, name: str) -> bool:
+    try:
+        return spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").first() is not None
+    except PySparkException:
+        return False
+
+
+def _exists(spark: SparkSession, target: Target) -> bool:
+    try:
+        spark.sql(f"DESCRIBE TABLE {target.name}").schema  # noqa: B018
+        return True
+    except AnalysisException as exc:
+        if "TABLE_OR_VIEW_NOT_FOUND" not in str(exc):
+            raise TargetError(
+                f"the target {target.location} can't be looked at: {first_line(exc)}",
+                code="target_not_readable",
+                remedy="check the name and the rights on it",
+            ) from exc
+    schema_name = target.name.rpartition(".")[0]
+    if schema_name:
+        try:
+            spark.sql(f"DESCRIBE SCHEMA {schema_name}").collect()
+        except AnalysisException as exc:
+            raise TargetError(
+                f"there is no schema for the target {target.location}",
+                code="target_schema_missing",
+                remedy=f"CREATE SCHEMA {schema_name}",
+            ) from exc
+    return False
+
+
+def _refuse_foreign_files(path: str) -> None:
+    if "://" in path or not os.path.exists(path):
+        return
+    found = sorted(os.listdir(path)) if os.path.isdir(path) else [path]
+    # A first write that failed leaves its files and an empty log: Delta never reads them, and VACUUM removes them.
+    if found and "_delta_log" not in found:
+        raise TargetError(
+            f"the target {path} exists and is not a Delta table",
+            code="target_not_delta",
+            available=", ".join(found[:5]),
+            remedy="choose an empty or new folder",
+        )

@@ -1,0 +1,54 @@
+"""What a run says when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Status = Literal["succeeded", "empty", "already_published", "refused", "failed"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The outcome of one run.
+
+    Attributes:
+        run_id: The run's id; also in every row and in the commit.
+        status: What became of it.
+        model_id: Which model version scored, such as ``flights/3``.
+        digest: ``sha256:…`` over the model's files.
+        rows_in: How many rows there were, or None where nothing could tell (then `reconciled` is false).
+        rows_scored: How many got a prediction.
+        rows_failed: How many did not.
+        target: An absolute path or a table name.
+        target_version: The Delta version that holds the rows, or None where nothing was committed.
+        quarantine: Where the failed rows are, or None.
+        seconds: From start to end.
+        report: The HTML report's path, or None.
+        input_version: The Delta version that was read, or None.
+        reconciled: Whether rows in = scored + failed was checked against a count of its own.
+        error: What went wrong, as `ScoringError.to_dict` gives it, or None.
+    """
+
+    run_id: str
+    status: Status
+    model_id: str | None
+    digest: str | None
+    rows_in: int | None
+    rows_scored: int
+    rows_failed: int
+    target: str | None
+    target_version: int | None
+    quarantine: str | None
+    seconds: float
+    report: str | None
+    input_version: int | None = None
+    reconciled: bool = False
+    error: dict[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the result as plain data, for ``--json``; ``error`` only where there is one."""
+        data = asdict(self)
+        if self.error is None:
+            del data["error"]
+        return data
