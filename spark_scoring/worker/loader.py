@@ -123,9 +123,7 @@ class ScoringModel:
             for row, failure in failures.items():
                 texts[row] = json.dumps(failure)
             data["e"] = texts
-        frame: pd.DataFrame = pd.DataFrame(data, copy=False)
-
-    return frame
+        return pd.DataFrame(data, copy=False)
 
 
 def _join(pieces: list[tuple[int, list[Encoded]]]) -> list[Encoded]:

@@ -240,7 +240,8 @@ def _encode_datetime(values: Any) -> Encoded:
 def _micros(value: Any) -> int:
     if not isinstance(value, (dt.date, np.datetime64)):
         raise TypeError
-    return int(np.datetime64(value, "us").astype(np.int64))
+    stamp: Any = np.datetime64(value).astype("datetime64[us]")
+    return int(stamp.astype(np.int64))
 
 
 def _one_by_one(array: Array, filler: Any, dtype: np.dtype[Any], convert: Callable[[Any], Any], wanted: str) -> Encoded:
