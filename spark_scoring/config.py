@@ -5,25 +5,31 @@ The keys are those of the job file. Reading files, ``--set`` and ``${…}`` is `
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from spark_scoring import jobfile
-from spark_scoring.errors import ConfigurationError, combine
+from spark_scoring.refusals import refusal
 
 Columns = Literal["all", "keys"] | tuple[str, ...]
 Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "payload"]
 Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
 
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+# Up to the last @ before a slash: a password may hold one.
+_USER_INFO = re.compile(r"(\w[\w+.-]*)://([^/\s]+)@")
+# Where Azure's storage URIs carry the container's name.
+_CONTAINER_SCHEMES = {"abfs", "abfss", "wasb", "wasbs"}
 _QUERY = re.compile(r"\?\S*")
+_PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
+_THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such as 0.01 or '1%'"
 _DURATION = re.compile(r"^\d+[smhdw]$")
 
 
@@ -31,7 +37,23 @@ def redact(uri: str) -> str:
     """Returns `uri` without user information and query string, which may hold secrets."""
     if "://" not in uri:
         return uri
-    return _QUERY.sub("", _USER_INFO.sub("***@", uri))
+    return _QUERY.sub("", _USER_INFO.sub(_without_user, uri))
+
+
+def _without_user(match: re.Match[str]) -> str:
+    scheme, user = match.groups()
+    return match.group() if scheme in _CONTAINER_SCHEMES and ":" not in user else f"{scheme}://***@"
+
+
+def _redacted(value: Any) -> Any:
+    """Returns `value` with every URI in it redacted, however deep it lies."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: _redacted(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_redacted(inner) for inner in value)
+    return value
 
 
 def is_path(location: str) -> bool:
@@ -39,22 +61,19 @@ def is_path(location: str) -> bool:
     return "/" in location or location in {".", ".."}
 
 
-def _not_a_number(value: Any) -> Any:
-    # pydantic would take True for 1 and 1.0 for 1: neither says what the author meant.
-    if isinstance(value, bool):
-        raise ValueError("write -1, a number of rows, or a ratio such as 0.01 or '1%'")
-    if isinstance(value, str):
-        text = value.strip()
-        if text.endswith("%"):
-            return float(text[:-1]) / 100
-        return value
+def _rows_or_ratio(value: Any) -> Any:
+    # pydantic would take True for 1, which does not say what the author meant.
+    if isinstance(value, str) and (percent := _PERCENT.match(value.strip())):
+        return float(percent.group(1)) / 100
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(_THRESHOLDS)
     return value
 
 
 def _threshold(value: int | float) -> int | float:
     if isinstance(value, int):
         if value < -1:
-            raise ValueError("write -1 to ignore all, or a number of rows from 0")
+            raise ValueError(_THRESHOLDS)
         return value
     if not 0 < value < 1:
         raise ValueError("a ratio lies between 0 and 1, both excluded; for rows write a whole number")
@@ -68,7 +87,7 @@ def _duration(value: str) -> str:
 
 
 def _column_list(value: Any) -> Any:
-    if isinstance(value, str) and value not in {"all", "keys"}:
+    if value not in ("all", "keys") and not isinstance(value, (list, tuple)):
         raise ValueError("write all, keys, or a list of column names")
     return value
 
@@ -78,7 +97,7 @@ class _Part(BaseModel):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, redact(value) if isinstance(value, str) else value
+            yield name, _redacted(value)
 
 
 class ModelConfig(_Part):
@@ -100,11 +119,11 @@ class ModelConfig(_Part):
 class InputConfig(_Part):
     """What is scored: exactly one of `table`, `sql` and `path`."""
 
-    table: str | None = None
-    sql: str | None = None
-    path: str | None = None
+    table: str | None = Field(default=None, min_length=1)
+    sql: str | None = Field(default=None, min_length=1)
+    path: str | None = Field(default=None, min_length=1)
     format: Format | None = None
-    version: int | None = Field(default=None, ge=0)
+    version: int | None = Field(default=None, ge=0, strict=True)
     where: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     key: tuple[str, ...] = ()
@@ -137,8 +156,8 @@ class ContractConfig(_Part):
 class OutputConfig(_Part):
     """Where the predictions go: exactly one of `table` and `path`."""
 
-    table: str | None = None
-    path: str | None = None
+    table: str | None = Field(default=None, min_length=1)
+    path: str | None = Field(default=None, min_length=1)
     mode: Mode = "error"
     columns: Annotated[Columns, BeforeValidator(_column_list)] = "all"
     prediction: str = Field(default="prediction", min_length=1)
@@ -167,7 +186,7 @@ class OutputConfig(_Part):
 class ErrorsConfig(_Part):
     """What becomes of rows that fail."""
 
-    threshold: Annotated[int | float, BeforeValidator(_not_a_number), AfterValidator(_threshold)] = 0
+    threshold: Annotated[int | float, BeforeValidator(_rows_or_ratio), AfterValidator(_threshold)] = 0
     quarantine: str | None = None
     inline: bool = False
     detail: Literal["code", "full"] = "code"
@@ -185,7 +204,7 @@ class ErrorsConfig(_Part):
 class AuditConfig(_Part):
     """Checks on the staged result, before anything is published."""
 
-    min_rows: int | None = Field(default=None, ge=0)
+    min_rows: int | None = Field(default=None, ge=0, strict=True)
     null_ratio: float | None = Field(default=None, ge=0, le=1)
     range: tuple[float, float] | None = None
     allowed: tuple[Any, ...] | None = None
@@ -224,19 +243,32 @@ class ScoringJob(_Part):
     audit: AuditConfig = AuditConfig()
     staging: StagingConfig = StagingConfig()
     record: RecordConfig = RecordConfig()
-    vars: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    vars: dict[str, str | int | float | bool | date | datetime | None] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, values: Any) -> Any:
+        # A section whose keys are all commented out is null in YAML.
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if value is not None or key in {"model", "input"}}
 
     @model_validator(mode="after")
     def _only_what_is_built(self) -> ScoringJob:
+        unbuilt: list[InitErrorDetails] = []
         for key, accepted in NOT_YET.items():
             part, _, name = key.partition(".")
             owner = getattr(self, part)
-            if owner is not None and getattr(owner, name) not in accepted:
-                choice = " or ".join(str(value) for value in accepted if value not in (None, (), {}, False))
-                raise ValueError(
-                    f"{key} = {getattr(owner, name)!r} is not available in this version; "
-                    + (f"write {choice}" if choice else "leave it out")
+            value = getattr(owner, name) if owner is not None else accepted[0]
+            if value not in accepted:
+                choice = " | ".join(str(valid) for valid in accepted if valid not in (None, (), {}, False))
+                remedy = f"write {key}: {choice}" if choice else f"leave {key} out"
+                kind = PydanticCustomError(
+                    "not_available", "{value}: {remedy}", {"value": str(_redacted(value)), "remedy": remedy}
                 )
+                unbuilt.append({"type": kind, "loc": (part, name), "input": None})
+        if unbuilt:
+            raise ValidationError.from_exception_data("ScoringJob", unbuilt, hide_input=True)
         return self
 
     @classmethod
@@ -286,44 +318,12 @@ class ScoringJob(_Part):
         try:
             return cls.model_validate(values)
         except ValidationError as exc:
-            raise combine([_translate(detail, source) for detail in exc.errors()]) from None
+            raise refusal(exc, cls, source) from None
 
     def fingerprint(self) -> str:
         """Returns a sha256 over what decides the run's result: two jobs with one fingerprint are the same job."""
         settings = self.model_dump(mode="json", exclude={"vars", "record", "staging"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def _translate(detail: Any, source: str) -> ConfigurationError:
-    key = ".".join(str(part) for part in detail["loc"] if part not in _UNION_BRANCHES)
-    place = f"{source}: {key}" if key else source
-    if detail["type"] == "extra_forbidden":
-        valid = _valid_keys(detail["loc"][:-1])
-        name = str(detail["loc"][-1])
-        near = difflib.get_close_matches(name, valid, 1)
-        return ConfigurationError(
-            f"{place}: no such key",
-            code="unknown_key",
-            available=", ".join(valid),
-            remedy=f"did you mean {near[0]}?" if near else "remove it, or write one of the keys above",
-        )
-    if detail["type"] == "missing":
-        return ConfigurationError(f"{place} is missing", code="missing_key", remedy=f"add {key} to the job")
-    reason = detail["msg"].removeprefix("Value error, ")
-    return ConfigurationError(f"{place}: {reason}", code="bad_value", remedy="see the job file's keys in the README")
-
-
-def _valid_keys(parents: Sequence[Any]) -> list[str]:
-    part: type[BaseModel] = ScoringJob
-    for name in parents:
-        kind = part.model_fields[name].annotation
-        candidates = [kind, *get_args(kind)]
-        part = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return list(part.model_fields)
-
-
-# pydantic names the branch of a union it tried as if it were a key.
-_UNION_BRANCHES = {"int", "float", "str", "bool", "literal['all','keys']", "tuple[str, ...]"}
 
 
 def _always(_: str) -> bool:

@@ -126,7 +126,7 @@ class TargetError(ScoringError):
     exit_code = 8
 
 
-class Interrupted(ScoringError):
+class Interrupted(ScoringError):  # noqa: N818  (nothing was wrong)
     """The run was interrupted from the keyboard."""
 
     exit_code = 130

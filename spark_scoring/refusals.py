@@ -1,0 +1,127 @@
+"""pydantic's refusals in the job file's own words: which key, what is wrong with it, and what would be valid."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from spark_scoring.errors import ConfigurationError, ScoringError, combine
+
+# pydantic names the branch of a union it tried as if it were a key.
+_UNION_BRANCHES = {"int", "float", "str", "bool", "date", "datetime", "literal['all','keys']", "tuple[str, ...]"}
+_TUPLE_ENTRY = {"missing", "too_long", "too_short"}
+
+
+def refusal(exc: ValidationError, root: type[BaseModel], source: str) -> ScoringError:
+    """Returns one `ConfigurationError` for each key that was refused, combined.
+
+    Args:
+        exc: What pydantic raised for values of `root`.
+        root: The type of the whole job.
+        source: What the values are called, such as the job file's path.
+    """
+    told: dict[str, ConfigurationError] = {}
+    for detail in exc.errors(include_url=False):
+        error = _translate(detail, root, source)
+        # Of a union's branches, the first one says what is wanted.
+        told.setdefault(_key(detail) if _is_union(detail) else error.message, error)
+    return combine(list(told.values()))
+
+
+def _translate(detail: Any, root: type[BaseModel], source: str) -> ConfigurationError:
+    kind, loc = detail["type"], detail["loc"]
+    key = _key(detail)
+    place = f"{source}: {key}" if key else source
+    if kind == "extra_forbidden":
+        valid = list(_part(root, loc[:-1]).model_fields)
+        near = difflib.get_close_matches(str(loc[-1]), valid, 1)
+        return ConfigurationError(
+            f"{place}: no such key",
+            code="unknown_key",
+            available=", ".join(valid),
+            remedy=f"did you mean {near[0]}?" if near else "remove it, or write one of the keys above",
+        )
+    if kind == "missing" and not isinstance(loc[-1], int):
+        return ConfigurationError(f"{place} is missing", code="missing_key", remedy=f"add {key} to the job")
+    if kind == "not_available":
+        return ConfigurationError(
+            f"{place}: {detail['ctx']['value']} is not available in this version",
+            code="not_available",
+            remedy=detail["ctx"]["remedy"],
+        )
+    if kind in _REMEDIES:
+        return ConfigurationError(
+            f"{place}: {_shown(detail['input'])} is not valid here",
+            code="bad_value",
+            remedy=_REMEDIES[kind](detail.get("ctx", {})),
+        )
+    return ConfigurationError(f"{place}: {_own_words(detail['msg'])}", code="bad_value", remedy=f"mend {key or 'it'}")
+
+
+def _key(detail: Any) -> str:
+    loc = detail["loc"]
+    # A tuple's missing second entry is a matter of the tuple, not of a key called 1.
+    if detail["type"] in _TUPLE_ENTRY and isinstance(loc[-1], int):
+        loc = loc[:-1]
+    return ".".join(str(part) for part in loc if part not in _UNION_BRANCHES and part != "[key]")
+
+
+def _is_union(detail: Any) -> bool:
+    return any(part in _UNION_BRANCHES for part in detail["loc"])
+
+
+def _shown(value: Any) -> str:
+    # Only what is short and plain: a longer text may be a location, and hold a secret.
+    plain = isinstance(value, (bool, int, float, str)) and len(str(value)) <= 20 and "://" not in str(value)
+    return f"{value!r}" if plain else f"a {_KINDS.get(type(value), 'value')}"
+
+
+_KINDS = {str: "text", dict: "mapping", list: "list", tuple: "list"}
+
+
+def _own_words(message: str) -> str:
+    said = message.removeprefix("Value error, ")
+    return said[:1].lower() + said[1:]
+
+
+def _part(root: type[BaseModel], parents: Sequence[Any]) -> type[BaseModel]:
+    part = root
+    for name in parents:
+        kind = part.model_fields[name].annotation
+        candidates = [kind, *get_args(kind)]
+        part = next(found for found in candidates if isinstance(found, type) and issubclass(found, BaseModel))
+    return part
+
+
+_LIST = "write a list, such as [a, b]"
+_MAPPING = "write names and values, such as {name: value}"
+_TEXT = "write text"
+_WHOLE = "write a whole number"
+_NUMBER = "write a number"
+_FLAG = "write true or false"
+_REMEDIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "literal_error": lambda ctx: f"write one of {ctx['expected'].replace(' or ', ', ').replace(chr(39), '')}",
+    "string_pattern_mismatch": lambda _: "write sha256: and 64 hexadecimal digits, as spark-scoring inspect prints it",
+    "string_too_short": lambda _: "write a name; it is empty",
+    "greater_than": lambda ctx: f"write a number above {ctx['gt']:g}",
+    "greater_than_equal": lambda ctx: f"write a number from {ctx['ge']:g} on",
+    "less_than_equal": lambda ctx: f"write a number up to {ctx['le']:g}",
+    "missing": lambda _: "write two numbers, such as [0, 1]",
+    "too_long": lambda _: "write two numbers, such as [0, 1]",
+    "too_short": lambda _: "write two numbers, such as [0, 1]",
+    "tuple_type": lambda _: _LIST,
+    "dict_type": lambda _: _MAPPING,
+    "model_type": lambda _: "write its keys below it, each on a line of its own",
+    "string_type": lambda _: _TEXT,
+    "invalid_key": lambda _: "write the key as text, in quotes",
+    "bool_type": lambda _: _FLAG,
+    "bool_parsing": lambda _: _FLAG,
+    "int_type": lambda _: _WHOLE,
+    "int_parsing": lambda _: _WHOLE,
+    "int_from_float": lambda _: _WHOLE,
+    "float_type": lambda _: _NUMBER,
+    "float_parsing": lambda _: _NUMBER,
+}
