@@ -62,10 +62,10 @@ def get_session() -> SparkSession:
         return current
     if is_databricks() or os.environ.get("SPARK_REMOTE"):
         return SparkSession.builder.getOrCreate()
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM, with the jars that it was told
+        return _submitted(SparkSession.builder)
     check_java()
     builder = SparkSession.builder.appName("spark-scoring")
-    if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM, with the jars that it was told
-        return _with(builder, DELTA_CONF).getOrCreate()
     # Local workers run this Python, not the first python3 on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = {**DELTA_CONF, **_LOCAL_CONF, **_delta_jars(), **_logging()}
@@ -73,6 +73,15 @@ def get_session() -> SparkSession:
     session: SparkSession = _with(builder.master(f"local[{os.cpu_count()},4]"), conf).getOrCreate()
     _remember_jars(session)
     return session
+
+
+def _submitted(builder: SparkSession.Builder) -> SparkSession:
+    """Returns the session of the application that spark-submit started; what it was told wins over Delta's settings."""
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()  # until then a SparkConf does not see what spark-submit was told
+    told = SparkConf()
+    return _with(builder, {key: value for key, value in DELTA_CONF.items() if not told.contains(key)}).getOrCreate()
 
 
 def _logging() -> dict[str, str]:

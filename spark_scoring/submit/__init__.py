@@ -1,0 +1,152 @@
+"""Builds and runs the `spark-submit` that scores a job file on a cluster.
+
+The driver runs here, in this Python, and reads the job file and the model registry; the executors need neither this
+package nor the registry. Beside this file lies only the application, since spark-submit puts its folder on `sys.path`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from spark_scoring.errors import ConfigurationError
+from spark_scoring.session import DELTA_CONF, delta_package
+
+_APPLICATION = Path(__file__).parent / "application.py"
+_WITHOUT_VALUE = {"--verbose", "-v", "--supervise", "--help", "-h", "--version", "--usage-error"}
+_CONF = ("--conf", "-c")
+# The options that matter here, each with the setting that says the same.
+_SETTINGS = {
+    "--name": "spark.app.name",
+    "--master": "spark.master",
+    "--deploy-mode": "spark.submit.deployMode",
+    "--packages": "spark.jars.packages",
+    "--jars": "spark.jars",
+}
+_JARS = ("spark.jars.packages", "spark.jars", "spark.driver.extraClassPath")
+
+Option = tuple[str, ...]
+
+
+def build_command(conf: str, score_args: Sequence[str], submit_args: Sequence[str]) -> list[str]:
+    """Returns the spark-submit command that scores a job file.
+
+    Args:
+        conf: The job file.
+        score_args: What follows it on the command line of ``spark-scoring score``.
+        submit_args: Options of spark-submit. They win over ours; packages and SQL extensions are joined with ours.
+
+    Raises:
+        ConfigurationError: If there is no spark-submit, or an option is not one that can work.
+    """
+    options = list(_options(submit_args))
+    given = _given(options)
+    if given.get("spark.submit.deployMode") == "cluster":
+        raise ConfigurationError(
+            "the driver can't run inside the cluster: the job file and this package are here",
+            code="deploy_mode",
+            remedy="leave --deploy-mode cluster out",
+        )
+    ours: list[Option] = []
+    if not any("delta-spark" in given.get(key, "") for key in _JARS):
+        ours.append(("--packages", _joined(given.get("spark.jars.packages"), _delta_package())))
+        options = [option for option in options if option[0] != "--packages"]
+    settings = {"spark.app.name": "spark-scoring", "spark.pyspark.driver.python": sys.executable, **DELTA_CONF}
+    if given.get("spark.master", "local").startswith("local") and "PYSPARK_PYTHON" not in os.environ:
+        settings["spark.pyspark.python"] = sys.executable
+    extensions = "spark.sql.extensions"
+    if extensions in given and DELTA_CONF[extensions] not in given[extensions]:
+        options.append(("--conf", f"{extensions}={_joined(given[extensions], DELTA_CONF[extensions])}"))
+    ours += [("--conf", f"{key}={value}") for key, value in settings.items() if key not in given]
+    words = [word for option in (*ours, *options) for word in option]
+    return [str(_find_submit()), *words, str(_APPLICATION), "score", conf, *score_args]
+
+
+def run(command: Sequence[str]) -> int:
+    """Runs a command of `build_command` and returns its exit code, which is that of ``spark-scoring score``."""
+    environment = dict(os.environ)
+    home = Path(command[0]).resolve().parent.parent
+    if (home / "jars").is_dir():
+        # Otherwise pip's spark-submit asks the first python3 on the PATH where Spark is, or takes another Spark's jars.
+        environment["SPARK_HOME"] = str(home)
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            code = process.wait()  # Ctrl-C reached spark-submit too: let it end the application
+    return 128 - code if code < 0 else code
+
+
+def _options(words: Sequence[str]) -> Iterator[Option]:
+    """Yields each option with its value, in whichever of its two forms it is written."""
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if not word.startswith("-"):
+            raise ConfigurationError(
+                f"{word} is no option of spark-submit",
+                code="bad_submit_option",
+                remedy="after -- write only options, such as --master spark://host:7077; the application is ours",
+            )
+        if name in _WITHOUT_VALUE:
+            yield (name,)
+            continue
+        found = value if equals else next(rest, None)
+        if found is None:
+            raise ConfigurationError(
+                f"spark-submit's option {name} lacks its value", code="bad_submit_option", remedy=f"write {name} VALUE"
+            )
+        yield name, found
+
+
+def _given(options: Iterable[Option]) -> dict[str, str]:
+    """Returns the settings that `options` make; as for spark-submit, an option wins over the setting of its name."""
+    settings, named = {}, {}
+    for name, *value in options:
+        if name in _CONF:
+            key, _, setting = value[0].partition("=")
+            settings[key] = setting
+        elif name in _SETTINGS:
+            named[_SETTINGS[name]] = value[0]
+    return {**settings, **named}
+
+
+def _joined(theirs: str | None, ours: str) -> str:
+    return f"{theirs},{ours}" if theirs else ours
+
+
+def _delta_package() -> str:
+    if importlib.util.find_spec("pyspark") is None:
+        raise ConfigurationError(
+            "pyspark is not installed here, so it is not known which Delta goes with your Spark",
+            code="no_pyspark",
+            remedy="name it: --packages io.delta:delta-spark_SCALA:VERSION",
+        )
+    return delta_package()
+
+
+def _find_submit() -> Path:
+    found = next((place for place in _places() if place.is_file()), None)
+    if found is None:
+        raise ConfigurationError(
+            "there is no spark-submit here: neither in pyspark, nor in SPARK_HOME, nor on the PATH",
+            code="no_spark_submit",
+            remedy='pip install "spark-scoring[local]" in the version of your cluster, or point SPARK_HOME to a Spark',
+        )
+    return found
+
+
+def _places() -> Iterator[Path]:
+    spec = importlib.util.find_spec("pyspark")
+    if spec is not None and spec.origin is not None:
+        yield Path(spec.origin).parent / "bin" / "spark-submit"
+    if os.environ.get("SPARK_HOME"):
+        yield Path(os.environ["SPARK_HOME"]) / "bin" / "spark-submit"
+    on_path = shutil.which("spark-submit")
+    if on_path is not None:
+        yield Path(on_path)
