@@ -334,9 +334,15 @@ def _is_local_model(uri: str) -> bool:
     return ":/" not in uri
 
 
+def _is_local_store(uri: str) -> bool:
+    return uri.startswith("sqlite") or (":" not in uri and uri not in {"databricks", "databricks-uc", "uc"})
+
+
 # Keys whose relative paths start at the job file's folder, each with a test whether the value is a path.
 PATH_KEYS: dict[str, Callable[[str], bool]] = {
     "model.uri": _is_local_model,
+    "model.tracking_uri": _is_local_store,
+    "model.registry_uri": _is_local_store,
     "model.input_signature": _always,
     "model.result_type": lambda value: value.endswith((".json", ".yml", ".yaml")),
     "model.script": _always,

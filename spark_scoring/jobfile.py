@@ -21,6 +21,8 @@ from spark_scoring.errors import ConfigurationError
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_]\w*)\}")
 # "s3://bucket/x" and "dbfs:/x" are absolute already.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+# SQLAlchemy's way to write a relative file: three slashes and no fourth.
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:].*)")
 # What a variable may bring into SQL: a number, a word, a date or time; nothing that ends a literal or starts a clause.
 _SQL_SAFE = re.compile(r"(?!.*--)[\w.:+-]*|\d{4}-\d\d-\d\d[ T][\d:.]+")
 
@@ -199,9 +201,11 @@ def _anchor(values: dict[str, Any], path_keys: Mapping[str, Callable[[str], bool
 
 
 def _anchor_value(value: Any, test: Callable[[str], bool] | None, folder: Path) -> Any:
-    if test is None or not isinstance(value, str) or not value or _SCHEME.match(value) or not test(value):
+    if test is None or not isinstance(value, str) or not value or not test(value):
         return value
-    return os.path.abspath(folder / Path(value).expanduser())
+    if sqlite := _SQLITE.fullmatch(value):
+        return sqlite.group(1) + os.path.abspath(folder / sqlite.group(2))
+    return value if _SCHEME.match(value) else os.path.abspath(folder / Path(value).expanduser())
 
 
 def _copy(values: dict[str, Any]) -> dict[str, Any]:

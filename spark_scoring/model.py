@@ -54,7 +54,7 @@ class PinnedModel:
     pinned_uri: str
     name: str | None
     version: str | None
-    location: str
+    location: str = field(repr=False)
     metadata: Model = field(repr=False)
     signature: ModelSignature | None = field(repr=False)
     requirements: tuple[str, ...] = field(repr=False)
@@ -85,8 +85,7 @@ def pin(config: ModelConfig) -> PinnedModel:
     Raises:
         ModelError: If there is no such model, alias or version, or it is no model that can score in a Python worker.
     """
-    client = MlflowClient(tracking_uri=config.tracking_uri, registry_uri=config.registry_uri)
-    pinned_uri, name, version, location = _resolve(config.uri, client)
+    pinned_uri, name, version, location = _resolve(config)
     download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=config.registry_uri)
     path = _local_folder(location)
     if path is not None and not (Path(path) / _FILE).is_file():
@@ -147,11 +146,17 @@ def fetch(model: PinnedModel, config: ModelConfig) -> PinnedModel:
     return model
 
 
-def _resolve(uri: str, client: MlflowClient) -> tuple[str, str | None, str | None, str]:
+def _resolve(config: ModelConfig) -> tuple[str, str | None, str | None, str]:
     """Returns the pinned URI, the registered name and version, and where the files are."""
+    uri = config.uri
     if not uri.startswith("models:"):
         return uri, None, None, uri
     rest = uri.removeprefix("models:").lstrip("/")
+    try:
+        # Made only here, since MLflow's default store is a database that it creates in the working directory.
+        client = MlflowClient(tracking_uri=config.tracking_uri, registry_uri=config.registry_uri)
+    except (MlflowException, OSError) as exc:
+        raise _unreachable(uri, exc) from exc
     try:
         if _MODEL_ID.fullmatch(rest):
             return uri, None, None, client.get_logged_model(rest).artifact_location
@@ -159,6 +164,14 @@ def _resolve(uri: str, client: MlflowClient) -> tuple[str, str | None, str | Non
         return f"models:/{name}/{version}", name, version, client.get_model_version_download_uri(name, version)
     except MlflowException as exc:
         raise _not_found(uri, rest, client, exc) from exc
+
+
+def _unreachable(uri: str, cause: Exception) -> ModelError:
+    return ModelError(
+        f"the model registry did not answer for {uri}: {_first_line(cause)}",
+        code="registry_unreachable",
+        remedy="check model.tracking_uri and model.registry_uri, and this machine's credentials",
+    )
 
 
 def _name_and_version(rest: str, uri: str, client: MlflowClient) -> tuple[str, str]:
@@ -195,11 +208,7 @@ def _not_found(uri: str, rest: str, client: MlflowClient, cause: MlflowException
         near = difflib.get_close_matches(name, names, 3)
         unreachable = cause.error_code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"} and not names
         if unreachable:
-            return ModelError(
-                f"the model registry did not answer for {uri}: {_first_line(cause)}",
-                code="registry_unreachable",
-                remedy="check model.tracking_uri and model.registry_uri, and this machine's credentials",
-            )
+            return _unreachable(uri, cause)
         return ModelError(
             f"the registry has no model {name!r}",
             code="model_not_found",
@@ -254,7 +263,10 @@ def _local_folder(location: str) -> str | None:
 def _read_metadata(location: str, uri: str, scratch: str, download: Callable[..., str]) -> Model:
     try:
         file = _file(location, _FILE, scratch, download)
-        return Model.from_dict(yaml.safe_load(Path(file).read_text(encoding="utf-8")))
+        model: Model = Model.from_dict(yaml.safe_load(Path(file).read_text(encoding="utf-8")))
+        if not isinstance(model.flavors, dict):
+            raise TypeError(f"flavors is a {type(model.flavors).__name__}")
+        return model
     except MlflowException as exc:
         raise ModelError(
             f"no MLflow model was found at {redact(uri)}: {_first_line(exc)}",

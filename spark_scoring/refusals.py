@@ -79,7 +79,7 @@ def _shown(value: Any) -> str:
     return f"{value!r}" if plain else f"a {_KINDS.get(type(value), 'value')}"
 
 
-_KINDS = {str: "text", dict: "mapping", list: "list", tuple: "list"}
+_KINDS: Mapping[type, str] = {str: "text", dict: "mapping", list: "list", tuple: "list"}
 
 
 def _own_words(message: str) -> str:

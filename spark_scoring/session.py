@@ -189,4 +189,5 @@ if __name__ == "__main__":
     try:
         check_java()
     except ConfigurationError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)

@@ -1,0 +1,58 @@
+"""What the tiers share: one small model, and a real MLflow registry in sqlite."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import pytest
+from mlflow import MlflowClient
+
+from tests import models
+
+# MLflow's default, a database in the working directory, would hide a registry that somebody forgot to pass on.
+os.environ["MLFLOW_TRACKING_URI"] = "sqlite:////dev/null/every-test-names-its-registry.db"
+
+
+@dataclass
+class Registry:
+    """A model registry, as `model.tracking_uri` names it."""
+
+    uri: str
+    client: MlflowClient = field(repr=False)
+    experiment: str
+
+    def register(self, name: str, path: str, *, alias: str | None = None) -> str:
+        """Registers the model in `path` as the next version of `name` and returns that version."""
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        version = str(self.client.create_model_version(name, source=path).version)
+        if alias is not None:
+            self.client.set_registered_model_alias(name, alias, version)
+        return version
+
+    def log_in_run(self, path: str) -> str:
+        """Logs the model in `path` to a run of its own and returns its ``runs:/`` URI."""
+        run = self.client.create_run(self.experiment).info.run_id
+        self.client.log_artifacts(run, path, "model")
+        return f"runs:/{run}/model"
+
+    def log_model(self, path: str) -> str:
+        """Logs the model in `path` as a logged model and returns its ``models:/m-…`` URI."""
+        model = self.client.create_logged_model(self.experiment)
+        self.client.log_model_artifacts(model.model_id, path)
+        return f"models:/{model.model_id}"
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    folder = tmp_path_factory.mktemp("registry")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    client = MlflowClient(uri, uri)
+    return Registry(uri, client, client.create_experiment("tests", artifact_location=str(folder / "artifacts")))
+
+
+@pytest.fixture(scope="session")
+def adds(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model that returns a + b, as a folder."""
+    return models.save(tmp_path_factory.mktemp("models") / "adds")

@@ -1,0 +1,47 @@
+"""Models so small that a test can say what they return: each a script that MLflow logs as it stands."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+
+A_AND_B = {"a": "double", "b": "double"}
+
+
+def save(
+    path: Path | str,
+    script: str = "adds",
+    *,
+    inputs: Mapping[str, str] | None = None,
+    output: str | None = "double",
+    signed: bool = True,
+    config: dict[str, Any] | None = None,
+) -> str:
+    """Saves a model as MLflow does and returns its folder.
+
+    Args:
+        path: A folder that does not exist yet.
+        script: A module of this package, without ``.py``.
+        inputs: MLflow types by input name; two doubles a and b by default.
+        output: The declared output's MLflow type, or None for a signature without outputs.
+        signed: Whether it has a signature at all.
+        config: The model's own settings.
+    """
+    columns = Schema([ColSpec(kind, name) for name, kind in (inputs or A_AND_B).items()])
+    returns = Schema([ColSpec(output)]) if output else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow recommends type hints and examples
+        mlflow.pyfunc.save_model(
+            str(path),
+            python_model=str(Path(__file__).parent / f"{script}.py"),
+            signature=ModelSignature(columns, returns) if signed else None,
+            model_config=config,
+            pip_requirements=["mlflow"],
+        )
+    return str(path)

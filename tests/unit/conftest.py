@@ -1,0 +1,59 @@
+"""What the unit tests share: a job in plain values, and a way to write one down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spark_scoring.config import ScoringJob
+from spark_scoring.errors import ConfigurationError
+
+MINIMAL = {
+    "model": {"uri": "models:/flights@champion"},
+    "input": {"table": "flights"},
+    "output": {"table": "flight_scores"},
+}
+
+
+@pytest.fixture
+def job() -> Callable[..., ScoringJob]:
+    """Builds the minimal job with some dotted keys set otherwise: ``job({"output.mode": "append"})``."""
+
+    def build(changes: dict[str, Any] | None = None) -> ScoringJob:
+        values: dict[str, Any] = {part: dict(keys) for part, keys in MINIMAL.items()}
+        for dotted, value in (changes or {}).items():
+            part, _, key = dotted.partition(".")
+            if key:
+                values.setdefault(part, {})[key] = value
+            else:
+                values[part] = value
+        return ScoringJob.from_values(values, source="job.yml")
+
+    return build
+
+
+@pytest.fixture
+def refused(job: Callable[..., ScoringJob]) -> Callable[..., ConfigurationError]:
+    """The error that the minimal job gives with these changes."""
+
+    def build(changes: dict[str, Any]) -> ConfigurationError:
+        with pytest.raises(ConfigurationError) as caught:
+            job(changes)
+        return caught.value
+
+    return build
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a job file and returns its path."""
+
+    def to_file(text: str) -> Path:
+        path = tmp_path / "job.yml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return to_file

@@ -1,0 +1,103 @@
+"""Values that no job may have: refused with the file, the key's path, and what would be valid."""
+
+import pytest
+
+from spark_scoring.config import ScoringJob
+from spark_scoring.errors import ConfigurationError
+
+
+def test_an_unknown_key_is_refused_with_the_valid_ones_and_the_nearest(refused):
+    error = refused({"output.tabel": "x"})
+    assert error.code == "unknown_key"
+    assert error.message == "job.yml: output.tabel: no such key"
+    assert error.available.startswith("table, path, mode, columns, prediction")
+    assert error.remedy == "did you mean table?"
+
+
+def test_an_unknown_section_is_refused_with_the_valid_ones(refused):
+    error = refused({"modle": {}})
+    assert error.message == "job.yml: modle: no such key"
+    assert error.available == "model, input, contract, output, errors, audit, staging, record, vars"
+    assert error.remedy == "did you mean model?"
+
+
+def test_every_problem_is_told_at_once(refused):
+    error = refused({"output.tabel": "x", "contract.policy": "loose", "model.uri": None})
+    assert {problem.message.split(": ")[1] for problem in error.problems} == {
+        "model.uri",
+        "contract.policy",
+        "output.tabel",
+    }
+
+
+def test_a_missing_section_is_named():
+    with pytest.raises(ConfigurationError) as caught:
+        ScoringJob.from_values({"model": {"uri": "m"}}, source="job.yml")
+    assert str(caught.value) == "job.yml: input is missing\n  to do: add input to the job"
+
+
+@pytest.mark.parametrize("threshold", [True, False, 1.0, 0.0, 1.5, -2, -0.5, "many", "100%", "x%", "5", float("nan")])
+def test_a_threshold_is_minus_one_or_rows_or_a_ratio_and_nothing_else(threshold, refused):
+    error = refused({"errors.threshold": threshold, "errors.inline": True})
+    assert error.code == "bad_value"
+    assert error.message.startswith("job.yml: errors.threshold: ")
+
+
+@pytest.mark.parametrize("threshold", [-1, 0, 1, 1000, 0.01, 0.999, "1%", "0.5 %"])
+def test_thresholds_that_mean_something_get_as_far_as_what_is_available(threshold, job):
+    with pytest.raises(ConfigurationError, match=r"errors\.inline: True is not available"):
+        job({"errors.threshold": threshold, "errors.inline": True})
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "said"),
+    [
+        ({"input.path": "x"}, "input", "name one source, not table and path"),
+        ({"input.sql": "SELECT 1"}, "input", "name one source, not table and sql"),
+        ({"input.table": None}, "input", "name what to read: one of table, sql, path"),
+        ({"input.format": "csv"}, "input", "format goes with path, not with table"),
+        ({"input.table": None, "input.sql": "x", "input.version": 1}, "input", "in sql write VERSION AS OF"),
+        (
+            {"input.table": None, "input.path": "x", "input.format": "csv", "input.version": 1},
+            "input",
+            "csv files have no versions",
+        ),
+        ({"output.path": "x"}, "output", "table or path, one of the two"),
+        ({"output.table": None}, "output", "table or path, one of the two"),
+        ({"output.mode": "merge"}, "output", "mode merge needs merge_keys"),
+        ({"output.mode": "replace_where"}, "output", "mode replace_where needs replace_where, such as {month: 12}"),
+        ({"errors.threshold": 5}, "errors", "a threshold other than 0 needs quarantine (a table or path) or inline"),
+        ({"errors.threshold": -1}, "errors", "a threshold other than 0 needs quarantine (a table or path) or inline"),
+        ({"errors.quarantine": "q", "errors.inline": True}, "errors", "not both"),
+        ({"staging.keep": "a week"}, "staging.keep", "write a number and one of s, m, h, d, w, such as 7d"),
+        ({"output.columns": "id"}, "output.columns", "write all, keys, or a list of column names"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_what_would_be_valid(changes, key, said, refused):
+    error = refused(changes)
+    assert error.message.startswith(f"job.yml: {key}: ")
+    assert said in error.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("output.mode", "upsert", "write one of error, append, overwrite, replace_where, merge"),
+        ("contract.policy", "Safe", "write one of strict, safe, lenient"),
+        ("input.key", "id", "write a list, such as [a, b]"),
+        ("input.columns", ["a"], "write names and values, such as {name: value}"),
+        ("input.version", True, "write a whole number"),
+        ("input.version", -1, "write a number from 0 on"),
+        ("input.incremental", "maybe", "write true or false"),
+        ("model.digest", "3f1a", "write sha256: and 64 hexadecimal digits, as spark-scoring inspect prints it"),
+        ("model.uri", "", "write a name; it is empty"),
+        ("model.uri", 3, "write text"),
+        ("output", "main.scores", "write its keys below it, each on a line of its own"),
+        ("audit.range", [1], "write two numbers, such as [0, 1]"),
+        ("audit.null_ratio", 2, "write a number up to 1"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_with_what_to_write(key, value, remedy, refused):
+    error = refused({key: value})
+    assert error.message.startswith(f"job.yml: {key}: ")
+    assert error.remedy == remedy

@@ -1,0 +1,148 @@
+"""The job file's whole schema exists, with the defaults that the documentation shows."""
+
+import pytest
+from pydantic import BaseModel
+
+from spark_scoring.config import NOT_YET, ScoringJob
+from spark_scoring.jobfile import read_yaml
+
+# Every key with its default; the three parts without which there is no job hold an example.
+SCHEMA = """
+model:
+  uri: models:/flights@champion
+  tracking_uri: null
+  registry_uri: null
+  digest: null
+  allow: []
+  input_signature: null
+  result_type: null
+  env_manager: local
+  method: predict
+  script: null
+  params: {}
+input:
+  table: flights
+  sql: null
+  path: null
+  format: null
+  version: null
+  where: null
+  columns: {}
+  key: []
+  time_zone: UTC
+  incremental: false
+contract:
+  policy: safe
+  nulls: as_model
+output:
+  table: flight_scores
+  path: null
+  mode: error
+  columns: all
+  prediction: prediction
+  replace_where: {}
+  merge_keys: []
+  partition_by: []
+  cluster_by: []
+  evolve_schema: false
+errors:
+  threshold: 0
+  quarantine: null
+  inline: false
+  detail: code
+  bad_files: fail
+audit: {min_rows: null, null_ratio: null, range: null, allowed: null, class_share: null, rows_vs_last: null, psi_vs_last: null, expect: [], reconcile: false}
+staging: {location: null, keep: 7d}
+record: {table: null, mlflow: false}
+vars: {}
+"""  # noqa: E501
+
+
+def test_every_key_is_there_with_its_default(job):
+    assert job().model_dump(mode="json") == read_yaml(SCHEMA, "the schema")
+
+
+def test_a_job_without_output_is_a_job(job):
+    assert job({"output": None}).output is None
+
+
+def test_a_section_with_all_its_keys_commented_out_is_no_section(job):
+    assert job({"errors": None, "audit": None, "vars": None}) == job()
+
+
+def test_a_job_is_frozen(job):
+    with pytest.raises(ValueError, match="frozen"):
+        job().model.uri = "models:/other/1"
+
+
+def keys(part: type[BaseModel]) -> set[str]:
+    return set(part.model_fields)
+
+
+# A value for each key whose function comes with a later version.
+LATER = {
+    "model.allow": ["models:/"],
+    "model.env_manager": "uv",
+    "model.method": "predict_proba",
+    "model.script": "score.py",
+    "input.incremental": True,
+    "output.replace_where": {"month": 12},
+    "output.merge_keys": ["id"],
+    "output.partition_by": ["month"],
+    "output.cluster_by": ["month"],
+    "output.evolve_schema": True,
+    "errors.quarantine": "bad_rows",
+    "errors.inline": True,
+    "errors.detail": "full",
+    "errors.bad_files": "quarantine",
+    "audit.min_rows": 1,
+    "audit.null_ratio": 0.1,
+    "audit.range": [0, 1],
+    "audit.allowed": ["a"],
+    "audit.class_share": {"a": [0, 1]},
+    "audit.rows_vs_last": [0.9, 1.1],
+    "audit.psi_vs_last": 0.2,
+    "audit.expect": ["prediction > 0"],
+    "audit.reconcile": True,
+    "staging.location": "staging",
+    "staging.keep": "1d",
+    "record.table": "runs",
+    "record.mlflow": True,
+}
+LATER_WITH_COMPANIONS = {
+    "input.format": {"input.table": None, "input.path": "x", "input.format": "orc"},
+    "output.mode": {"output.mode": "merge", "output.merge_keys": ["id"]},
+    "errors.threshold": {"errors.threshold": 5, "errors.inline": True},
+}
+
+
+@pytest.mark.parametrize("key", sorted(set(NOT_YET) | set(LATER) | set(LATER_WITH_COMPANIONS)))
+def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
+    error = refused(LATER_WITH_COMPANIONS.get(key) or {key: LATER[key]})
+    assert error.exit_code == 2
+    assert f"job.yml: {key}: " in str(error)
+    assert "is not available in this version" in str(error)
+
+
+def test_every_unavailable_key_is_told_at_once(refused):
+    error = refused({"record.mlflow": True, "audit.min_rows": 1, "staging.location": "s3://key:secret@bucket/x"})
+    assert [problem.message for problem in error.problems] == [
+        "job.yml: audit.min_rows: 1 is not available in this version",
+        "job.yml: staging.location: s3://***@bucket/x is not available in this version",
+        "job.yml: record.mlflow: True is not available in this version",
+    ]
+
+
+def test_what_is_available_instead_is_told(refused):
+    assert refused({"model.env_manager": "conda"}).remedy == "write model.env_manager: local"
+    assert refused({"record.table": "runs"}).remedy == "leave record.table out"
+
+
+def test_the_fingerprint_is_the_same_for_the_same_job_alone(job):
+    assert job().fingerprint() == job({"vars.day": 3}).fingerprint()
+    others = [{"model.uri": "models:/f/2"}, {"input.where": "a > 1"}, {"output.mode": "append"}, {"input.version": 1}]
+    assert len({job().fingerprint(), *(job(change).fingerprint() for change in others)}) == 1 + len(others)
+
+
+def test_the_job_has_no_key_that_the_schema_above_lacks():
+    assert keys(ScoringJob) == set(read_yaml(SCHEMA, "the schema"))
