@@ -1,0 +1,161 @@
+"""A real standalone Spark cluster on this machine: a master and two workers, each of which plays a node of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sysconfig
+import time
+import urllib.request
+import venv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import pyspark
+
+T = TypeVar("T")
+
+NODES = ("node-1", "node-2")
+_SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
+_NOTE = re.compile(r"^spark-scoring \S+ pid (\d+): (\w+) (\S+)$", re.MULTILINE)
+_PATIENCE = 90
+
+
+class Note(NamedTuple):
+    """What a Python worker did with a model, as it stands in its executor's log."""
+
+    node: str
+    pid: int
+    event: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster.
+
+    Attributes:
+        master: Its URL.
+        python: The executors' Python, in which this package is not installed.
+        folder: Where its nodes live, each with a work folder and a temporary folder of its own.
+    """
+
+    master: str
+    python: str
+    folder: Path
+
+    def notes(self, digest: str) -> list[Note]:
+        """Returns what the workers of every application noted about the model with `digest`."""
+        return [
+            Note(node, int(pid), event, noted)
+            for node in NODES
+            for log in sorted((self.folder / node / "work").glob("app-*/*/stderr"))
+            for pid, event, noted in _NOTE.findall(log.read_text(errors="replace"))
+            if noted == digest
+        ]
+
+    def submit_options(self, *more: str) -> list[str]:
+        """Returns spark-submit's options for an application of one core on each node, beside the tests' session."""
+        settings = {
+            "spark.pyspark.python": self.python,
+            "spark.cores.max": "2",
+            "spark.executor.cores": "1",
+            "spark.executor.memory": "600m",
+            "spark.driver.memory": "800m",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.databricks.delta.snapshotPartitions": "2",
+        }
+        confs = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+        return ["--master", self.master, *confs, *more]
+
+
+def make_python(folder: Path) -> str:
+    """Makes a Python that has all of this one's packages but those installed by a .pth file, such as this project.
+
+    A folder named in a .pth file joins `sys.path`, while the .pth files inside it are not read.
+    """
+    venv.create(folder, with_pip=False, symlinks=True)
+    purelib = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
+    ours = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+    (Path(purelib) / "the-tests-packages.pth").write_text("\n".join(ours))
+    return str(folder / "bin" / "python")
+
+
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[Cluster]:
+    """Starts a cluster on free loopback ports, waits until both workers have registered, and ends it.
+
+    Args:
+        folder: Where logs and work folders go.
+    """
+    python = make_python(folder / "python")
+    with ExitStack() as processes:
+        log = processes.enter_context(_daemon(folder / "master", "master.Master"))
+        master = _await(lambda: _find(r"(spark://127\.0\.0\.1:\d+)", log), "the master's address", log)
+        port = _await(lambda: _find(r"'MasterUI' on port (\d+)", log), "the master's web UI", log)
+        for node in NODES:
+            resources = ["--cores", "3", "--memory", "2g", "--work-dir", str(folder / node / "work")]
+            processes.enter_context(_daemon(folder / node, "worker.Worker", [*resources, master]))
+        _await(lambda: _alive_workers(port) == len(NODES), "both workers", log)
+        yield Cluster(master, python, folder)
+
+
+@contextmanager
+def _daemon(folder: Path, name: str, arguments: Sequence[str] = ()) -> Iterator[Path]:
+    """Runs one of Spark's daemons and yields its log's path."""
+    temporary = folder / "tmp"
+    temporary.mkdir(parents=True)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))}
+    environment |= {
+        "SPARK_HOME": str(_SPARK_CLASS.parent.parent),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # it would take a fixed port
+        "SPARK_LOCAL_DIRS": str(temporary),
+        "TMPDIR": str(temporary),  # so that each worker has a temporary folder of its own, as a node has
+    }
+    command = [str(_SPARK_CLASS), f"org.apache.spark.deploy.{name}"]
+    command += ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0", *arguments]
+    log = folder / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=stream, stderr=stream)
+    try:
+        yield log
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _find(pattern: str, log: Path) -> str | None:
+    found = re.search(pattern, log.read_text(errors="replace"))
+    return found.group(1) if found else None
+
+
+def _alive_workers(port: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/", timeout=5) as answer:
+            return int(json.load(answer)["aliveworkers"])
+    except OSError:
+        return 0
+
+
+def _await(look: Callable[[], T | None], what: str, log: Path) -> T:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise TimeoutError(f"the cluster did not get as far as {what} in {_PATIENCE} s:\n{log.read_text()[-3000:]}")
