@@ -27,7 +27,7 @@ from spark_scoring.session import is_connect, is_databricks, is_local
 from spark_scoring.worker.loader import SETTINGS
 
 _SHARED_ROOTS = ("/Volumes/", "/dbfs/", "/Workspace/")
-# One zip for each model and application: sending it again would only fill the executors' disks.
+# One zip for each receiver and model: sending it again would only fill the executors' disks.
 _shipped: dict[tuple[str, str], str] = {}
 
 
@@ -76,8 +76,9 @@ def locate(model: PinnedModel, spark: SparkSession) -> dict[str, str]:
 
 
 def _ship(path: str, digest: str, spark: SparkSession) -> str:
-    application = str(id(spark)) if is_connect(spark) else spark.sparkContext.applicationId
-    key = (application, digest)
+    # A Connect session keeps what it is sent to itself; an application's files are all its sessions'.
+    receiver = getattr(spark, "session_id") if is_connect(spark) else spark.sparkContext.applicationId  # noqa: B009
+    key = (receiver, digest)
     if key not in _shipped:
         folder = tempfile.mkdtemp(prefix="spark-scoring-ship-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

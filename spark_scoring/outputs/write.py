@@ -15,8 +15,6 @@ from spark_scoring.outputs.commits import Commit, find_commit
 from spark_scoring.outputs.target import Target, needs_column_mapping
 from spark_scoring.spark_errors import first_line, from_worker
 
-_MODES = {"error": "errorifexists", "append": "append", "overwrite": "overwrite"}
-
 
 def write_direct(
     spark: SparkSession, df: DataFrame, target: Target, config: OutputConfig, metadata: dict[str, Any]
@@ -40,7 +38,7 @@ def write_direct(
     """
     writer = (
         df.write.format("delta")
-        .mode(_MODES[config.mode])
+        .mode(config.mode)
         .option("userMetadata", json.dumps(metadata))
         .option("txnAppId", f"spark-scoring/{metadata['run_id']}")
         .option("txnVersion", 1)
