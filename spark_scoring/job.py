@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -24,16 +25,21 @@ from spark_scoring.session import get_session, is_connect
 from spark_scoring.spark_errors import told_in_words
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is known before anything runs. Parts are None where a problem stood in their way."""
+    """All that is known before anything runs; `schema` is what would be written.
+
+    Parts are None where a problem stood in their way.
+    """
 
     model: PinnedModel | None
     source: Source | None
     contract: Contract | None
     target: Target | None
+    schema: StructType | None
     problems: tuple[ScoringError, ...]
 
     def raise_for_problems(self) -> None:
@@ -69,10 +75,10 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
         terms = Terms.of_job(job, added=_added(output), textual=source.textual)
         contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
         step(contract.raise_for_problems)
+    schema = _schema(source, contract, output) if output is not None else None
     if target is not None and output is not None:
-        schema = _schema(source, contract, output)
         problems += target_problems(target, output, schema)
-    return Plan(model, source, contract, target, tuple(problems))
+    return Plan(model, source, contract, target, schema, tuple(problems))
 
 
 def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:
@@ -131,6 +137,8 @@ def score(
     assert found.contract is not None
     assert found.target is not None
     model = fetch(found.model, job.model)
+    _log.info("model     %s is %s, %s", model.uri, model.model_id, model.digest)
+    _log.info("contract  %s", _in_a_line(found.contract))
     stamp = Stamp.now(model.model_id, run)
 
     rows_in = found.source.count_without_scan()
@@ -167,6 +175,12 @@ def _schema(source: Source | None, contract: Contract | None, output: OutputConf
     if source is None or contract is None or not contract.ok:
         return None
     return result_schema(source.df.schema, contract, _added(output))
+
+
+def _in_a_line(contract: Contract) -> str:
+    cast = sum(verdict.status == "cast" for verdict in contract.verdicts)
+    inputs = len(contract.columns)
+    return f"{inputs} inputs: {inputs - cast} as they are, {cast} cast (spark-scoring check lists them)"
 
 
 def _observed(source: Source, rows_in: int | None, spark: SparkSession) -> tuple[DataFrame, Callable[[], int | None]]:

@@ -1,0 +1,5 @@
+"""The command line: words become a request, the request an outcome, the outcome output and an exit code."""
+
+from spark_scoring.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,238 @@
+"""The commands and their options, and `main`, which runs one and says how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from itertools import takewhile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spark_scoring.cli import commands, console, databricks
+from spark_scoring.cli.outcome import Outcome, Request, failure
+from spark_scoring.errors import ConfigurationError, Interrupted, ScoringError
+from spark_scoring.session import is_databricks
+
+_PROGRAM = "spark-scoring"
+_DEBUG = "SPARK_SCORING_DEBUG"
+# Click's error for a command line that is wrong. Newer typers bring a click of their own, so this is not click's name.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name=_PROGRAM,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 contract, 4 model, 5 input, 6 rows failed, "
+    "7 audit, 8 target, 130 interrupted.",
+)
+
+Conf = Annotated[str, typer.Argument(metavar="CONF.yml", help="The job file.")]
+OptionalConf = Annotated[str | None, typer.Argument(metavar="CONF.yml", help="The job file.", show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Set a key of the job, such as output.mode=append.", show_default=False
+    ),
+]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--var", metavar="NAME=VALUE", help="Fill ${NAME} in the job file.", show_default=False),
+]
+RunId = Annotated[str | None, typer.Option("--run-id", help="An id under which the run happens once.")]
+Model = Annotated[str | None, typer.Option("--model", metavar="URI", help="Without a job file: the model.")]
+Input = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        metavar="LOCATION",
+        help="Without a job file: what to score; a path if it has a / in it, else a table.",
+    ),
+]
+Output = Annotated[str | None, typer.Option("--output", metavar="LOCATION", help="Without a job file: where to write.")]
+Format = Annotated[str | None, typer.Option("--format", help="Without a job file: delta, parquet, csv or json.")]
+Mode = Annotated[str | None, typer.Option("--mode", help="Without a job file: error, append or overwrite.")]
+TrackingUri = Annotated[str | None, typer.Option("--tracking-uri", metavar="URI", help="The MLflow tracking server.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and all else on stderr.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.show(f"{_PROGRAM} {version(_PROGRAM)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Score tables with MLflow models on Spark: checked before it runs, written to Delta exactly once."""
+
+
+@app.command()
+def score(
+    conf: OptionalConf = None,
+    settings: Settings = None,
+    variables: Variables = None,
+    run_id: RunId = None,
+    model: Model = None,
+    input_: Input = None,
+    output: Output = None,
+    format_: Format = None,
+    mode: Mode = None,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> Request:
+    """Score a table: run a job file, or --model, --input and --output."""
+    options = _options(model, input_, output, format_, mode, tracking_uri)
+    job = commands.read_job(conf, settings or (), variables or (), options)
+    return Request(
+        partial(commands.score, job, run_id), {"run_id": run_id, "target": commands.target_of(job)["target"]}
+    )
+
+
+@app.command()
+def check(
+    conf: OptionalConf = None,
+    settings: Settings = None,
+    variables: Variables = None,
+    model: Model = None,
+    input_: Input = None,
+    output: Output = None,
+    format_: Format = None,
+    mode: Mode = None,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> Request:
+    """Print the contract and the write plan of a job; nothing is read or written."""
+    options = _options(model, input_, output, format_, mode, tracking_uri)
+    job = commands.read_job(conf, settings or (), variables or (), options)
+    return Request(partial(commands.check, job), commands.target_of(job))
+
+
+@app.command()
+def inspect(
+    model_uri: Annotated[str, typer.Argument(metavar="MODEL_URI", help="Any MLflow model URI, or a folder.")],
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> Request:
+    """Print what a model is: its version, signature, flavors, requirements and digest."""
+    return Request(partial(commands.inspect, model_uri, tracking_uri), {"model": model_uri})
+
+
+@app.command()
+def demo(as_json: AsJson = False) -> Request:
+    """Train, register and score on real flights, in ./spark-scoring-demo/."""
+    return Request(partial(commands.demo, Path("spark-scoring-demo")))
+
+
+@app.command()
+def submit(
+    conf: Conf,
+    submit_args: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- SPARK_SUBMIT_ARGS…]", help="Options of spark-submit.", show_default=False),
+    ] = None,
+    settings: Settings = None,
+    variables: Variables = None,
+    run_id: RunId = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, and do not run it.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Score a job file on a cluster, through spark-submit."""
+    from spark_scoring.submit import run
+
+    words = [*(["--run-id", run_id] if run_id else []), *(["--json"] if as_json else [])]
+    command = commands.submit_command(conf, settings or (), variables or (), words, submit_args or ())
+    if dry_run:
+        console.show(shlex.join(command))
+        return 0
+    return run(command)
+
+
+def _options(*values: str | None) -> dict[str, str | None]:
+    names = ("--model", "--input", "--output", "--format", "--mode", "--tracking-uri")
+    return dict(zip(names, values, strict=True))
+
+
+def main() -> int:
+    """Runs the command line in ``sys.argv``.
+
+    Returns:
+        The exit code; on Databricks only 0, since there a task fails by raising.
+
+    Raises:
+        ScoringError: On Databricks, where the exit code would not be 0.
+    """
+    words = sys.argv[1:]
+    options = list(takewhile(lambda word: word != "--", words))
+    if not is_databricks():
+        console.quiet()
+    outcome = _attempt(words, next((word for word in options if not word.startswith("-")), ""))
+    if isinstance(outcome, int):
+        return outcome
+    if "--json" in options:
+        console.show(json.dumps(outcome.data, default=str))
+    elif outcome.text:
+        console.show(outcome.text)
+    if is_databricks():
+        _tell_databricks(outcome)
+    elif outcome.error is not None:
+        console.say(f"{_PROGRAM}: {outcome.error}")
+    return outcome.exit_code
+
+
+# A number is an exit code: of --help, --version, and of submit, whose output is that of the program it ran.
+def _attempt(words: Sequence[str], command: str) -> Outcome | int:
+    request: Request | int = 0
+    try:
+        request = app(list(words), prog_name=_PROGRAM, standalone_mode=False) or 0
+        if not isinstance(request, Request):
+            return request
+        with console.stdout_kept_for_the_result(), console.progress_on_stderr():
+            return request.run()
+    except (Exception, KeyboardInterrupt) as exc:
+        known = request.known if isinstance(request, Request) else {}
+        return failure(command, _as_scoring_error(exc, command), known)
+
+
+def _as_scoring_error(exc: BaseException, command: str) -> ScoringError:
+    if os.environ.get(_DEBUG):
+        traceback.print_exception(exc)
+    if isinstance(exc, ScoringError):
+        return exc
+    if isinstance(exc, KeyboardInterrupt):
+        return Interrupted(
+            "interrupted", code="interrupted", remedy="run it again; what was not committed is not in the target"
+        )
+    if isinstance(exc, _USAGE_ERROR):
+        known = {registered.callback.__name__ for registered in app.registered_commands if registered.callback}
+        words = [_PROGRAM, command, "--help"] if command in known else [_PROGRAM, "--help"]
+        said = str(getattr(exc, "message", exc)).rstrip(".") or "there is no command"
+        return ConfigurationError(said, code="usage", remedy=f"see: {' '.join(words)}")
+    said = str(exc).strip().split("\n", 1)[0][:300]
+    return ScoringError(
+        f"unexpected {type(exc).__name__}: {said}", remedy=f"set {_DEBUG}=1 to see where it came from, and report it"
+    )
+
+
+def _tell_databricks(outcome: Outcome) -> None:
+    databricks.set_task_values(
+        {
+            "status": outcome.data.get("status"),
+            "exit_code": outcome.exit_code,
+            "run_id": outcome.data.get("run_id"),
+        }
+    )
+    if outcome.error is not None:
+        raise outcome.error

@@ -1,0 +1,169 @@
+"""What the commands do: from a job to an outcome. Heavy imports stand inside, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any
+
+from spark_scoring.cli import summary
+from spark_scoring.cli.outcome import Outcome
+from spark_scoring.errors import ConfigurationError, combine
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+    from spark_scoring.config import ScoringJob
+
+# The options that stand in for a job file, with the key of each.
+_KEYS = {
+    "--model": "model.uri",
+    "--tracking-uri": "model.tracking_uri",
+    "--format": "input.format",
+    "--mode": "output.mode",
+}
+
+
+def read_job(
+    conf: str | None, settings: Sequence[str], variables: Sequence[str], options: Mapping[str, str | None]
+) -> ScoringJob:
+    """Returns the job that a command line describes.
+
+    Args:
+        conf: The job file, or None.
+        settings: What ``--set`` was given: ``key=value``, the value being YAML.
+        variables: What ``--var`` was given, likewise.
+        options: ``--model``, ``--input``, ``--output`` and so on; None where they were not given.
+
+    Raises:
+        ConfigurationError: If they describe no valid job.
+    """
+    from spark_scoring.config import ScoringJob, is_path
+
+    given = {option: value for option, value in options.items() if value is not None}
+    overrides = _pairs("--set", settings)
+    if conf is not None:
+        if given:
+            raise ConfigurationError(
+                f"{', '.join(given)} and a job file can't stand together",
+                code="usage",
+                remedy="change a key of the file with --set, such as --set output.mode=append",
+            )
+        return ScoringJob.from_yaml(conf, overrides=overrides, variables=_pairs("--var", variables))
+    if variables:
+        raise ConfigurationError("--var fills a job file's ${…}, and there is no job file", code="usage")
+    if not given and not overrides:
+        raise ConfigurationError(
+            "there is no job to run",
+            code="usage",
+            remedy="name a job file, or give --model, --input and --output",
+        )
+    keys = dict(_KEYS)
+    for option, part in (("--input", "input"), ("--output", "output")):
+        if option in given:
+            keys[option] = f"{part}.{'path' if is_path(given[option]) else 'table'}"
+    return ScoringJob.from_options({**{keys[option]: value for option, value in given.items()}, **overrides})
+
+
+def score(job: ScoringJob, run_id: str | None) -> Outcome:
+    """Runs a job."""
+    from spark_scoring.job import score
+
+    result = score(job, run_id=run_id)
+    return Outcome(result.to_dict(), summary.of_run(result))
+
+
+def check(job: ScoringJob) -> Outcome:
+    """Plans a job, and tells everything that would be in its way."""
+    from spark_scoring.job import plan
+    from spark_scoring.session import get_session
+
+    found = plan(job, spark=get_session())
+    error = combine(found.problems) if found.problems else None
+    data = {
+        "ok": error is None,
+        "contract": found.contract.to_dict() if found.contract else None,
+        **target_of(job),
+        "problems": [problem.to_dict() for problem in (error.problems or (error,))] if error else [],
+    }
+    width = get_terminal_size().columns if sys.__stdout__ is not None and sys.__stdout__.isatty() else None
+    return Outcome(data, summary.of_plan(found, job, width=width), error)
+
+
+def inspect(uri: str, tracking_uri: str | None) -> Outcome:
+    """Pins a model and tells what it is; no JVM is started and no model is downloaded."""
+    from spark_scoring.config import ScoringJob
+    from spark_scoring.model import pin
+
+    # The job's rules for URIs and paths, with an input that nobody opens.
+    options = {"model.uri": uri, "model.tracking_uri": tracking_uri, "input.table": "none"}
+    model = pin(ScoringJob.from_options(options).model)
+    data = {
+        "model": model.uri,
+        "pinned": model.pinned_uri,
+        "version": model.version,
+        "model_id": model.model_id,
+        "signature": _signature(model.signature),
+        "flavors": list(model.flavors),
+        "requirements": list(model.requirements),
+        "digest": model.digest,
+    }
+    return Outcome(data, summary.of_model(model))
+
+
+def demo(folder: Path) -> Outcome:
+    """Runs the demo."""
+    from spark_scoring.demo import run_demo
+
+    shown = run_demo(folder)
+    return Outcome(shown.result.to_dict(), summary.of_demo(shown))
+
+
+def submit_command(
+    conf: str, settings: Sequence[str], variables: Sequence[str], score_args: Sequence[str], submit_args: Sequence[str]
+) -> list[str]:
+    """Returns the spark-submit command of a job, whose file is read here first: a bad one need not start a cluster.
+
+    Raises:
+        ConfigurationError: If the job or the options are not valid.
+    """
+    from spark_scoring.submit import build_command
+
+    read_job(conf, settings, variables, {})
+    words = [word for value in settings for word in ("--set", value)]
+    words += [word for value in variables for word in ("--var", value)]
+    return build_command(conf, [*words, *score_args], submit_args)
+
+
+def target_of(job: ScoringJob) -> dict[str, Any]:
+    """Returns the data's ``target`` and ``mode`` of a job."""
+    from spark_scoring.config import redact
+
+    if job.output is None:
+        return {"target": None, "mode": None}
+    return {"target": redact(job.output.location), "mode": job.output.mode}
+
+
+def _signature(signature: ModelSignature | None) -> dict[str, Any] | None:
+    if signature is None:
+        return None
+    return {part: json.loads(text) if text else None for part, text in signature.to_dict().items()}
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
+    from spark_scoring.jobfile import read_yaml
+
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise ConfigurationError(
+                f"{option} {text}: that is no key=value",
+                code="usage",
+                remedy="write --set output.mode=append" if option == "--set" else "write --var day=31",
+            )
+        pairs[key.strip()] = read_yaml(value, f"{option} {key.strip()}")
+    return pairs

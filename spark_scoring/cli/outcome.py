@@ -1,0 +1,75 @@
+"""What a command comes to: data for ``--json``, text for people, and the error where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from spark_scoring.errors import (
+    AuditError,
+    ConfigurationError,
+    ContractError,
+    InputError,
+    ModelError,
+    ScoringError,
+    TargetError,
+)
+from spark_scoring.result import RunResult
+
+# A refused run was stopped by a rule, before anything was published; any other failed on the way.
+_REFUSALS = (ConfigurationError, ContractError, ModelError, InputError, AuditError, TargetError)
+_MODEL_KEYS = ("model", "pinned", "version", "model_id", "signature", "flavors", "requirements", "digest")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of one command.
+
+    Attributes:
+        data: The object that ``--json`` prints.
+        text: What a person reads on stdout.
+        error: What was wrong, or None.
+    """
+
+    data: Mapping[str, Any]
+    text: str = ""
+    error: ScoringError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code."""
+        return self.error.exit_code if self.error is not None else 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command that was understood, and has not run yet.
+
+    Attributes:
+        run: Runs it.
+        known: Those keys of its data that are known already, should it fail.
+    """
+
+    run: Callable[[], Outcome]
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+
+def failure(command: str, error: ScoringError, known: Mapping[str, Any]) -> Outcome:
+    """Returns the outcome of a command that ended with `error`: the data has the same keys as that of a success.
+
+    Args:
+        command: Which command; for one that is not known, the data is that of ``score``.
+        error: What went wrong.
+        known: Values of some keys.
+    """
+    if command == "check":
+        problems = [problem.to_dict() for problem in (error.problems or (error,))]
+        data = {"ok": False, "contract": None, "target": None, "mode": None, **known, "problems": problems}
+    elif command == "inspect":
+        data = {**dict.fromkeys(_MODEL_KEYS), **known, "error": error.to_dict()}
+    else:
+        status = "refused" if isinstance(error, _REFUSALS) else "failed"
+        keys = [key.name for key in fields(RunResult)]
+        data = {**dict.fromkeys(keys), **known, "status": status, "error": error.to_dict()}
+    return Outcome(data, error=error)

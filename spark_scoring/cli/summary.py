@@ -1,0 +1,141 @@
+"""What people read: functions from results to text."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spark_scoring.result import RunResult
+
+if TYPE_CHECKING:
+    from spark_scoring.config import ScoringJob
+    from spark_scoring.demo import Demo
+    from spark_scoring.job import Plan
+    from spark_scoring.model import PinnedModel
+
+
+def of_run(result: RunResult) -> str:
+    """Returns the outcome of a run in a few lines."""
+    return aligned(_facts(result))
+
+
+def _facts(result: RunResult) -> list[tuple[str, str]]:
+    run = ("run", f"{result.run_id}, {result.seconds:.1f} s")
+    if result.status == "empty":
+        return [("rows", "0 in: nothing to score, and nothing was written"), run]
+    rows_in = "not counted" if result.rows_in is None else f"{result.rows_in:,}"
+    done = [
+        ("rows", f"{rows_in} in, {result.rows_scored:,} scored, {result.rows_failed:,} failed"),
+        ("target", f"{result.target}, version {result.target_version}"),
+        run,
+    ]
+    if result.status == "already_published":
+        done.insert(0, ("done", "this run was published before; nothing was scored again"))
+    return done
+
+
+def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
+    """Returns the contract's table and what a run would write.
+
+    Args:
+        plan: The plan, with or without problems.
+        job: The job that was planned.
+        width: Characters a line, or None for as many as it takes.
+    """
+    parts = []
+    if plan.contract is not None:
+        parts.append(plan.contract.explain(width=width))
+    facts = []
+    if plan.model is not None:
+        facts.append(("model", f"{plan.model.uri} is {plan.model.model_id}"))
+    if plan.source is not None:
+        version = "" if plan.source.version is None else f", version {plan.source.version}"
+        facts.append(("input", f"{plan.source.location}{version}"))
+    if plan.target is not None and job.output is not None:
+        state = "exists" if plan.target.exists else "new"
+        facts.append(("target", f"{plan.target.location} ({state}), mode {job.output.mode}"))
+        facts.append(("write", "direct: one pass, one commit; the first bad row ends the run, the target untouched"))
+    if plan.schema is not None:
+        columns = ", ".join(f"{column.name} {column.dataType.simpleString()}" for column in plan.schema.fields)
+        facts.append(("columns", columns))
+    if facts:
+        parts.append(aligned(facts))
+    return "\n\n".join(parts)
+
+
+def of_model(model: PinnedModel) -> str:
+    """Returns what is known of a model, without its files."""
+    signature = model.signature
+    facts = [
+        ("model", model.uri),
+        ("pinned", model.pinned_uri),
+        ("model id", model.model_id),
+        ("digest", model.digest or "known once the files are downloaded"),
+        ("flavors", ", ".join(model.flavors)),
+    ]
+    for title, part in (
+        ("inputs", signature.inputs if signature else None),
+        ("outputs", signature.outputs if signature else None),
+        ("params", signature.params if signature else None),
+    ):
+        facts += _listed(title, [repr(spec) for spec in part] if part is not None else [])
+    facts += _listed("requirements", model.requirements)
+    return aligned(facts)
+
+
+def of_demo(demo: Demo) -> str:
+    """Returns what the demo did, a first look at the rows, and what to type next."""
+    program = _program()
+    following = [
+        f"  {program} check {demo.conf}",
+        f"  {program} score {demo.conf} --set output.mode=append",
+        f"  {program} inspect models:/flights@champion --tracking-uri {demo.tracking_uri}",
+    ]
+    done = aligned([("model", f"{demo.result.model_id}, {demo.result.digest}"), *_facts(demo.result)])
+    parts = [
+        demo.contract.explain(),
+        done,
+        _table(demo.columns, demo.rows),
+        "\n".join(["What to type next:", *following]),
+    ]
+    return "\n\n".join(parts)
+
+
+def aligned(facts: Sequence[tuple[str, str]]) -> str:
+    """Returns titles and values in two columns."""
+    widest = max(len(title) for title, _ in facts)
+    return "\n".join(f"{title:<{widest}}  {value}".rstrip() for title, value in facts)
+
+
+def _listed(title: str, values: Iterable[str]) -> list[tuple[str, str]]:
+    titles = [title]
+    return [(titles.pop() if titles else "", value) for value in values] or [(title, "none")]
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title in titles:
+        table.add_column(title, no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text("null" if value is None else str(value)) for value in row))
+    buffer = StringIO()
+    Console(file=buffer, width=10_000, color_system=None).print(table)
+    lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
+    return "\n".join(line for line in lines if line)
+
+
+def _program() -> str:
+    """Returns what to type to run this program again, from here."""
+    if shutil.which("spark-scoring"):
+        return "spark-scoring"
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "spark-scoring" else f"{sys.executable} -m spark_scoring"
