@@ -1,0 +1,93 @@
+"""Spark Connect: the same calls, with the same values, from a client that has no JVM."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from tests.cluster.connect_script import ROWS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("connect")
+
+
+@pytest.fixture(scope="module")
+def seen(folder: Path) -> dict[str, Any]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),  # for the tests' own modules
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.cluster.connect_script", str(folder)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert ran.returncode == 0, ran.stderr[-5000:]
+    answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
+    return answer
+
+
+def test_it_is_a_connect_session_and_the_current_one(seen: dict[str, Any]) -> None:
+    assert seen["session"].startswith("pyspark.sql.connect")
+    assert seen["current"]
+
+
+def test_a_model_out_of_the_servers_sight_is_shipped_and_loaded_once_per_process(seen: dict[str, Any]) -> None:
+    assert len(seen["rows"]) == ROWS
+    assert {key: error for key, _, error in seen["rows"] if error} == {}
+    for key, prediction, _ in seen["rows"]:
+        assert prediction == (key + 0.5 if key != 7 else key)  # this model's sum passes over a NaN
+    assert len(seen["loads"]) == len(set(seen["loads"])) <= 2
+
+
+def test_a_filter_on_the_prediction_scores_each_row_once(seen: dict[str, Any]) -> None:
+    assert seen["filtered"] == 500
+    assert seen["rows_through_the_model"] == ROWS
+
+
+def test_a_job_scores_into_delta(seen: dict[str, Any], folder: Path) -> None:
+    first = seen["first"]
+    assert (first["status"], first["rows_in"], first["rows_scored"], first["target_version"]) == (
+        "succeeded",
+        ROWS,
+        ROWS,
+        0,
+    )
+    table = DeltaTable(str(folder / "scored")).to_pyarrow_table(columns=["key", "prediction", "run_id"]).to_pydict()
+    assert set(table["run_id"]) == {"r1"}
+    found = dict(zip(table["key"], table["prediction"], strict=True))
+    assert len(found) == len(table["key"]) == ROWS
+    assert math.isnan(found.pop(7))
+    assert found == {key: key + 0.5 for key in range(ROWS) if key != 7}
+
+
+def test_a_run_happens_once(seen: dict[str, Any]) -> None:
+    assert (seen["again"]["status"], seen["again"]["target_version"]) == ("already_published", 0)
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "exit_code"),
+    [("exists", "target_exists", 8), ("not_loadable", "model_not_loadable", 4), ("row", "model_raised", 6)],
+)
+def test_errors_arrive_as_ours_and_leave_the_target_alone(
+    seen: dict[str, Any], folder: Path, what: str, code: str, exit_code: int
+) -> None:
+    assert (seen[what]["code"], seen[what]["exit"]) == (code, exit_code)
+    assert DeltaTable(str(folder / "scored")).version() == 0
