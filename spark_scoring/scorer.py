@@ -19,11 +19,15 @@ from spark_scoring.config import ScoringJob
 from spark_scoring.contract import Contract, Terms, check_contract, sql
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.scoring_model import lay_scoring_model, locate
-from spark_scoring.worker.results import FAILED
 
 OnError = Literal["raise", "collect"]
 _ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
 _CARRIER = "__spark_scoring_carrier"
+
+
+def new_run_id() -> str:
+    """Returns a new run id: 64 random bits. Every row carries it, so it is no longer than it must be."""
+    return uuid.uuid4().hex[:16]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Stamp:
     @classmethod
     def now(cls, model_id: str, run_id: str | None = None) -> Stamp:
         """Returns the stamp of a run that starts now, under a new id unless one is given."""
-        return cls(model_id, run_id or str(uuid.uuid4()), time.time_ns() // 1000)
+        return cls(model_id, run_id or new_run_id(), time.time_ns() // 1000)
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,12 @@ def score_frame(
     udf = _scoring_udf(spark, model, contract, on_error)
     carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
     kept = [F.col(sql.quote(name)) for name in contract.kept]
-    values = [_prediction(contract), F.lit(stamp.model_id), F.lit(stamp.run_id), F.expr(_instant(stamp.scored_at))]
+    values = [
+        _prediction(contract, on_error),
+        F.lit(stamp.model_id),
+        F.lit(stamp.run_id),
+        F.expr(_instant(stamp.scored_at)),
+    ]
     if on_error == "collect":
         values.append(_error())
     return carried.select(*kept, *(value.alias(name) for value, name in zip(values, names, strict=True)))
@@ -197,11 +206,9 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on
         "params": dict(contract.params),
         "on_error": on_error,
     }
-    fields = [f"v{i}: {output.transport_type}, s{i}: int" for i, output in enumerate(contract.outputs)]
-    fields += ["e: string"] if on_error == "collect" else []
     with _without_advice():
         udf = mlflow.pyfunc.spark_udf(
-            spark, lay_scoring_model(settings), result_type=f"struct<{', '.join(fields)}>", env_manager="local"
+            spark, lay_scoring_model(settings), result_type=_carrier_type(contract, on_error), env_manager="local"
         )
     # Without this, a filter on the prediction makes Spark run the model twice.
     return udf.asNondeterministic()
@@ -228,17 +235,30 @@ def _arguments(contract: Contract) -> list[Column]:
     return arguments
 
 
-def _prediction(contract: Contract) -> Column:
-    decoded = [
-        output.decode(f"{_CARRIER}.v{i}", f"{_CARRIER}.s{i}", contract.time_zone)
-        for i, output in enumerate(contract.outputs)
-    ]
+def _is_bare(contract: Contract, on_error: OnError) -> bool:
+    """Tells whether the carrier is the one value itself: a struct around it would cost a tenth of a light model's run."""
+    return len(contract.outputs) == 1 and on_error == "raise"
+
+
+def _carrier_type(contract: Contract, on_error: OnError) -> str:
+    if _is_bare(contract, on_error):
+        return contract.outputs[0].transport_type
+    fields = [f"v{i}: {output.transport_type}" for i, output in enumerate(contract.outputs)]
+    fields += ["e: string"] if on_error == "collect" else []
+    return f"struct<{', '.join(fields)}>"
+
+
+def _prediction(contract: Contract, on_error: OnError) -> Column:
+    if _is_bare(contract, on_error):
+        return F.expr(contract.outputs[0].decode(_CARRIER, contract.time_zone))
+    decoded = [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
     if len(decoded) == 1:
         return F.expr(decoded[0])
-    fields = ", ".join(
-        f"{sql.literal(name)}, {value}" for (name, _), value in zip(contract.named_outputs(), decoded, strict=True)
-    )
-    return F.expr(f"CASE WHEN {_CARRIER}.s0 <> {FAILED} THEN named_struct({fields}) END")
+    names = [sql.literal(name) for name, _ in contract.named_outputs()]
+    fields = ", ".join(f"{name}, {value}" for name, value in zip(names, decoded, strict=True))
+    if on_error == "raise":
+        return F.expr(f"named_struct({fields})")
+    return F.expr(f"CASE WHEN {_CARRIER}.e = '' THEN named_struct({fields}) END")
 
 
 def _error() -> Column:

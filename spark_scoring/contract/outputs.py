@@ -20,7 +20,7 @@ from pyspark.sql.types import (
 from pyspark.sql.types import DataType as SparkType
 
 from spark_scoring.contract import sql
-from spark_scoring.worker.results import NAN, VALUE
+from spark_scoring.worker import results
 
 _SPARK_TYPES: dict[str, SparkType] = {
     "boolean": BooleanType(),
@@ -32,8 +32,17 @@ _SPARK_TYPES: dict[str, SparkType] = {
     "binary": BinaryType(),
     "datetime": TimestampType(),
 }
-# spark_udf refuses the others as a result, so binary travels as base64 and datetimes as microseconds.
-_TRANSPORT = {"binary": "string", "datetime": "bigint"}
+# What travels is a type that spark_udf takes as a result, and that has room for an escape value; see worker/results.py.
+_TRANSPORT = {
+    "boolean": "int",
+    "integer": "bigint",
+    "long": "bigint",
+    "float": "double",
+    "double": "double",
+    "string": "string",
+    "binary": "string",
+    "datetime": "bigint",
+}
 
 
 @dataclass(frozen=True)
@@ -58,19 +67,29 @@ class Output:
     @property
     def transport_type(self) -> str:
         """The Spark type in which the value travels from the worker, as DDL."""
-        return _TRANSPORT.get(self.type, self.spark_type.simpleString())
+        return _TRANSPORT[self.type]
 
-    def decode(self, value: str, state: str, time_zone: str) -> str:
-        """Returns SQL that turns the carrier's fields back into exactly what the model returned."""
-        decoded = value
-        if self.type == "datetime":
-            decoded = sql.timestamp_of_micros(value, time_zone)
-        elif self.type == "binary":
-            decoded = f"unbase64({value})"
-        branches = f"WHEN {state} = {VALUE} THEN {decoded}"
-        if self.type in {"float", "double"}:
-            branches += f" WHEN {state} = {NAN} THEN CAST('NaN' AS {self.spark_type.simpleString()})"
-        return f"CASE {branches} END"
+    def decode(self, value: str, time_zone: str) -> str:
+        """Returns SQL that turns the transport value back into exactly what the model returned.
+
+        Args:
+            value: SQL for the transport value.
+            time_zone: Whose wall clock a datetime is.
+        """
+        nan = f"CAST('NaN' AS {self.spark_type.simpleString()})"
+        escape = sql.literal(results.TEXT_ESCAPE)
+        return {
+            "double": f"CASE WHEN {value} = CAST('{results.DOUBLE_NAN!r}' AS DOUBLE) THEN {nan} ELSE {value} END",
+            "float": f"CASE WHEN {value} = CAST('{results.FLOAT_NAN!r}' AS DOUBLE) THEN {nan}"
+            f" ELSE CAST({value} AS FLOAT) END",
+            "integer": f"CAST(nullif({value}, {results.INTEGER_NULL}L) AS INT)",
+            "long": f"nullif({value}, {results.LONG_NULL}L)",
+            "boolean": f"CASE {value} WHEN 1 THEN true WHEN 0 THEN false END",
+            "string": f"CASE WHEN {value} = {escape} THEN NULL"
+            f" WHEN startswith({value}, {escape}) THEN substr({value}, 2) ELSE {value} END",
+            "binary": f"unbase64(nullif({value}, {sql.literal(results.BINARY_NULL)}))",
+            "datetime": sql.timestamp_of_micros(f"nullif({value}, {results.DATETIME_NULL + 1}L - 1L)", time_zone),
+        }[self.type]
 
     def settings(self) -> dict[str, Any]:
         """Returns what the worker needs to know."""

@@ -15,18 +15,19 @@ BOOLEAN_NULL = -1
 DATETIME_NULL = np.iinfo(np.int64).min  # numpy's NaT
 
 
-def build_frame(arguments: Sequence["pd.Series[Any]"], columns: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def build_frame(arguments: pd.DataFrame, columns: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Returns a frame with one column for each of `columns`, named and typed as the signature says.
 
     Args:
-        arguments: One Series of n rows for each column, as Spark delivers them.
+        arguments: n rows, with a column for each of `columns` in that order, and maybe more behind them.
         columns: For each column its ``name`` and its ``type`` (an MLflow ``DataType``'s name).
     """
-    data = {
-        column["name"]: _RESTORE[column["type"]](argument) for argument, column in zip(arguments, columns, strict=True)
-    }
-    frame: pd.DataFrame = pd.DataFrame(data, copy=False)
-    return frame
+    names = [column["name"] for column in columns]
+    frame = arguments.iloc[:, : len(columns)]
+    if all(found == _AS_IS.get(column["type"]) for found, column in zip(frame.dtypes, columns, strict=True)):
+        return frame.set_axis(names, axis=1)
+    restored = [_RESTORE[column["type"]](frame.iloc[:, i]) for i, column in enumerate(columns)]
+    return pd.DataFrame(dict(zip(names, restored, strict=True)), copy=False)
 
 
 def _floating(dtype: type) -> Callable[["pd.Series[Any]"], Any]:
@@ -70,6 +71,9 @@ def _binary(values: "pd.Series[Any]") -> Any:
 def _datetime(values: "pd.Series[Any]") -> Any:
     return values.to_numpy(dtype=np.int64).view("datetime64[us]").astype("datetime64[ns]")
 
+
+# Types that arrive as the signature wants them, so that a frame of them alone is only renamed.
+_AS_IS = {"double": np.float64, "float": np.float32, "integer": np.int32, "long": np.int64}
 
 _RESTORE: dict[str, Callable[["pd.Series[Any]"], Any]] = {
     "double": _floating(np.float64),

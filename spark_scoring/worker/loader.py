@@ -13,7 +13,7 @@ from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
 from .frames import build_frame
 from .isolation import isolate
 from .models import load_once
-from .results import FAILED, Encoded, encode
+from .results import NOTHING, Array, Encoded, encode
 
 SETTINGS = "settings.json"
 
@@ -36,11 +36,15 @@ class ScoringModel:
     """
 
     def __init__(self, settings: dict[str, Any], folder: str) -> None:
-        self._settings = settings
-        self._folder = folder
+        self._model = settings["model"]
+        self._columns = settings["columns"]
         self._checks = [RowFailure(*check) for check in settings["checks"]]
+        self._outputs = settings["outputs"]
+        self._params = settings["params"] or None
+        self._raises = settings["on_error"] == "raise"
+        self._folder = folder
 
-    def predict(self, arguments: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, arguments: pd.DataFrame) -> Any:
         """Scores one batch.
 
         Args:
@@ -48,107 +52,84 @@ class ScoringModel:
                 each row 0 or the number of the check that it failed.
 
         Returns:
-            n rows: ``v0``, ``s0`` for the first output, and so on, and ``e`` unless a failure raises.
+            n rows of the transport value, where there is one output and a failure raises; otherwise a DataFrame of
+            ``v0``, ``v1`` and so on, and ``e``, the failure as JSON or an empty text, unless a failure raises.
 
         Raises:
             ScoringFailedError: If the model can't be loaded, or a row failed and ``on_error`` is ``raise``.
         """
-        columns = self._settings["columns"]
         rows = len(arguments)
-        series = [arguments.iloc[:, position] for position in range(len(columns))]
-        failures = self._checked(arguments.iloc[:, len(columns)]) if self._checks else {}
-        if failures and self._settings["on_error"] == "raise":
-            raise ScoringFailedError("row", failures[min(failures)])
-        frame = build_frame(series, columns)
+        failures = self._failed_checks(arguments)
+        self._end_at_failure(failures)
+        frame = build_frame(arguments, self._columns)
         if not failures:
-            encoded = self._score(frame, failures)
+            values, failures = self._score(frame)
         else:
             good = np.setdiff1d(np.arange(rows), list(failures))
-            part: dict[int, RowFailure] = {}
-            encoded = self._score(frame.iloc[good].reset_index(drop=True), part) if len(good) else []
-            failures.update({int(good[row]): failure for row, failure in part.items()})
-            encoded = [_spread(one, good, rows) for one in encoded] or self._nothing(rows)
-        if failures and self._settings["on_error"] == "raise":
-            raise ScoringFailedError("row", failures[min(failures)])
-        return self._carrier(encoded, failures, rows)
+            part, more = self._score(frame.iloc[good].reset_index(drop=True)) if len(good) else ([], {})
+            failures.update({int(good[row]): failure for row, failure in more.items()})
+            values = self._nothing(rows)
+            for whole, scored in zip(values, part, strict=False):
+                whole[good] = scored
+        self._end_at_failure(failures)
+        return self._carrier(values, failures)
 
-    def _checked(self, numbers: "pd.Series[Any]") -> dict[int, RowFailure]:
-        found = numbers.to_numpy()
+    def _end_at_failure(self, failures: dict[int, RowFailure]) -> None:
+        if failures and self._raises:
+            raise ScoringFailedError("row", failures[min(failures)])
+
+    def _failed_checks(self, arguments: pd.DataFrame) -> dict[int, RowFailure]:
+        if not self._checks:
+            return {}
+        found = arguments.iloc[:, -1].to_numpy()
         return {int(row): self._checks[found[row] - 1] for row in np.flatnonzero(found)}
 
-    def _score(self, frame: pd.DataFrame, failures: dict[int, RowFailure]) -> list[Encoded]:
-        loaded = load_once(self._settings["model"], self._folder)
-        params = self._settings["params"] or None
-        outputs = self._settings["outputs"]
+    def _score(self, frame: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
+        """Returns the transport values of each output, and the rows that failed."""
+        loaded = load_once(self._model, self._folder)
 
         def attempt(start: int, stop: int) -> list[Encoded]:
-            whole = start == 0 and stop == len(frame)
+            whole = stop - start == len(frame)
             piece = frame if whole else frame.iloc[start:stop].reset_index(drop=True)
             try:
-                result = loaded.model.predict(piece, params=params)
+                result = loaded.model.predict(piece, params=self._params)
             except MemoryError:
                 raise
             except Exception as exc:
-                failure = RowFailure("model_raised", "model", describe(exc, loaded.folder))
-                raise ModelRaisedError(failure) from None
-            return encode(result, outputs, stop - start)
+                raise ModelRaisedError(RowFailure("model_raised", "model", describe(exc, loaded.folder))) from None
+            return encode(result, self._outputs, stop - start)
 
-        pieces: list[tuple[int, list[Encoded]]] = []
-        for start, _, outcome in isolate(len(frame), attempt):
+        pieces = sorted(isolate(len(frame), attempt), key=lambda piece: piece[0])
+        failures: dict[int, RowFailure] = {}
+        parts: list[list[Array]] = []
+        for start, _, outcome in pieces:
             if isinstance(outcome, RowFailure):
                 failures[start] = outcome
-                pieces.append((start, self._nothing(1)))
+                parts.append(self._nothing(1))
             else:
-                pieces.append((start, outcome))
-        encoded = _join(pieces)
-        for one in encoded:
-            for row, message in one.failures.items():
-                failures.setdefault(row, RowFailure("bad_output", "output", message))
-        return encoded
+                parts.append([one.values for one in outcome])
+                for one in outcome:
+                    for row, message in one.failures.items():
+                        failures.setdefault(start + row, RowFailure("bad_output", "output", message))
+        if len(parts) == 1:
+            return parts[0], failures
+        return [np.concatenate(column) for column in zip(*parts, strict=True)], failures
 
-    def _nothing(self, rows: int) -> list[Encoded]:
-        """Returns the carrier columns of rows that hold no prediction."""
-        blank = [encode([None] * rows, [{**output, "name": None}], rows)[0] for output in self._settings["outputs"]]
-        return [Encoded(one.values, np.full(rows, FAILED, np.int32), {}) for one in blank]
+    def _nothing(self, rows: int) -> list[Array]:
+        """Returns the transport values of rows without a prediction."""
+        fillers = [NOTHING[output["type"]] for output in self._outputs]
+        return [np.full(rows, filler, dtype=object if isinstance(filler, str) else None) for filler in fillers]
 
-    def _carrier(self, encoded: Sequence[Encoded], failures: dict[int, RowFailure], rows: int) -> pd.DataFrame:
-        data: dict[str, Any] = {}
-        for position, one in enumerate(encoded):
-            if failures:
-                one.states[list(failures)] = FAILED
-            data[f"v{position}"] = one.values
-            data[f"s{position}"] = one.states
-        if self._settings["on_error"] != "raise":
-            texts = np.full(rows, "", dtype=object)
+    def _carrier(self, values: Sequence[Array], failures: dict[int, RowFailure]) -> Any:
+        if self._raises and len(values) == 1:
+            return values[0]
+        data: dict[str, Any] = {f"v{position}": one for position, one in enumerate(values)}
+        if not self._raises:
+            # MLflow's conversion makes "None" of a null text, so no error is an empty one.
+            texts = np.full(len(values[0]), "", dtype=object)
             for row, failure in failures.items():
                 texts[row] = json.dumps(failure)
+                for one, output in zip(values, self._outputs, strict=True):
+                    one[row] = NOTHING[output["type"]]
             data["e"] = texts
         return pd.DataFrame(data, copy=False)
-
-
-def _join(pieces: list[tuple[int, list[Encoded]]]) -> list[Encoded]:
-    if len(pieces) == 1:
-        return pieces[0][1]
-    pieces.sort(key=lambda piece: piece[0])
-    joined = []
-    for position in range(len(pieces[0][1])):
-        parts = [(start, outputs[position]) for start, outputs in pieces]
-        joined.append(
-            Encoded(
-                np.concatenate([part.values for _, part in parts]),
-                np.concatenate([part.states for _, part in parts]),
-                {start + row: message for start, part in parts for row, message in part.failures.items()},
-            )
-        )
-    return joined
-
-
-def _spread(part: Encoded, rows: Any, total: int) -> Encoded:
-    """Returns `part`, which holds `rows`, as a column of `total` rows."""
-    values = np.zeros(total, dtype=part.values.dtype)
-    if values.dtype == object:
-        values[:] = ""
-    states = np.full(total, FAILED, np.int32)
-    values[rows] = part.values
-    states[rows] = part.states
-    return Encoded(values, states, {})

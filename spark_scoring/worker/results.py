@@ -1,7 +1,8 @@
-"""What the model returned becomes the carrier's columns: a value that is always filled, and a state.
+"""What the model returned becomes the carrier's columns: one transport value a row, exact for nulls and NaN too.
 
-MLflow's own conversion of results corrupts nulls, NaN and strings, so none of them passes through it: `v` holds a
-value of the transport type in every row, and `s` says what the row really is.
+MLflow's own conversion of results corrupts nulls, NaN and strings, so none of them passes through it. A null, or a NaN
+among floats, travels as an escape value, which no result can be mistaken for: it lies outside the output's range, or,
+where a type has no such value (64-bit numbers), a model that returns it fails that row instead.
 """
 
 import base64
@@ -14,17 +15,23 @@ import pandas as pd
 
 from .failures import ModelRaisedError, RowFailure
 
-# States of a row in the carrier. The driver's SQL reads them, see contract/transport.py.
-VALUE, NULL, NAN, FAILED = 0, 1, 2, 3
+# The driver's SQL reads these, see contract/outputs.py. The 64-bit ones are arbitrary, and no round numbers.
+DOUBLE_NAN = -1.1945305291614955e-103
+FLOAT_NAN = 1e300
+LONG_NULL = -6510615555426900571
+INTEGER_NULL = 1 << 40
+BOOLEAN_NULL = 2
+TEXT_ESCAPE = "\x1a"
+BINARY_NULL = "!"
+DATETIME_NULL = -(1 << 63)
 
 Array = np.ndarray[Any, Any]
 
 
 class Encoded(NamedTuple):
-    """One output of n rows: transport values, states, and why single rows can't be held."""
+    """One output of n rows: transport values, and why single rows can't be held."""
 
-    values: Any
-    states: Array
+    values: Array
     failures: dict[int, str]
 
 
@@ -135,86 +142,109 @@ def _plain(values: Any) -> Array:
     return np.asarray(values)
 
 
-def _encode_number(dtype: Any, wanted: str) -> Callable[[Any], Encoded]:
-    target = np.dtype(dtype)
+def _floats(target: Any, nan: float, wanted: str) -> Callable[[Any], Encoded]:
+    """Encodes floats as doubles: null is a missing value in Arrow's sense, NaN an escape value."""
 
-    def encode_number(values: Any) -> Encoded:
+    def encode_floats(values: Any) -> Encoded:
         array = _plain(values)
-        if array.dtype.kind == "f" and target.kind == "f":
-            return _from_floats(array, target, wanted)
-        if array.dtype.kind in "iu":
-            return _from_integers(array, target, wanted)
-        return _one_by_one(array, target.type(0), target, lambda value: _number(value, target), wanted)
+        if array.dtype.kind == "O" or array.dtype.kind not in "fiu":
+            return _one_by_one(array, np.nan, np.dtype(float), lambda value: _float(value, target, nan), wanted)
+        failures: dict[int, str] = {}
+        cast = array.astype(float, copy=False)
+        if array.dtype.kind == "f":
+            missing = np.isnan(cast)
+            if missing.any():
+                cast = np.where(missing, nan, cast)
+            if array.dtype.itemsize > np.dtype(target).itemsize:
+                with np.errstate(over="ignore"):
+                    failures = _lossy(array, array.astype(target), ~missing, wanted)
+        else:
+            failures = _lossy(array, array.astype(target), np.full(len(array), True), wanted)
+        taken = np.flatnonzero((cast == nan) & (array == nan))
+        failures.update({int(row): _RESERVED for row in taken})
+        return Encoded(cast, failures)
 
-    return encode_number
-
-
-def _from_floats(array: Array, target: np.dtype[Any], wanted: str) -> Encoded:
-    with np.errstate(over="ignore"):
-        cast = array.astype(target, copy=False)
-    missing = np.isnan(array)
-    states = np.where(missing, NAN, VALUE).astype(np.int32) if missing.any() else np.zeros(len(array), np.int32)
-    failures: dict[int, str] = {}
-    if target.itemsize < array.dtype.itemsize:
-        lossy = np.flatnonzero((cast.astype(array.dtype) != array) & ~missing)
-        failures = {int(row): f"the model returned a {array.dtype} that is no {wanted}" for row in lossy}
-    return Encoded(np.where(missing, target.type(0), cast) if missing.any() else cast, states, failures)
-
-
-def _from_integers(array: Array, target: np.dtype[Any], wanted: str) -> Encoded:
-    cast = array.astype(target)
-    failures: dict[int, str] = {}
-    if not np.can_cast(array.dtype, target) or array.dtype.itemsize == 8:
-        # Compared as Python integers: numpy would compare a large integer and its rounded float as equal floats.
-        suspects = np.flatnonzero((cast.astype(array.dtype) != array) | (np.abs(cast.astype(float)) >= 2**24))
-        for row in suspects:
-            if int(cast[row]) != int(array[row]):
-                failures[int(row)] = f"the model returned a {array.dtype} that is no {wanted}"
-    return Encoded(cast, np.zeros(len(array), np.int32), failures)
+    return encode_floats
 
 
-def _number(value: Any, target: np.dtype[Any]) -> Any:
+_RESERVED = "the model returned the one value that is reserved for transport"
+
+
+def _lossy(array: Array, cast: Array, counted: Array, wanted: str) -> dict[int, str]:
+    """Returns the rows that the cast changed; integers are compared exactly, not as the floats that numpy makes."""
+    if array.dtype.kind == "f":
+        changed = np.flatnonzero((cast.astype(array.dtype) != array) & counted)
+        return {int(row): _no(array.dtype, wanted) for row in changed}
+    suspects = np.flatnonzero(np.abs(cast.astype(float)) >= 2**24)
+    return {int(row): _no(array.dtype, wanted) for row in suspects if int(cast[row]) != int(array[row])}
+
+
+def _no(found: Any, wanted: str) -> str:
+    return f"the model returned a {found} that is no {wanted}"
+
+
+def _float(value: Any, target: Any, nan: float) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError
-    if target.kind == "f":
-        cast = target.type(value)
-        if float(cast) != float(value) and not np.isnan(value):
-            raise ValueError
-        return cast
-    if value != int(value):
+    if isinstance(value, (float, np.floating)) and np.isnan(value):
+        return nan
+    cast = float(target(value))
+    if cast != value or cast == nan:
         raise ValueError
-    limits = np.iinfo(target)
-    if not limits.min <= int(value) <= limits.max:
+    return cast
+
+
+def _integers(limits: Any, null: int, wanted: str) -> Callable[[Any], Encoded]:
+    """Encodes integers as longs; a float counts where it is a whole number, and its NaN is how pandas spells null."""
+    low, high = int(limits.min), int(limits.max)
+
+    def encode_integers(values: Any) -> Encoded:
+        array = _plain(values)
+        if array.dtype.kind not in "iu":
+            return _one_by_one(array, null, np.dtype(np.int64), lambda value: _integer(value, low, high, null), wanted)
+        outside = (array < low) | (array > high) if array.dtype.itemsize > 2 else np.zeros(len(array), bool)
+        failures = {int(row): _no(array.dtype, wanted) for row in np.flatnonzero(outside)}
+        cast = array.astype(np.int64, copy=False)
+        failures.update({int(row): _RESERVED for row in np.flatnonzero(cast == null)})
+        return Encoded(cast, failures)
+
+    return encode_integers
+
+
+def _integer(value: Any, low: int, high: int, null: int) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError
+    if value != int(value) or not low <= int(value) <= high or int(value) == null:
         raise ValueError
-    return target.type(int(value))
+    return int(value)
 
 
 def _encode_boolean(values: Any) -> Encoded:
     array = _plain(values)
     if array.dtype.kind == "b":
-        return Encoded(array, np.zeros(len(array), np.int32), {})
-    return _one_by_one(array, False, np.dtype(bool), _boolean, "boolean")
+        return Encoded(array.astype(np.int32), {})
+    return _one_by_one(array, BOOLEAN_NULL, np.dtype(np.int32), _boolean, "boolean")
 
 
-def _boolean(value: Any) -> bool:
+def _boolean(value: Any) -> int:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError
-    return bool(value)
+    return int(value)
 
 
 def _encode_text(values: Any) -> Encoded:
-    return _one_by_one(_plain(values).astype(object), "", np.dtype(object), _text, "string")
+    return _one_by_one(_plain(values).astype(object), TEXT_ESCAPE, np.dtype(object), _text, "string")
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     value.encode()  # a lone surrogate is no text that Arrow could carry
-    return str(value)
+    return TEXT_ESCAPE + value if value.startswith(TEXT_ESCAPE) else str(value)
 
 
 def _encode_binary(values: Any) -> Encoded:
-    return _one_by_one(_plain(values).astype(object), "", np.dtype(object), _base64, "binary")
+    return _one_by_one(_plain(values).astype(object), BINARY_NULL, np.dtype(object), _base64, "binary")
 
 
 def _base64(value: Any) -> str:
@@ -228,13 +258,11 @@ def _encode_datetime(values: Any) -> Encoded:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     array = _plain(values)
     if array.dtype.kind == "M":
-        missing = np.isnat(array)
-        micros = array.astype("datetime64[us]")
-        changed = np.flatnonzero((micros.astype(array.dtype) != array) & ~missing)
+        micros = array.astype("datetime64[us]")  # NaT is the escape value already
+        changed = np.flatnonzero((micros.astype(array.dtype) != array) & ~np.isnat(array))
         failures = {int(row): "the model returned a datetime finer than a microsecond" for row in changed}
-        states = np.where(missing, NULL, VALUE).astype(np.int32)
-        return Encoded(np.where(missing, 0, micros.astype(np.int64)), states, failures)
-    return _one_by_one(array, 0, np.dtype(np.int64), _micros, "datetime")
+        return Encoded(micros.astype(np.int64), failures)
+    return _one_by_one(array, DATETIME_NULL, np.dtype(np.int64), _micros, "datetime")
 
 
 def _micros(value: Any) -> int:
@@ -244,33 +272,43 @@ def _micros(value: Any) -> int:
     return int(stamp.astype(np.int64))
 
 
-def _one_by_one(array: Array, filler: Any, dtype: np.dtype[Any], convert: Callable[[Any], Any], wanted: str) -> Encoded:
+def _one_by_one(array: Array, null: Any, dtype: np.dtype[Any], convert: Callable[[Any], Any], wanted: str) -> Encoded:
     """Encodes an array of mixed or nullable values; a value of another kind is that row's failure."""
     values = np.empty(len(array), dtype=dtype)
-    states = np.zeros(len(array), np.int32)
+    values[:] = null
     failures: dict[int, str] = {}
     for row, value in enumerate(array):
-        values[row] = filler
         if value is None or value is pd.NA or value is pd.NaT:
-            states[row] = NULL
-        elif isinstance(value, (float, np.floating)) and np.isnan(value):
-            # A float NaN among floats is a value; anywhere else it is how pandas spells a missing one.
-            states[row] = NAN if dtype.kind == "f" else NULL
-        else:
-            try:
-                values[row] = convert(value)
-            except (TypeError, ValueError, OverflowError):
-                failures[row] = f"the model returned a {type(value).__name__} that is no {wanted}"
-    return Encoded(values, states, failures)
+            continue
+        # A NaN among floats is a value; anywhere else it is how pandas spells a missing one.
+        if dtype.kind != "f" and isinstance(value, (float, np.floating)) and np.isnan(value):
+            continue
+        try:
+            values[row] = convert(value)
+        except (TypeError, ValueError, OverflowError):
+            failures[row] = _no(type(value).__name__, wanted)
+    return Encoded(values, failures)
 
 
 _ENCODE: dict[str, Callable[[Any], Encoded]] = {
-    "double": _encode_number(np.float64, "double"),
-    "float": _encode_number(np.float32, "float"),
-    "integer": _encode_number(np.int32, "integer"),
-    "long": _encode_number(np.int64, "long"),
+    "double": _floats(np.float64, DOUBLE_NAN, "double"),
+    "float": _floats(np.float32, FLOAT_NAN, "float"),
+    "integer": _integers(np.iinfo(np.int32), INTEGER_NULL, "integer"),
+    "long": _integers(np.iinfo(np.int64), LONG_NULL, "long"),
     "boolean": _encode_boolean,
     "string": _encode_text,
     "binary": _encode_binary,
     "datetime": _encode_datetime,
+}
+
+# How a row without a value travels, by type.
+NOTHING: dict[str, Any] = {
+    "double": np.nan,
+    "float": np.nan,
+    "integer": INTEGER_NULL,
+    "long": LONG_NULL,
+    "boolean": BOOLEAN_NULL,
+    "string": TEXT_ESCAPE,
+    "binary": BINARY_NULL,
+    "datetime": DATETIME_NULL,
 }

@@ -1,0 +1,132 @@
+"""Times our job beside a plain ``spark_udf`` job, in one run: `make bench`.
+
+4 million rows of 20 doubles go from one Delta table into another, scored by a light linear model and by gradient
+boosting. Both jobs run in the same session, in turn (A B A B …), after one uncounted round; what counts is the ratio
+within each round, since the machine's speed drifts between rounds. The median goes to `results.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+import warnings
+from datetime import date
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import infer_signature
+from pyspark.sql import SparkSession
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
+
+from spark_scoring import ScoringJob, get_session, score
+
+COLUMNS = [f"x{position:02d}" for position in range(20)]
+RESULTS = Path(__file__).parent / "results.md"
+
+
+def main() -> None:
+    """Runs the benchmark and appends one line for each model to the results file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=4_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--models", nargs="*", default=["linear", "gbm"])
+    parser.add_argument("--dry-run", action="store_true", help="print, and leave the results file alone")
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    folder = Path(tempfile.mkdtemp(prefix="spark-scoring-bench-"))
+    try:
+        spark = get_session()
+        table = _make_table(spark, folder, options.rows)
+        models = _train(folder)
+        for name in options.models:
+            seconds = _race(spark, table, models[name], folder, options.rounds)
+            line = _line(name, options.rows, seconds)
+            print(line, flush=True)
+            if not options.dry_run:
+                with RESULTS.open("a", encoding="utf-8") as stream:
+                    stream.write(line + "\n")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_table(spark: SparkSession, folder: Path, rows: int) -> str:
+    path = str(folder / "input")
+    columns = [f"randn({position}) AS {name}" for position, name in enumerate(COLUMNS)]
+    spark.range(0, rows, 1, 8).selectExpr(*columns).write.format("delta").save(path)
+    return path
+
+
+def _train(folder: Path) -> dict[str, str]:
+    rng = np.random.default_rng(7)
+    features = pd.DataFrame(rng.normal(size=(20_000, len(COLUMNS))), columns=COLUMNS)
+    target = features.to_numpy() @ rng.normal(size=len(COLUMNS)) + np.sin(features["x00"]).to_numpy()
+    estimators = {"linear": LinearRegression(), "gbm": HistGradientBoostingRegressor(max_iter=100)}
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    paths = {}
+    for name, estimator in estimators.items():
+        fitted = estimator.fit(features, target)
+        paths[name] = str(folder / name)
+        mlflow.sklearn.save_model(
+            fitted,
+            paths[name],
+            signature=infer_signature(features, pd.DataFrame({"y": fitted.predict(features)})),
+            serialization_format="cloudpickle",
+        )
+    return paths
+
+
+def _race(spark: SparkSession, table: str, model: str, folder: Path, rounds: int) -> list[tuple[float, float]]:
+    out = folder / "output"
+    seconds = []
+    for turn in range(rounds + 1):
+        pair = []
+        for job in (_ours, _plain):
+            shutil.rmtree(out, ignore_errors=True)
+            started = time.perf_counter()
+            job(spark, table, model, str(out))
+            pair.append(time.perf_counter() - started)
+        if turn:
+            seconds.append((pair[0], pair[1]))
+    return seconds
+
+
+def _ours(spark: SparkSession, table: str, model: str, out: str) -> None:
+    score(ScoringJob.from_options({"model.uri": model, "input.path": table, "output.path": out}), spark=spark)
+
+
+def _plain(spark: SparkSession, table: str, model: str, out: str) -> None:
+    udf = mlflow.pyfunc.spark_udf(spark, model, result_type="double", env_manager="local")
+    frame = spark.read.format("delta").load(table)
+    frame.withColumn("prediction", udf(*COLUMNS)).write.format("delta").save(out)
+
+
+def _line(name: str, rows: int, seconds: list[tuple[float, float]]) -> str:
+    ratios = [ours / plain for ours, plain in seconds]
+    ours, plain = (statistics.median(column) for column in zip(*seconds, strict=True))
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    cells = [
+        date.today().isoformat(),
+        commit.stdout.strip() or "-",
+        name,
+        f"{rows:,}",
+        str(len(seconds)),
+        f"{ours:.2f}",
+        f"{plain:.2f}",
+        f"{statistics.median(ratios):.3f}",
+        f"{min(ratios):.3f}-{max(ratios):.3f}",
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, pyspark {SparkSession.active().version}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    main()
