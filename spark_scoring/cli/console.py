@@ -32,6 +32,8 @@ def quiet() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # On Ctrl-C py4j logs its broken connection, with stack traces, to the root logger itself.
+    logging.getLogger().addFilter(_is_not_py4js)
 
 
 @contextmanager
@@ -61,6 +63,10 @@ def stdout_kept_for_the_result() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def _is_not_py4js(record: logging.LogRecord) -> bool:
+    return "py4j" not in record.pathname
 
 
 class _Lines(logging.Handler):
