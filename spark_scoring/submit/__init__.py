@@ -11,11 +11,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.session import DELTA_CONF, delta_package
+
+# Names the file for the driver's stdout: spark-submit would mix that with the driver's stderr.
+RESULT_FILE = "SPARK_SCORING_RESULT_FILE"
 
 _APPLICATION = Path(__file__).parent / "application.py"
 _WITHOUT_VALUE = {"--verbose", "-v", "--supervise", "--help", "-h", "--version", "--usage-error"}
@@ -68,17 +72,23 @@ def build_command(conf: str, score_args: Sequence[str], submit_args: Sequence[st
 
 
 def run(command: Sequence[str]) -> int:
-    """Runs a command of `build_command` and returns its exit code, which is that of ``spark-scoring score``."""
+    """Runs a command of `build_command` and returns its exit code, which is that of ``spark-scoring score``.
+
+    What that prints on stdout comes out on stdout, and everything else on stderr.
+    """
     environment = dict(os.environ)
     home = Path(command[0]).resolve().parent.parent
     if (home / "jars").is_dir():
         # Otherwise pip's spark-submit asks the first python3 on the PATH where Spark is, or takes another Spark's jars.
         environment["SPARK_HOME"] = str(home)
-    with subprocess.Popen(command, env=environment) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            code = process.wait()  # Ctrl-C reached spark-submit too: let it end the application
+    with tempfile.NamedTemporaryFile(prefix="spark-scoring-result-") as result:
+        environment[RESULT_FILE] = result.name
+        with subprocess.Popen(command, env=environment, stdout=2) as process:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                code = process.wait()  # Ctrl-C reached spark-submit too: let it end the application
+        sys.stdout.write(result.read().decode())
     return 128 - code if code < 0 else code
 
 

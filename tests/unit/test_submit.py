@@ -1,6 +1,8 @@
 """The spark-submit command: what it is made of, whose word wins, and that its exit code arrives."""
 
+import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -155,3 +157,25 @@ def test_another_spark_of_the_environment_does_not_mix_in(program, monkeypatch, 
     file = program(f'echo "$SPARK_HOME" > {tmp_path}/home')
     assert run([str(file)]) == 0
     assert (tmp_path / "home").read_text().strip() == str(file.parent.parent)
+
+
+def test_the_result_comes_out_on_stdout_and_all_else_on_stderr(program, capfd):
+    # As spark-submit does, with the driver's stderr in its stdout; the driver's stdout goes where the variable says.
+    file = program(f'echo log >&2; echo noise; echo "{{}}" > "${submit.RESULT_FILE}"; exit 6')
+    assert run([str(file)]) == 6
+    out, err = capfd.readouterr()
+    assert (out, err) == ("{}\n", "log\nnoise\n")
+
+
+def test_the_application_is_the_command_line(tmp_path):
+    out = tmp_path / "out"
+    out.touch()
+    application = next(word for word in build_command("job.yml", [], CLUSTER) if word.endswith("application.py"))
+    ran = subprocess.run(
+        [sys.executable, application, "--help"],
+        env={**os.environ, submit.RESULT_FILE: str(out)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert "submit" in out.read_text()

@@ -1,0 +1,62 @@
+"""The wheel: what a cluster installs."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+import zipfile
+from email import message_from_string
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (file,) = folder.glob("spark_scoring-*-py3-none-any.whl")
+    return zipfile.ZipFile(file)
+
+
+def read(wheel: zipfile.ZipFile, name: str) -> str:
+    (member,) = (member for member in wheel.namelist() if member.endswith(f".dist-info/{name}"))
+    return wheel.read(member).decode()
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    return message_from_string(read(wheel, "METADATA"))
+
+
+def test_it_brings_neither_spark_nor_delta(metadata: Message) -> None:
+    always = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+    assert any(line.startswith("mlflow-skinny>=") for line in always)
+    assert not [line for line in always if line.startswith(("pyspark", "delta-spark", "mlflow>"))]
+    assert not [line for line in always if any(sign in line for sign in ("<", "==", "~="))], "lower bounds only"
+
+
+def test_the_local_extra_brings_them(metadata: Message) -> None:
+    local = [line for line in metadata.get_all("Requires-Dist", []) if "extra == 'local'" in line]
+    assert {line.split(">=")[0] for line in local} == {"mlflow", "pyspark", "delta-spark"}
+
+
+def test_it_has_the_command(wheel: zipfile.ZipFile) -> None:
+    scripts = configparser.ConfigParser()
+    scripts.read_string(read(wheel, "entry_points.txt"))
+    assert dict(scripts["console_scripts"]) == {"spark-scoring": "spark_scoring.cli:main"}
+
+
+def test_it_holds_all_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    package = ROOT / "spark_scoring"
+    files = (file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    assert names == {str(file.relative_to(ROOT)) for file in files}
+    assert {"spark_scoring/log4j2.properties", "spark_scoring/submit/application.py"} <= names
+    assert {"spark_scoring/worker/loader.py", "spark_scoring/worker/models.py"} <= names
