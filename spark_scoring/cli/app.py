@@ -218,7 +218,7 @@ def _as_scoring_error(exc: BaseException, command: str) -> ScoringError:
     if isinstance(exc, _USAGE_ERROR):
         known = {registered.callback.__name__ for registered in app.registered_commands if registered.callback}
         words = [_PROGRAM, command, "--help"] if command in known else [_PROGRAM, "--help"]
-        said = str(getattr(exc, "message", exc)).rstrip(".") or "there is no command"
+        said = exc.format_message().rstrip(".") if command else "there is no command"  # type: ignore[attr-defined]
         return ConfigurationError(said, code="usage", remedy=f"see: {' '.join(words)}")
     said = str(exc).strip().split("\n", 1)[0][:300]
     return ScoringError(
