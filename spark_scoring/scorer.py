@@ -200,7 +200,8 @@ def _instant(micros: int) -> str:
 def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on_error: OnError) -> Any:
     settings = {
         "model": locate(model, spark),
-        "columns": [{"name": column.name, "type": column.type} for column in contract.columns],
+        "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
+        "form": contract.form,
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
         "params": dict(contract.params),
@@ -236,7 +237,7 @@ def _arguments(contract: Contract) -> list[Column]:
 
 
 def _is_bare(contract: Contract, on_error: OnError) -> bool:
-    """Tells whether the carrier is the one value itself: a struct around it would cost a tenth of a light model's run."""
+    """Tells whether the carrier is the one value itself: a struct around it would cost a tenth of a light run."""
     return len(contract.outputs) == 1 and on_error == "raise"
 
 

@@ -113,15 +113,11 @@ def _failed(name: str, column: str, value: str, spark_type: str, target: str) ->
 
 
 def _lossy(name: str, column: str, source: str, spark_type: str, target: str) -> Check:
-    # Each condition compares in a type that holds both sides exactly. The largest BIGINT is named, since its double,
-    # 2^63, saturates on the way back and would pass.
-    to_double = f"({column} = 9223372036854775807L OR NOT (try_cast(CAST({column} AS DOUBLE) AS BIGINT) <=> {column}))"
-    to_float = f"CAST(CAST({column} AS FLOAT) AS DOUBLE) <> CAST({column} AS DOUBLE)"
-    condition = {
-        ("bigint", "double"): to_double,
-        ("bigint", "float"): f"({to_double} OR {to_float})",
-        ("int", "float"): to_float,
-    }.get((source, target), f"NOT (try_cast(CAST({column} AS DOUBLE) AS {spark_type}) <=> {column})")
+    # There and back: comparing as doubles would not do, since Spark drops a cast to FLOAT on the way to DOUBLE. The
+    # largest BIGINT is named because 2^63, to which it rounds, saturates on the way back.
+    condition = f"NOT (try_cast(CAST({column} AS {SPARK_TYPES[target]}) AS {spark_type}) <=> {column})"
+    if source == "bigint":
+        condition = f"({column} = 9223372036854775807L OR {condition})"
     return Check(
         f"({column} IS NOT NULL AND {condition})",
         "cast_lossy",

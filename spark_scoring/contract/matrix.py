@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal
 
+from pyspark.sql.types import DataType
+
 Policy = Literal["strict", "safe", "lenient"]
 
 
@@ -88,3 +90,30 @@ def accepted(target: str, policy: Policy) -> list[str]:
     found = [(source, rule(source, target, policy)) for source, name in _RULES if name == target]
     allowed = [(source, how) for source, how in found if how is not Rule.REFUSE]
     return [source for source, how in sorted(allowed, key=lambda pair: pair[1] is not Rule.SAME)]
+
+
+# The MLflow type that a Spark type is, where there is one.
+SAME_TYPE = {source: target for (source, target), how in _RULES.items() if how is Rule.SAME} | {
+    "tinyint": "integer",
+    "smallint": "integer",
+    "decimal": "double",
+    "date": "datetime",
+}
+
+
+def spark_type_name(dtype: DataType) -> str:
+    """Returns the type's name as the matrix has it, without parameters."""
+    name = dtype.typeName()
+    if name == "udt":
+        return "vector"
+    return _NAMES.get(name, "interval" if "interval" in name else name)
+
+
+_NAMES = {
+    "byte": "tinyint",
+    "short": "smallint",
+    "integer": "int",
+    "long": "bigint",
+    "varchar": "string",
+    "char": "string",
+}

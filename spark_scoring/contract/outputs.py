@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types.schema import Array, ColSpec, Map, Object, Schema, TensorSpec
+from mlflow.types.schema import DataType as MlflowType
 from pyspark.sql.types import (
+    ArrayType,
     BinaryType,
     BooleanType,
+    DataType,
     DoubleType,
     FloatType,
     IntegerType,
     LongType,
+    MapType,
     StringType,
+    StructField,
+    StructType,
     TimestampType,
 )
-from pyspark.sql.types import DataType as SparkType
 
 from spark_scoring.contract import sql
-from spark_scoring.worker import results
+from spark_scoring.worker import encoding
 
-_SPARK_TYPES: dict[str, SparkType] = {
+_SPARK_TYPES: dict[str, DataType] = {
     "boolean": BooleanType(),
     "integer": IntegerType(),
     "long": LongType(),
@@ -32,7 +38,7 @@ _SPARK_TYPES: dict[str, SparkType] = {
     "binary": BinaryType(),
     "datetime": TimestampType(),
 }
-# What travels is a type that spark_udf takes as a result, and that has room for an escape value; see worker/results.py.
+# What travels is a type that spark_udf takes as a result, with room for an escape value; see worker/encoding.py.
 _TRANSPORT = {
     "boolean": "int",
     "integer": "bigint",
@@ -51,23 +57,24 @@ class Output:
 
     Attributes:
         name: Its name in the signature, or None.
-        type: The name of the MLflow ``DataType`` of one value.
+        spec: The type of one row's value: ``{"type": "double"}``, or nested: ``array`` and ``map`` hold the element's
+            spec under ``of``, ``object`` a spec for each property.
         shape: The declared shape of a tensor, or None for a column.
     """
 
     name: str | None
-    type: str
+    spec: Mapping[str, Any]
     shape: tuple[int, ...] | None = None
 
     @property
-    def spark_type(self) -> SparkType:
+    def spark_type(self) -> DataType:
         """The Spark type of the decoded value."""
-        return _SPARK_TYPES[self.type]
+        return _spark_type(self.spec)
 
     @property
     def transport_type(self) -> str:
-        """The Spark type in which the value travels from the worker, as DDL."""
-        return _TRANSPORT[self.type]
+        """The Spark type in which the value travels from the worker, as DDL; nested values travel as JSON."""
+        return _TRANSPORT.get(self.spec["type"], "string")
 
     def decode(self, value: str, time_zone: str) -> str:
         """Returns SQL that turns the transport value back into exactly what the model returned.
@@ -76,24 +83,27 @@ class Output:
             value: SQL for the transport value.
             time_zone: Whose wall clock a datetime is.
         """
+        if self.spec["type"] not in _TRANSPORT:
+            parsed = f"from_json(nullif({value}, ''), {sql.literal(_json_type(self.spec).simpleString())})"
+            return _from_json(parsed, self.spec, time_zone, 0)
         nan = f"CAST('NaN' AS {self.spark_type.simpleString()})"
-        escape = sql.literal(results.TEXT_ESCAPE)
+        escape = sql.literal(encoding.TEXT_ESCAPE)
         return {
-            "double": f"CASE WHEN {value} = CAST('{results.DOUBLE_NAN!r}' AS DOUBLE) THEN {nan} ELSE {value} END",
-            "float": f"CASE WHEN {value} = CAST('{results.FLOAT_NAN!r}' AS DOUBLE) THEN {nan}"
+            "double": f"CASE WHEN {value} = CAST('{encoding.DOUBLE_NAN!r}' AS DOUBLE) THEN {nan} ELSE {value} END",
+            "float": f"CASE WHEN {value} = CAST('{encoding.FLOAT_NAN!r}' AS DOUBLE) THEN {nan}"
             f" ELSE CAST({value} AS FLOAT) END",
-            "integer": f"CAST(nullif({value}, {results.INTEGER_NULL}L) AS INT)",
-            "long": f"nullif({value}, {results.LONG_NULL}L)",
+            "integer": f"CAST(nullif({value}, {encoding.INTEGER_NULL}L) AS INT)",
+            "long": f"nullif({value}, {encoding.LONG_NULL}L)",
             "boolean": f"CASE {value} WHEN 1 THEN true WHEN 0 THEN false END",
             "string": f"CASE WHEN {value} = {escape} THEN NULL"
             f" WHEN startswith({value}, {escape}) THEN substr({value}, 2) ELSE {value} END",
-            "binary": f"unbase64(nullif({value}, {sql.literal(results.BINARY_NULL)}))",
-            "datetime": sql.timestamp_of_micros(f"nullif({value}, {results.DATETIME_NULL + 1}L - 1L)", time_zone),
-        }[self.type]
+            "binary": f"unbase64(nullif({value}, {sql.literal(encoding.BINARY_NULL)}))",
+            "datetime": sql.timestamp_of_micros(f"nullif({value}, {encoding.DATETIME_NULL + 1}L - 1L)", time_zone),
+        }[self.spec["type"]]
 
     def settings(self) -> dict[str, Any]:
         """Returns what the worker needs to know."""
-        return {"name": self.name, "type": self.type, "shape": self.shape}
+        return {"name": self.name, "spec": self.spec, "shape": self.shape}
 
 
 @dataclass(frozen=True)
@@ -130,17 +140,36 @@ def read_outputs(schema: Schema | None) -> tuple[tuple[Output, ...], list[Output
     return tuple(outputs), problems
 
 
-def _read(spec: ColSpec | TensorSpec) -> Output | OutputProblem:
-    name = None if spec.name is None else str(spec.name)
-    if isinstance(spec, ColSpec):
-        if isinstance(spec.type, DataType):
-            return Output(name, spec.type.name)
-        return _unsupported(name, repr(spec.type))
-    kind = _tensor_type(spec.type)
-    shape = tuple(int(size) for size in spec.shape)
-    if kind is None or len(shape) not in (1, 2) or shape[1:] not in ((), (1,)):
-        return _unsupported(name, f"Tensor({spec.type}, {shape})")
-    return Output(name, kind, shape)
+def _read(declared: ColSpec | TensorSpec) -> Output | OutputProblem:
+    name = None if declared.name is None else str(declared.name)
+    if isinstance(declared, ColSpec):
+        spec = _spec(declared.type)
+        return _unsupported(name, repr(declared.type)) if spec is None else Output(name, spec)
+    kind = _tensor_type(declared.type)
+    shape = tuple(int(size) for size in declared.shape)
+    if kind is None or not shape:
+        return _unsupported(name, f"Tensor({declared.type}, {shape})")
+    # One value a row is a scalar, however numpy shapes it.
+    levels = 0 if shape[1:] in ((), (1,)) else len(shape) - 1
+    nested: dict[str, Any] = {"type": kind}
+    for _ in range(levels):
+        nested = {"type": "array", "of": nested}
+    return Output(name, nested, shape)
+
+
+def _spec(wanted: Any) -> dict[str, Any] | None:
+    if isinstance(wanted, MlflowType):
+        return {"type": wanted.name}
+    if isinstance(wanted, Array):
+        of = _spec(wanted.dtype)
+        return None if of is None else {"type": "array", "of": of}
+    if isinstance(wanted, Map):
+        of = _spec(wanted.value_type)
+        return None if of is None else {"type": "map", "of": of}
+    if isinstance(wanted, Object):
+        fields = {prop.name: _spec(prop.dtype) for prop in wanted.properties}
+        return None if None in fields.values() else {"type": "object", "of": fields}
+    return None  # AnyType: a column has one type
 
 
 def _tensor_type(dtype: np.dtype[Any]) -> str | None:
@@ -155,11 +184,56 @@ def _tensor_type(dtype: np.dtype[Any]) -> str | None:
     return {"b": "boolean", "U": "string", "O": "string", "S": "binary"}.get(dtype.kind)
 
 
+def _spark_type(spec: Mapping[str, Any]) -> DataType:
+    kind, of = spec["type"], spec.get("of")
+    if kind == "array":
+        return ArrayType(_spark_type(of or {}))
+    if kind == "map":
+        return MapType(StringType(), _spark_type(of or {}))
+    if kind == "object":
+        return StructType([StructField(name, _spark_type(field)) for name, field in (of or {}).items()])
+    return _SPARK_TYPES[kind]
+
+
+def _json_type(spec: Mapping[str, Any]) -> DataType:
+    """Returns the type as which the JSON is read: datetimes are microseconds in it."""
+    kind, of = spec["type"], spec.get("of") or {}
+    if kind == "array":
+        return ArrayType(_json_type(of))
+    if kind == "map":
+        return MapType(StringType(), _json_type(of))
+    if kind == "object":
+        return StructType([StructField(name, _json_type(field)) for name, field in of.items()])
+    return LongType() if kind == "datetime" else _SPARK_TYPES[kind]
+
+
+def _from_json(expr: str, spec: Mapping[str, Any], time_zone: str, depth: int) -> str:
+    """Returns SQL that turns parsed JSON into the declared type; most types are that already."""
+    kind, of = spec["type"], spec.get("of") or {}
+    element = f"x{depth}"
+    if kind == "datetime":
+        return sql.timestamp_of_micros(expr, time_zone)
+    if kind in ("array", "map"):
+        inner = _from_json(element, of, time_zone, depth + 1)
+        if inner == element:
+            return expr
+        if kind == "array":
+            return f"transform({expr}, {element} -> {inner})"
+        return f"transform_values({expr}, (k{depth}, {element}) -> {inner})"
+    if kind == "object":
+        fields = {name: _from_json(f"{expr}.{sql.quote(name)}", field, time_zone, depth) for name, field in of.items()}
+        if all(value == f"{expr}.{sql.quote(name)}" for name, value in fields.items()):
+            return expr
+        members = ", ".join(f"{sql.literal(name)}, {value}" for name, value in fields.items())
+        return f"CASE WHEN {expr} IS NOT NULL THEN named_struct({members}) END"
+    return expr
+
+
 def _unsupported(name: str | None, found: str) -> OutputProblem:
     return OutputProblem(
         "unsupported_output",
         name or "(output)",
         found,
-        f"an output of type {found} is not available in this version",
-        "log the model with scalar outputs: one value, or several named ones, for each row",
+        f"no column can hold an output of type {found}",
+        "log the model with an output schema of columns, arrays, objects or maps of known types",
     )

@@ -33,7 +33,7 @@ def quote_name(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Returns `text` as a string literal, whatever ``escapedStringLiterals`` says: escapes are spelled as code points."""
+    """Returns `text` as a string literal that no setting reads otherwise: what may be an escape is spelled in hex."""
     if all(char.isalnum() or char in " _-./:+" for char in text):
         return f"'{text}'"
     return f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"

@@ -46,13 +46,21 @@ class Verdict:
 
 @dataclass(frozen=True)
 class BoundColumn:
-    """A model input and the table column that serves it."""
+    """A model input and the table column that serves it.
+
+    Attributes:
+        name: The model's name of it.
+        column: The table's name of it.
+        cast: How its values reach the worker.
+        checks: The conditions that fail a row.
+        spec: How the worker restores the values; see `worker.frames.build_input`.
+    """
 
     name: str
     column: str
-    type: str
     cast: Cast
     checks: tuple[Check, ...]
+    spec: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class Contract:
         kept: The input columns that are written beside the prediction.
         outputs: The declared outputs.
         params: The parameters the model is called with.
+        form: What ``predict`` takes: a frame or tensors; see `worker.frames.build_input`.
         time_zone: In which timestamps are handed over.
     """
 
@@ -77,6 +86,7 @@ class Contract:
     kept: tuple[str, ...] = field(repr=False)
     outputs: tuple[Output, ...] = field(repr=False)
     params: Mapping[str, Any] = field(repr=False)
+    form: str = "frame"
     time_zone: str = "UTC"
 
     @property

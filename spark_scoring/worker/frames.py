@@ -1,8 +1,10 @@
-"""Arrow columns become the pandas frame that the signature asks for, dtype by dtype.
+"""Arrow columns become what the signature asks for: a typed pandas frame, or tensors.
 
-Spark has already cast every column to its signature type; what is left is how pandas spells a null.
+Spark has already cast every value to its signature type; what is left is how Python spells it, nulls above all.
 """
 
+import base64
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,78 +12,183 @@ import numpy as np
 import pandas as pd
 
 # Stand-ins for a null, in columns whose Arrow type would change with one. The driver's SQL writes them, see
-# contract/transport.py.
+# contract/casts.py.
 BOOLEAN_NULL = -1
 DATETIME_NULL = np.iinfo(np.int64).min  # numpy's NaT
 
+Series = pd.Series
+Restore = Callable[[Any], Any]
 
-def build_frame(arguments: pd.DataFrame, columns: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Returns a frame with one column for each of `columns`, named and typed as the signature says.
+
+def build_input(arguments: pd.DataFrame, columns: Sequence[dict[str, Any]], form: str) -> Any:
+    """Returns n rows in the form that the model takes.
 
     Args:
         arguments: n rows, with a column for each of `columns` in that order, and maybe more behind them.
-        columns: For each column its ``name`` and its ``type`` (an MLflow ``DataType``'s name).
+        columns: For each column its ``name`` and its ``spec``: the ``type``, and what that type needs to know.
+        form: ``frame``: a DataFrame with the signature's names and dtypes; ``unnamed``: one without names;
+            ``tensors``: a dict of arrays by name; ``tensor``: one array; ``stacked``: one array of rank 2, made of a
+            column for each argument.
     """
     names = [column["name"] for column in columns]
+    specs = [column["spec"] for column in columns]
     frame = arguments.iloc[:, : len(columns)]
-    if all(found == _AS_IS.get(column["type"]) for found, column in zip(frame.dtypes, columns, strict=True)):
+    if form == "unnamed":  # a signature without names: any will do, and a position says most
+        names, form = list(range(len(columns))), "frame"
+    if form == "frame" and all(
+        found == _AS_IS.get(spec["type"]) for found, spec in zip(frame.dtypes, specs, strict=True)
+    ):
         return frame.set_axis(names, axis=1)
-    restored = [_RESTORE[column["type"]](frame.iloc[:, i]) for i, column in enumerate(columns)]
-    return pd.DataFrame(dict(zip(names, restored, strict=True)), copy=False)
+    restored = [_restore(frame.iloc[:, position], spec) for position, spec in enumerate(specs)]
+    if form == "frame":
+        return pd.DataFrame(dict(zip(names, restored, strict=True)), copy=False)
+    if form == "tensors":
+        return dict(zip(names, restored, strict=True))
+    return restored[0] if form == "tensor" else np.concatenate(restored, axis=1)
 
 
-def _floating(dtype: type) -> Callable[["pd.Series[Any]"], Any]:
-    def restore(values: "pd.Series[Any]") -> Any:
-        return values.to_numpy(dtype=dtype, na_value=np.nan) if values.dtype != dtype else values
+def _restore(values: Any, spec: dict[str, Any]) -> Any:
+    return _COLUMNS[spec["type"]](values, spec)
+
+
+def _number(dtype: type) -> Callable[[Any, Any], Any]:
+    def restore(values: Any, _: Any) -> Any:
+        return values if values.dtype == dtype else values.to_numpy(dtype=dtype)
 
     return restore
 
 
-def _integer(dtype: type) -> Callable[["pd.Series[Any]"], Any]:
-    def restore(values: "pd.Series[Any]") -> Any:
-        return values.to_numpy(dtype=dtype) if values.dtype != dtype else values
-
-    return restore
-
-
-def _boolean(values: "pd.Series[Any]") -> Any:
+def _boolean(values: Any, _: Any) -> Any:
     codes = values.to_numpy()
-    if not (codes == BOOLEAN_NULL).any():
+    missing = codes == BOOLEAN_NULL
+    if not missing.any():
         return codes.astype(bool)
     restored = (codes == 1).astype(object)
-    restored[codes == BOOLEAN_NULL] = None
+    restored[missing] = None
     return restored
 
 
-def _text(values: "pd.Series[Any]") -> Any:
-    # pandas 3 spells a missing string NaN; the models here were trained on None.
+def _objects(values: Sequence[Any]) -> Any:
+    """Returns a Series that holds `values` as they are: pandas would make a matrix of equally long lists."""
+    array = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        array[row] = value
+    return Series(array, dtype=object)
+
+
+def _text(values: Any, _: Any) -> Any:
+    # pandas 3 spells a missing string NaN; pyfunc hands over None.
     plain = values.to_numpy(dtype=object)
     missing = pd.isna(plain)
     if missing.any():
         plain = plain.copy()
         plain[missing] = None
-    return pd.Series(plain, dtype=object)
+    return Series(plain, dtype=object)
 
 
-def _binary(values: "pd.Series[Any]") -> Any:
-    plain = [bytes(value) if value is not None else None for value in values]
-    return pd.Series(plain, dtype=object)
+def _binary(values: Any, _: Any) -> Any:
+    return _objects([None if value is None else bytes(value) for value in values])
 
 
-def _datetime(values: "pd.Series[Any]") -> Any:
+def _datetime(values: Any, _: Any) -> Any:
     return values.to_numpy(dtype=np.int64).view("datetime64[us]").astype("datetime64[ns]")
 
+
+def _list(values: Any, spec: Any) -> Any:
+    dtype = _DTYPES[spec["of"]]
+    return _objects([None if value is None else np.array(value, dtype=dtype) for value in values])
+
+
+def _json(values: Any, spec: Any) -> Any:
+    convert = _converter(spec["of"])
+    return _objects([None if _missing(text) else convert(json.loads(text)) for text in values])
+
+
+def _boxed(values: Any, spec: Any) -> Any:
+    convert = _converter(spec["of"])
+    return _objects([convert(json.loads(text)["v"]) for text in values])
+
+
+def _tensor(values: Any, spec: Any) -> Any:
+    shape = (len(values), *spec["shape"])
+    if spec["of"] == "string":
+        return np.array([json.loads(text) for text in values], dtype=object).reshape(shape)
+    return np.concatenate(values.to_numpy()).astype(np.dtype(spec["dtype"]), copy=False).reshape(shape)
+
+
+def _missing(text: Any) -> bool:
+    return text is None or text != text
+
+
+def _converter(spec: dict[str, Any]) -> Restore:
+    """Returns what turns a JSON value into what MLflow's enforcement accepts for the type without a change."""
+    kind = spec["type"]
+    if kind == "array":
+        return _array(spec["of"])
+    if kind == "items":
+        item = _converter(spec["of"])
+        return _nullable(lambda value: [item(element) for element in value])
+    if kind == "object":
+        fields = {name: _converter(field) for name, field in spec["of"].items()}
+        return _nullable(lambda value: {name: convert(value.get(name)) for name, convert in fields.items()})
+    if kind == "map":
+        convert = _converter(spec["of"])
+        return _nullable(lambda value: {key: convert(item) for key, item in value.items()})
+    return _nullable(_LEAVES[kind])
+
+
+def _array(of: dict[str, Any]) -> Restore:
+    convert = _converter(of)
+    dtype = _DTYPES.get(of["type"])
+    if dtype is None:
+        return _nullable(lambda value: [convert(item) for item in value])
+    missing = {"double": np.nan, "float": np.nan, "datetime": np.datetime64("NaT")}.get(of["type"])
+    return _nullable(
+        lambda value: np.array([missing if item is None else convert(item) for item in value], dtype=dtype)
+    )
+
+
+def _nullable(convert: Restore) -> Restore:
+    return lambda value: None if value is None else convert(value)
+
+
+_LEAVES: dict[str, Restore] = {
+    "boolean": bool,
+    "integer": np.int32,
+    "long": np.int64,
+    "float": np.float32,
+    "double": float,
+    "string": str,
+    "binary": base64.b64decode,
+    "datetime": lambda micros: np.datetime64(micros, "us").astype("datetime64[ns]"),
+}
+
+# Arrays of these become numpy arrays of exactly the dtype that MLflow's enforcement asks of an ``Array`` column.
+_DTYPES: dict[str, Any] = {
+    "boolean": np.bool_,
+    "integer": np.int32,
+    "long": np.int64,
+    "float": np.float32,
+    "double": np.float64,
+    "string": object,
+    "binary": object,
+    "datetime": "datetime64[ns]",
+}
 
 # Types that arrive as the signature wants them, so that a frame of them alone is only renamed.
 _AS_IS = {"double": np.float64, "float": np.float32, "integer": np.int32, "long": np.int64}
 
-_RESTORE: dict[str, Callable[["pd.Series[Any]"], Any]] = {
-    "double": _floating(np.float64),
-    "float": _floating(np.float32),
-    "integer": _integer(np.int32),
-    "long": _integer(np.int64),
+_COLUMNS: dict[str, Callable[[Any, Any], Any]] = {
+    "double": _number(np.float64),
+    "float": _number(np.float32),
+    "integer": _number(np.int32),
+    "long": _number(np.int64),
     "boolean": _boolean,
     "string": _text,
     "binary": _binary,
     "datetime": _datetime,
+    "list": _list,
+    "json": _json,
+    "boxed": _boxed,
+    "tensor": _tensor,
 }

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .encoding import Array, Encoded
 from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
-from .frames import build_frame
+from .frames import build_input
 from .isolation import isolate
 from .models import load_once
-from .results import NOTHING, Array, Encoded, encode
+from .results import encode, nothing
 
 SETTINGS = "settings.json"
 
@@ -30,7 +31,8 @@ class ScoringModel:
     """Calls the user's model on frames that satisfy its signature, and encodes what it returns.
 
     Args:
-        settings: What the driver decided: ``model`` (see `models.load_once`), ``columns``, ``checks`` (the failures
+        settings: What the driver decided: ``model`` (see `models.load_once`), ``columns`` and
+            ``form`` (see `frames.build_input`), ``checks`` (the failures
             that Spark found before scoring, by number), ``outputs``, ``params`` and ``on_error``.
         folder: The scoring model's data folder.
     """
@@ -38,6 +40,7 @@ class ScoringModel:
     def __init__(self, settings: dict[str, Any], folder: str) -> None:
         self._model = settings["model"]
         self._columns = settings["columns"]
+        self._form = settings["form"]
         self._checks = [RowFailure(*check) for check in settings["checks"]]
         self._outputs = settings["outputs"]
         self._params = settings["params"] or None
@@ -61,12 +64,11 @@ class ScoringModel:
         rows = len(arguments)
         failures = self._failed_checks(arguments)
         self._end_at_failure(failures)
-        frame = build_frame(arguments, self._columns)
         if not failures:
-            values, failures = self._score(frame)
+            values, failures = self._score(arguments)
         else:
             good = np.setdiff1d(np.arange(rows), list(failures))
-            part, more = self._score(frame.iloc[good].reset_index(drop=True)) if len(good) else ([], {})
+            part, more = self._score(arguments.iloc[good].reset_index(drop=True)) if len(good) else ([], {})
             failures.update({int(good[row]): failure for row, failure in more.items()})
             values = self._nothing(rows)
             for whole, scored in zip(values, part, strict=False):
@@ -84,13 +86,15 @@ class ScoringModel:
         found = arguments.iloc[:, -1].to_numpy()
         return {int(row): self._checks[found[row] - 1] for row in np.flatnonzero(found)}
 
-    def _score(self, frame: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
+    def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
+        rows = len(arguments)
         loaded = load_once(self._model, self._folder)
 
         def attempt(start: int, stop: int) -> list[Encoded]:
-            whole = stop - start == len(frame)
-            piece = frame if whole else frame.iloc[start:stop].reset_index(drop=True)
+            # Built anew for each try: a model may have changed its input before it raised.
+            part = arguments if stop - start == rows else arguments.iloc[start:stop].reset_index(drop=True)
+            piece = build_input(part, self._columns, self._form)
             try:
                 result = loaded.model.predict(piece, params=self._params)
             except MemoryError:
@@ -99,7 +103,7 @@ class ScoringModel:
                 raise ModelRaisedError(RowFailure("model_raised", "model", describe(exc, loaded.folder))) from None
             return encode(result, self._outputs, stop - start)
 
-        pieces = sorted(isolate(len(frame), attempt), key=lambda piece: piece[0])
+        pieces = sorted(isolate(rows, attempt), key=lambda piece: piece[0])
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
         for start, _, outcome in pieces:
@@ -117,7 +121,7 @@ class ScoringModel:
 
     def _nothing(self, rows: int) -> list[Array]:
         """Returns the transport values of rows without a prediction."""
-        fillers = [NOTHING[output["type"]] for output in self._outputs]
+        fillers = [nothing(output["spec"]) for output in self._outputs]
         return [np.full(rows, filler, dtype=object if isinstance(filler, str) else None) for filler in fillers]
 
     def _carrier(self, values: Sequence[Array], failures: dict[int, RowFailure]) -> Any:
@@ -130,6 +134,6 @@ class ScoringModel:
             for row, failure in failures.items():
                 texts[row] = json.dumps(failure)
                 for one, output in zip(values, self._outputs, strict=True):
-                    one[row] = NOTHING[output["type"]]
+                    one[row] = nothing(output["spec"])
             data["e"] = texts
         return pd.DataFrame(data, copy=False)

@@ -1,0 +1,287 @@
+"""Binds each model input to a table column by name, and says how its values get there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
+from pyspark.sql.types import StructField
+
+from spark_scoring.contract import sql
+from spark_scoring.contract.casts import Check, cast, null_check
+from spark_scoring.contract.columns import Columns, yaml_name
+from spark_scoring.contract.matrix import REMEDIES, Policy, Rule, accepted, rule, spark_type_name
+from spark_scoring.contract.nested import Mismatch, NestedCast, nested_cast
+from spark_scoring.contract.tensors import fixed_shape, tensor_cast
+from spark_scoring.contract.terms import Terms
+from spark_scoring.contract.verdicts import BoundColumn, Verdict
+
+
+@dataclass(frozen=True)
+class Binding:
+    """The model's inputs, bound.
+
+    Attributes:
+        verdicts: One for each input.
+        columns: The inputs that are bound, in signature order.
+        form: What ``predict`` takes; see `worker.frames.build_input`.
+        names: The inputs' names, as ``input.columns`` may map them.
+        used: The lower-case names of the table columns that inputs ask for.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    columns: tuple[BoundColumn, ...]
+    form: str
+    names: tuple[str, ...]
+    used: frozenset[str]
+
+
+def bind_inputs(inputs: Schema, table: Columns, terms: Terms) -> Binding:
+    """Binds every input of a signature.
+
+    An input without a name goes by its position: ``input.columns: {"0": feature_a, "1": feature_b}``. An unnamed tensor
+    of shape (-1, k) may also be one array column, or the k columns that are left when the key is left out.
+    """
+    specs: list[ColSpec | TensorSpec] = list(inputs.inputs)
+    first = specs[0]
+    if isinstance(first, TensorSpec) and first.name is None:
+        return _bind_unnamed_tensor(first, table, terms)
+    named = "tensors" if isinstance(first, TensorSpec) else "frame"
+    form = "unnamed" if first.name is None else named
+    names = [str(position) if spec.name is None else str(spec.name) for position, spec in enumerate(specs)]
+    bound = [_bind(name, spec, table, terms) for name, spec in zip(names, specs, strict=True)]
+    return _binding([verdict for verdict, _ in bound], [column for _, column in bound if column], form, names, terms)
+
+
+def _binding(
+    verdicts: Sequence[Verdict], columns: Sequence[BoundColumn], form: str, names: Sequence[str], terms: Terms
+) -> Binding:
+    used = frozenset(terms.columns.get(name, name).lower() for name in names)
+    used |= {column.column.lower() for column in columns}
+    return Binding(tuple(verdicts), tuple(columns), form, tuple(names), used)
+
+
+def _bind_unnamed_tensor(spec: TensorSpec, table: Columns, terms: Terms) -> Binding:
+    shape = fixed_shape(spec.shape)
+    if shape is None:
+        return _binding([_variable_shape("(input)", spec)], [], "tensor", [], terms)
+    size = math.prod(shape)
+    keys = {name.lower() for name in terms.key}
+    left = [column for column in table.fields if column.name.lower() not in keys]
+    names = [str(position) for position in range(max(size, 1))]
+    mapped = [name for name in names if name in terms.columns]
+    if not mapped and len(left) == 1:
+        verdict, column = _fit("0", "(input)", left[0], spec, terms)
+        return _binding([verdict], [column] if column else [], "tensor", ["0"], terms)
+    if mapped == ["0"] and table.find(terms.columns["0"]):
+        verdict, column = _fit("0", "(input)", table.find(terms.columns["0"])[0], spec, terms)
+        return _binding([verdict], [column] if column else [], "tensor", ["0"], terms)
+    if len(shape) != 1 or (not mapped and len(left) != size):
+        verdict = Verdict(
+            "error",
+            "unnamed_input",
+            "(input)",
+            f"{len(left)} columns beside the key",
+            repr(spec),
+            "the signature does not name its input, so it can't be bound by name",
+            'input.columns: {"0": ARRAY_COLUMN}'
+            + (f', or {{"0": FIRST_COLUMN, … "{size - 1}": LAST_COLUMN}}' if len(shape) == 1 else ""),
+        )
+        return _binding([verdict], [], "tensor", names, terms)
+    element = TensorSpec(spec.type, (-1, 1), name=None)
+    verdicts, columns = [], []
+    for position, name in enumerate(names):
+        wanted = terms.columns.get(name, left[position].name if not mapped else name)
+        found = table.find(wanted)
+        verdict, column = (
+            _fit(name, wanted, found[0], element, terms)
+            if found
+            else (_absent(element, name, wanted, _wanted(element), table), None)
+        )
+        verdicts.append(verdict)
+        columns += [column] if column else []
+    return _binding(verdicts, columns, "stacked", names, terms)
+
+
+def _bind(name: str, spec: ColSpec | TensorSpec, table: Columns, terms: Terms) -> tuple[Verdict, BoundColumn | None]:
+    column_name = terms.columns.get(name, name)
+    found = table.find(column_name)
+    if isinstance(spec, TensorSpec) and fixed_shape(spec.shape) is None:
+        return _variable_shape(name, spec), None
+    if not found:
+        return _absent(spec, name, column_name, _wanted(spec), table), None
+    if len(found) > 1:
+        return (
+            Verdict(
+                "error",
+                "ambiguous_column",
+                name,
+                ", ".join(column.name for column in found),
+                _wanted(spec),
+                f"the table has {len(found)} columns of that name, and Spark can't tell them apart",
+                "select one of them in input.sql, under a name of its own",
+            ),
+            None,
+        )
+    return _fit(name, name, found[0], spec, terms)
+
+
+def _fit(
+    name: str, shown: str, column: StructField, spec: ColSpec | TensorSpec, terms: Terms
+) -> tuple[Verdict, BoundColumn | None]:
+    """Decides whether `column` can serve the input, which messages call `shown`."""
+    way = _way(shown, column, spec, terms)
+    found, wanted = column.dataType.simpleString(), _wanted(spec)
+    if way is None:
+        return _refused(shown, column, wanted, terms.policy), None
+    if isinstance(way, list):
+        return _mismatched(shown, found, wanted, way, terms.policy), None
+    checks = way.cast.checks
+    if terms.forbid_nulls and column.nullable and spec.required and not _checks_null(checks):
+        checks = (null_check(shown, sql.quote(column.name)), *checks)
+    bound = BoundColumn(name, column.name, way.cast, checks, way.spec)
+    if way.how is Rule.SAME:
+        return Verdict("ok", "same_type", shown, found, wanted, _fails_where(checks) or "as it is"), bound
+    return Verdict(
+        "cast", _CAST_CODES[way.how], shown, found, wanted, _cast_message(way.how, found, wanted, checks)
+    ), bound
+
+
+def _checks_null(checks: Sequence[Check]) -> bool:
+    return any(check.code == "null_in_required" for check in checks)
+
+
+def _way(
+    name: str, column: StructField, spec: ColSpec | TensorSpec, terms: Terms
+) -> NestedCast | list[Mismatch] | None:
+    quoted = sql.quote(column.name)
+    if isinstance(spec, TensorSpec):
+        shape = fixed_shape(spec.shape) or ()
+        return tensor_cast(
+            name, quoted, column.dataType, spec.type, shape, policy=terms.policy, time_zone=terms.time_zone
+        )
+    if not isinstance(spec.type, DataType):
+        return nested_cast(
+            name,
+            quoted,
+            column.dataType,
+            spec.type,
+            required=spec.required,
+            policy=terms.policy,
+            time_zone=terms.time_zone,
+        )
+    source, wanted = spark_type_name(column.dataType), spec.type.name
+    # Text files have no types of their own: there the signature says what a string is.
+    textual = terms.textual and source == "string" and wanted != "string"
+    how = rule(source, wanted, "lenient" if textual else terms.policy)
+    if how is Rule.REFUSE:
+        return None
+    found = column.dataType.simpleString()
+    way = cast(name, quoted, source, found, wanted, how, column.nullable, terms.time_zone)
+    return NestedCast(way, how, {"type": wanted})
+
+
+def _wanted(spec: ColSpec | TensorSpec) -> str:
+    if isinstance(spec, TensorSpec):
+        return f"tensor {np.dtype(spec.type)} {spec.shape}"
+    return spec.type.name if isinstance(spec.type, DataType) else repr(spec.type)
+
+
+def _variable_shape(name: str, spec: TensorSpec) -> Verdict:
+    return Verdict(
+        "error",
+        "variable_shape",
+        name,
+        None,
+        _wanted(spec),
+        "rows of a table can only be stacked to a tensor whose shape is fixed but for its first dimension",
+        "log the model with a signature of a fixed shape, such as (-1, 28, 28)",
+    )
+
+
+def _mismatched(name: str, found: str, wanted: str, places: Sequence[Mismatch], policy: Policy) -> Verdict:
+    told = "; ".join(
+        f"{place.path} is missing" if place.found is None else f"{place.path} is {place.found}, wanted {place.wanted}"
+        for place in places
+    )
+    return Verdict(
+        "error",
+        "type_mismatch",
+        name,
+        found,
+        wanted,
+        f"under the policy {policy}: {told}",
+        "select it in the wanted shape in input.sql, such as CAST(column AS ARRAY<DOUBLE>)",
+    )
+
+
+_CAST_CODES = {Rule.WIDEN: "widened", Rule.CHECK: "checked_cast", Rule.TRY: "try_cast"}
+
+
+def _cast_message(how: Rule, found: str, wanted: str, checks: Sequence[Check]) -> str:
+    if how is Rule.WIDEN:
+        said = f"{found} to {wanted}, which can't change a value"
+    elif how is Rule.CHECK:
+        said = f"{found} to {wanted}, checked in every row"
+    else:
+        said = f"{found} to {wanted} by try_cast"
+    return f"{said}; {_fails_where(checks)}" if checks else said
+
+
+def _fails_where(checks: Sequence[Check]) -> str:
+    """Returns which of the codes a row may fail with, or an empty text."""
+    codes = list(dict.fromkeys(check.code for check in checks))
+    return f"a row may fail with {', '.join(codes)}" if codes else ""
+
+
+def _absent(spec: ColSpec | TensorSpec, name: str, column_name: str, wanted: str, table: Columns) -> Verdict:
+    if not spec.required and name == column_name:
+        return Verdict("default", "optional_absent", name, None, wanted, "not in the table; the model does not need it")
+    near = table.near(column_name)
+    if name != column_name:
+        message = f"input.columns names {column_name!r} for it, and the table has no such column"
+    else:
+        message = "the table has no such column" + (f"; it has {', '.join(near)}" if near else "")
+    target = near[0] if near else "TABLE_COLUMN"
+    return Verdict(
+        "error",
+        "missing_column",
+        name,
+        None,
+        wanted,
+        message,
+        f"input.columns: {{{yaml_name(name)}: {yaml_name(target)}}}",
+    )
+
+
+def _refused(name: str, column: StructField, wanted: str, policy: Policy) -> Verdict:
+    source = spark_type_name(column.dataType)
+    found = column.dataType.simpleString()
+    message = f"a {found} column is no {wanted} under the policy {policy}"
+    quoted = sql.quote(column.name)
+    if source in REMEDIES:
+        remedy = f"select {REMEDIES[source].format(column=quoted)} in input.sql"
+    elif policy != "lenient" and rule(source, wanted, "lenient") is not Rule.REFUSE:
+        enough = "safe" if rule(source, wanted, "safe") is not Rule.REFUSE else "lenient"
+        remedy = f"contract.policy: {enough}"
+        if enough == "lenient":
+            remedy += f"   (or {_expression(quoted, source, wanted)} in input.sql)"
+    else:
+        remedy = (
+            f"select {_expression(quoted, source, wanted)} in input.sql; {wanted} takes {_accepted(wanted, policy)}"
+        )
+    return Verdict("error", "type_mismatch", name, found, wanted, message, remedy)
+
+
+def _expression(quoted: str, source: str, wanted: str) -> str:
+    if (source, wanted) == ("binary", "string"):
+        return f"decode({quoted}, 'UTF-8')"
+    spark = {"integer": "INT", "long": "BIGINT", "datetime": "TIMESTAMP"}.get(wanted, wanted.upper())
+    return f"CAST({quoted} AS {spark})"
+
+
+def _accepted(wanted: str, policy: Policy) -> str:
+    return ", ".join(accepted(wanted, policy))

@@ -1,0 +1,39 @@
+"""Finds a table's columns by the names that a signature or a job gives them."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+
+from pyspark.sql.types import StructField, StructType
+
+_MOST_SUGGESTIONS = 50
+
+
+class Columns:
+    """Finds a schema's columns by name: exactly, else in any case of letters where that is unambiguous."""
+
+    def __init__(self, schema: StructType) -> None:
+        self.fields = schema.fields
+        self._by_name: dict[str, list[StructField]] = defaultdict(list)
+        for column in schema.fields:
+            self._by_name[column.name.lower()].append(column)
+        self._suggestions = 0
+
+    def find(self, name: str) -> list[StructField]:
+        """Returns the columns of that name; more than one where Spark can't tell them apart."""
+        return self._by_name.get(name.lower(), [])
+
+    def near(self, name: str) -> list[str]:
+        """Returns names that look like `name`; for the first few askers only, since each costs a look at every name."""
+        self._suggestions += 1
+        if self._suggestions > _MOST_SUGGESTIONS:
+            return []
+        names = difflib.get_close_matches(name.lower(), list(self._by_name), 3, 0.7)
+        return [self._by_name[found][0].name for found in names]
+
+
+def yaml_name(name: str) -> str:
+    """Returns `name` as it stands in a job file, quoted where YAML asks for it."""
+    plain = name.replace("_", "").replace(" ", "").replace("(", "").replace(")", "").isalnum() and name[0].isalpha()
+    return name if plain else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,250 @@
+"""Arrays, objects, maps and values of any type: how a nested Spark column reaches a nested MLflow input.
+
+An array of numbers travels as itself. Everything else travels as JSON text, whose leaves are numbers, texts, and
+microseconds for datetimes, so that no conversion on the way sees a null, a NaN or a large integer. What MLflow's own
+enforcement would refuse, or would change (a null among strings truncates its neighbours), is that row's error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mlflow.types.schema import AnyType, Array, Map, Object, Property
+from mlflow.types.schema import DataType as MlflowType
+from pyspark.sql.types import ArrayType, MapType, StringType, StructType
+from pyspark.sql.types import DataType as SparkType
+
+from spark_scoring.contract import sql
+from spark_scoring.contract.casts import Cast, Check, cast
+from spark_scoring.contract.matrix import SAME_TYPE, Policy, Rule, rule, spark_type_name
+
+Wanted = MlflowType | Array | Object | Map | AnyType
+_LISTS = ("integer", "long", "float", "double")
+# The order in which rules grow bolder; a nested column is as bold as its boldest leaf.
+_BOLDNESS = (Rule.SAME, Rule.WIDEN, Rule.CHECK, Rule.TRY)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A place inside a nested column that does not fit.
+
+    Attributes:
+        path: Where, such as ``items[].price``.
+        found: The Spark type there, or None where nothing is.
+        wanted: The MLflow type there.
+    """
+
+    path: str
+    found: str | None
+    wanted: str
+
+
+@dataclass(frozen=True)
+class NestedCast:
+    """The way of a nested column to the worker, what it does to the leaves, and how the worker restores it."""
+
+    cast: Cast
+    how: Rule
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Terms:
+    policy: Policy
+    time_zone: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One level of a nested value: SQL over its own expression, and the conditions that fail a row."""
+
+    value: str
+    checks: tuple[Check, ...]
+    spec: dict[str, Any]
+    how: Rule = Rule.SAME
+
+
+def nested_cast(
+    name: str, column: str, source: SparkType, wanted: Wanted, *, required: bool, policy: Policy, time_zone: str
+) -> NestedCast | list[Mismatch]:
+    """Returns the way of a nested column to the model input `name`, or every place where it does not fit.
+
+    Args:
+        name: The model's name of the input.
+        column: SQL for the column.
+        source: The column's Spark type.
+        wanted: The MLflow type.
+        required: Whether the signature requires the input.
+        policy: The contract's policy, for the leaves.
+        time_zone: In which a TIMESTAMP's wall clock is taken.
+    """
+    mismatches: list[Mismatch] = []
+    part = _part(name, column, source, wanted, required, False, _Terms(policy, time_zone), mismatches, 0)
+    if part is None:
+        return mismatches
+    of = part.spec.get("of", {}).get("type")
+    if part.spec["type"] == "array" and of in _LISTS:
+        # A null would make floats of all integers in the batch; rows that hold one are not handed over anyway.
+        filled = f"transform({part.value}, x -> coalesce(x, {'0L' if of == 'long' else '0'}))"
+        transport = filled if of in ("integer", "long") else part.value
+        return NestedCast(Cast(part.value, transport, part.checks), part.how, {"type": "list", "of": of})
+    transport = f"to_json({part.value}, map('ignoreNullFields', 'false'))"
+    if part.spec["type"] not in ("array", "items", "object", "map"):  # to_json takes no scalar, which AnyType may be
+        transport = f"to_json(named_struct('v', {part.value}), map('ignoreNullFields', 'false'))"
+        return NestedCast(Cast(part.value, transport, part.checks), part.how, {"type": "boxed", "of": part.spec})
+    return NestedCast(Cast(part.value, transport, part.checks), part.how, {"type": "json", "of": part.spec})
+
+
+def _part(
+    path: str,
+    expr: str,
+    source: SparkType,
+    wanted: Wanted,
+    required: bool,
+    element: bool,
+    terms: _Terms,
+    mismatches: list[Mismatch],
+    depth: int,
+) -> _Part | None:
+    if isinstance(wanted, AnyType):
+        inferred = _natural_type(source)
+        if inferred is None:
+            mismatches.append(Mismatch(path, source.simpleString(), "any"))
+            return None
+        part = _part(path, expr, source, inferred, False, False, terms, mismatches, depth)
+        # pyfunc enforces nothing here, so a null inside is as good as any value.
+        return part and replace(
+            part, checks=tuple(c for c in part.checks if c.code != "null_in_required"), spec=_loosely(part.spec)
+        )
+    if isinstance(wanted, MlflowType):
+        return _leaf(path, expr, source, wanted.name, required, element, terms, mismatches)
+    null = () if not required else (Check(f"{expr} IS NULL", "null_in_required", f"{path} is null"),)
+    if isinstance(wanted, Array) and isinstance(source, ArrayType):
+        inner = f"x{depth}"
+        of = _part(f"{path}[]", inner, source.elementType, wanted.dtype, required, True, terms, mismatches, depth + 1)
+        if of is None:
+            return None
+        value = expr if of.value == inner else f"transform({expr}, {inner} -> {of.value})"
+        return _Part(value, null + _within(of.checks, expr, inner), {"type": "array", "of": of.spec}, of.how)
+    if isinstance(wanted, Map) and isinstance(source, MapType) and isinstance(source.keyType, StringType):
+        key, inner = f"k{depth}", f"x{depth}"
+        of = _part(
+            f"{path}{{}}", inner, source.valueType, wanted.value_type, required, False, terms, mismatches, depth + 1
+        )
+        if of is None:
+            return None
+        value = expr if of.value == inner else f"transform_values({expr}, ({key}, {inner}) -> {of.value})"
+        checks = null + _within(of.checks, f"map_values({expr})", inner)
+        return _Part(value, checks, {"type": "map", "of": of.spec}, of.how)
+    if isinstance(wanted, Object) and isinstance(source, StructType):
+        return _object(path, expr, source, wanted, null, terms, mismatches, depth)
+    mismatches.append(Mismatch(path, source.simpleString(), repr(wanted)))
+    return None
+
+
+def _object(
+    path: str,
+    expr: str,
+    source: StructType,
+    wanted: Object,
+    null: tuple[Check, ...],
+    terms: _Terms,
+    mismatches: list[Mismatch],
+    depth: int,
+) -> _Part | None:
+    fields = {field.name.lower(): field for field in source.fields}
+    parts: dict[str, _Part] = {}
+    before = len(mismatches)
+    for prop in wanted.properties:
+        field = fields.get(prop.name.lower())
+        if field is None:
+            if prop.required:
+                mismatches.append(Mismatch(f"{path}.{prop.name}", None, repr(prop.dtype)))
+            continue
+        part = _part(
+            f"{path}.{prop.name}",
+            f"{expr}.{sql.quote(field.name)}",
+            field.dataType,
+            prop.dtype,
+            prop.required,
+            False,
+            terms,
+            mismatches,
+            depth,
+        )
+        if part is not None:
+            parts[prop.name] = part
+    if len(mismatches) > before:
+        return None
+    members = ", ".join(f"{sql.literal(name)}, {part.value}" for name, part in parts.items())
+    checks = tuple(
+        replace(check, condition=f"({expr} IS NOT NULL AND {check.condition})")
+        for part in parts.values()
+        for check in part.checks
+    )
+    return _Part(
+        f"CASE WHEN {expr} IS NOT NULL THEN named_struct({members}) END",
+        null + checks,
+        {"type": "object", "of": {name: part.spec for name, part in parts.items()}},
+        max((part.how for part in parts.values()), key=_BOLDNESS.index, default=Rule.SAME),
+    )
+
+
+def _leaf(
+    path: str,
+    expr: str,
+    source: SparkType,
+    wanted: str,
+    required: bool,
+    element: bool,
+    terms: _Terms,
+    mismatches: list[Mismatch],
+) -> _Part | None:
+    name = spark_type_name(source)
+    how = rule(name, wanted, terms.policy)
+    if how is Rule.REFUSE:
+        mismatches.append(Mismatch(path, source.simpleString(), wanted))
+        return None
+    way = cast(path, expr, name, source.simpleString(), wanted, how, False, terms.time_zone)
+    # pyfunc makes one typed array of an array's elements: a null is NaN or NaT there, or has no place at all.
+    refuses_null = wanted not in ("float", "double", "datetime") if element else required
+    checks = way.checks
+    if refuses_null:
+        checks = (Check(f"{expr} IS NULL", "null_in_required", f"{path} is null"), *checks)
+    return _Part(way.value, checks, {"type": wanted}, how)
+
+
+def _loosely(spec: dict[str, Any]) -> dict[str, Any]:
+    """Returns `spec` with plain lists in place of typed arrays, which have no room for a null."""
+    kind, of = spec["type"], spec.get("of")
+    if kind == "array":
+        return {"type": "items", "of": _loosely(of)} if of else spec
+    if kind == "object":
+        return {"type": "object", "of": {name: _loosely(field) for name, field in (of or {}).items()}}
+    return {"type": kind, "of": _loosely(of)} if of else spec
+
+
+def _within(checks: Sequence[Check], values: str, element: str) -> tuple[Check, ...]:
+    """Lifts conditions on one element to a condition on the whole array."""
+    return tuple(
+        replace(check, condition=f"coalesce(exists({values}, {element} -> {check.condition}), false)")
+        for check in checks
+    )
+
+
+def _natural_type(source: SparkType) -> Wanted | None:
+    """Returns the MLflow type that a Spark type is, for a signature that takes anything."""
+    if isinstance(source, ArrayType):
+        element = _natural_type(source.elementType)
+        return None if element is None else Array(element)
+    if isinstance(source, MapType):
+        value = _natural_type(source.valueType)
+        return None if value is None or not isinstance(source.keyType, StringType) else Map(value)
+    if isinstance(source, StructType):
+        fields = [(field.name, _natural_type(field.dataType)) for field in source.fields]
+        known = [Property(name, dtype, required=False) for name, dtype in fields if dtype is not None]
+        return Object(known) if known and len(known) == len(fields) else None
+    name = SAME_TYPE.get(spark_type_name(source))
+    return MlflowType[name] if name else None

@@ -1,0 +1,52 @@
+"""What the job says about the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from spark_scoring.config import ScoringJob
+from spark_scoring.contract.matrix import Policy
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the job says about the contract.
+
+    Attributes:
+        policy: How far a column's type may be from the signature's.
+        forbid_nulls: Whether a null in a required column fails its row.
+        columns: Table names by model name, where they differ.
+        key: Columns kept in the output and withheld from the model, unless its signature asks for them.
+        time_zone: In which TIMESTAMP values reach the model.
+        params: Parameters for ``predict``.
+        textual: Whether the table's strings come from a text file, so that the signature decides what they are.
+        kept: Which input columns are written beside the prediction: ``all``, ``keys``, or their names.
+        added: The columns that scoring adds, the prediction first.
+    """
+
+    policy: Policy = "safe"
+    forbid_nulls: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    key: Sequence[str] = ()
+    time_zone: str = "UTC"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    textual: bool = False
+    kept: Literal["all", "keys"] | Sequence[str] = "all"
+    added: Sequence[str] = ()
+
+    @classmethod
+    def of_job(cls, job: ScoringJob, *, added: Sequence[str], textual: bool = False) -> Terms:
+        """Returns the terms that a job states."""
+        return cls(
+            policy=job.contract.policy,
+            forbid_nulls=job.contract.nulls == "forbid",
+            columns=job.input.columns,
+            key=job.input.key,
+            time_zone=job.input.time_zone,
+            params=job.model.params,
+            textual=textual,
+            kept=job.output.columns if job.output else "all",
+            added=added,
+        )
