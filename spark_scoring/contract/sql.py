@@ -34,7 +34,7 @@ def quote_name(name: str) -> str:
 
 def literal(text: str) -> str:
     """Returns `text` as a string literal that no setting reads otherwise: what may be an escape is spelled in hex."""
-    if all(char.isalnum() or char in " _-./:+" for char in text):
+    if text.isprintable() and "'" not in text and "\\" not in text:
         return f"'{text}'"
     return f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"
 
