@@ -121,5 +121,7 @@ def _note_load(digest: str) -> None:
 
 
 def _note(event: str) -> None:
-    # Executors' stderr is where an operator looks for what a worker did.
-    print(f"spark-scoring {time.strftime('%Y-%m-%dT%H:%M:%S')} pid {os.getpid()}: {event}", file=sys.stderr, flush=True)  # noqa: T201
+    # Executors' stderr is where an operator looks for what a worker did. One write a line, since a node's workers share
+    # it, and Spark starts them unbuffered.
+    sys.stderr.write(f"spark-scoring {time.strftime('%Y-%m-%dT%H:%M:%S')} pid {os.getpid()}: {event}\n")
+    sys.stderr.flush()

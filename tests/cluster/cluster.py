@@ -25,6 +25,9 @@ _SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 _NOTE = re.compile(r"^spark-scoring \S+ pid (\d+): (\w+) (\S+)$", re.MULTILINE)
 _PATIENCE = 90
 
+# The tests' JVMs live for seconds: what they compile well would never pay off.
+JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
 
 class Note(NamedTuple):
     """What a Python worker did with a model, as it stands in its executor's log."""
@@ -66,11 +69,14 @@ class Cluster:
             "spark.cores.max": "2",
             "spark.executor.cores": "1",
             "spark.executor.memory": "600m",
+            "spark.executor.extraJavaOptions": JVM,
             "spark.driver.memory": "800m",
+            "spark.driver.extraJavaOptions": JVM,
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
             "spark.sql.shuffle.partitions": "2",
+            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
             "spark.databricks.delta.snapshotPartitions": "2",
         }
         confs = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
@@ -113,11 +119,14 @@ def _daemon(folder: Path, name: str, arguments: Sequence[str] = ()) -> Iterator[
     """Runs one of Spark's daemons and yields its log's path."""
     temporary = folder / "tmp"
     temporary.mkdir(parents=True)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_"))}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("SPARK_", "PYSPARK_", "PYTHON"))
+    }
     environment |= {
         "SPARK_HOME": str(_SPARK_CLASS.parent.parent),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_JAVA_OPTS": JVM,
         "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # it would take a fixed port
         "SPARK_LOCAL_DIRS": str(temporary),
         "TMPDIR": str(temporary),  # so that each worker has a temporary folder of its own, as a node has

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring import session
-from tests.cluster.cluster import Cluster, running_cluster
+from tests.cluster.cluster import JVM, Cluster, running_cluster
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,8 @@ def spark(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         **session.DELTA_CONF,
         **session._LOCAL_CONF,
         **session._delta_jars(),
-        **session._logging(),
+        "spark.driver.extraJavaOptions": f"{session._logging()['spark.driver.extraJavaOptions']} {JVM}",
+        "spark.executor.extraJavaOptions": JVM,
         "spark.cores.max": "4",
         "spark.executor.cores": "2",
         "spark.executor.memory": "600m",

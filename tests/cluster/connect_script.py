@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from spark_scoring import ScoringError, ScoringJob, get_session, load_scorer, score, session
 from tests import models
+from tests.cluster.cluster import JVM
 
 ROWS = 1_000
 
@@ -61,6 +62,7 @@ def _connect() -> SparkSession:
         "spark.sql.shuffle.partitions": "2",
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.driver.memory": "1g",
+        "spark.driver.extraJavaOptions": JVM,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }

@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from spark_scoring.submit import build_command, run
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import JVM, Cluster
 from tests.conftest import Registry
 
 ROWS = 500
@@ -107,17 +107,19 @@ def test_a_job_file_is_scored_on_the_cluster(
 @pytest.mark.parametrize(
     ("output", "exit_code", "said"),
     [
-        ({"path": "flights"}, 8, "exists already"),
+        ({"path": "model"}, 8, "is not a Delta table"),
         ({"path": "other", "mode": "eror"}, 2, "output.mode"),
     ],
 )
 def test_a_bad_jobs_exit_code_arrives(
-    cluster: Cluster, job_file: Callable[..., str], folder: Path, output: dict[str, str], exit_code: int, said: str
+    job_file: Callable[..., str], folder: Path, tmp_path: Path, output: dict[str, str], exit_code: int, said: str
 ) -> None:
-    before = DeltaTable(str(folder / "flights")).version()
-    words = [sys.executable, "-m", "spark_scoring", "submit", job_file(**output), "--", *cluster.submit_options()]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=300, cwd=folder)
+    options = ["--master", "local[1]", "--conf", f"spark.driver.extraJavaOptions={JVM}"]
+    words = [sys.executable, "-m", "spark_scoring", "submit", job_file(**output), "--", *options]
+    before = sorted(folder.rglob("*"))
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert ran.returncode == exit_code, ran.stderr[-3000:]
     assert said in ran.stderr
     assert "Traceback" not in ran.stderr
-    assert DeltaTable(str(folder / "flights")).version() == before
+    assert ran.stdout == ""
+    assert sorted(folder.rglob("*")) == before

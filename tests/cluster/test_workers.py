@@ -100,11 +100,12 @@ def test_each_row_is_there_once_after_a_death(spark: SparkSession, victim: str, 
     assert (result.rows_scored, result.target_version) == (ROWS, 0)
 
 
-@pytest.fixture
-def target(spark: SparkSession, adds: str, tmp_path: Path) -> Path:
-    """A target that holds an earlier run."""
-    score(job_for(adds, tmp_path / "scored"), spark=spark, df=rows_of(spark, 2))
-    return tmp_path / "scored"
+@pytest.fixture(scope="module")
+def target(spark: SparkSession, adds: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A target that holds an earlier run, and that no test changes."""
+    target = tmp_path_factory.mktemp("target") / "scored"
+    score(job_for(adds, target), spark=spark, df=rows_of(spark, 2))
+    return target
 
 
 def test_a_model_that_the_workers_can_not_load_is_a_model_error(
