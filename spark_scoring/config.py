@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
@@ -59,6 +60,11 @@ def _redacted(value: Any) -> Any:
 def is_path(location: str) -> bool:
     """Tells a path from a table name: a location with ``/`` or ``://`` in it is a path."""
     return "/" in location or location in {".", ".."}
+
+
+def absolute(path: str) -> str:
+    """Returns a local path from the working directory on; a URI stays as it is."""
+    return path if ":/" in path else os.path.abspath(path)
 
 
 def _rows_or_ratio(value: Any) -> Any:
@@ -358,6 +364,8 @@ SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})
 # accepted: anything else is refused, never silently ignored.
 NOT_YET: dict[str, tuple[Any, ...]] = {
     "model.allow": ((),),
+    "model.input_signature": (None,),
+    "model.result_type": (None,),
     "model.env_manager": ("local",),
     "model.method": ("predict",),
     "model.script": (None,),

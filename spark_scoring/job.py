@@ -13,14 +13,14 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
-from spark_scoring.config import OutputConfig, ScoringJob, redact
+from spark_scoring.config import OutputConfig, ScoringJob, absolute, redact
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.errors import ConfigurationError, ScoringError, combine
 from spark_scoring.inputs import Source, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import Commit, Target, describe_target, find_run, target_problems, write_direct
 from spark_scoring.result import RunResult
-from spark_scoring.scorer import Stamp, added_columns, result_schema, score_frame
+from spark_scoring.scorer import Stamp, added_columns, new_run_id, result_schema, score_frame
 from spark_scoring.session import get_session, is_connect
 from spark_scoring.spark_errors import told_in_words
 
@@ -125,7 +125,7 @@ def score(
     started = time.monotonic()
     output = _output(job)
     spark = spark or get_session()
-    run = run_id or str(uuid.uuid4())
+    run = run_id or new_run_id()
     fingerprint = job.fingerprint()
     if run_id is not None and (earlier := _earlier(spark, output, run_id)) is not None:
         return _already_published(earlier, run, fingerprint, output, started)
@@ -165,6 +165,10 @@ def _output(job: ScoringJob) -> OutputConfig:
             "the job has no output", code="missing_key", remedy="add output: with a table or a path"
         )
     return job.output
+
+
+def _place(output: OutputConfig) -> str:
+    return redact(absolute(output.path)) if output.path else output.location
 
 
 def _added(output: OutputConfig | None) -> tuple[str, ...]:
@@ -214,7 +218,7 @@ def _already_published(commit: Commit, run: str, fingerprint: str, output: Outpu
         rows_in=commit.rows,
         rows_scored=commit.rows,
         rows_failed=0,
-        target=redact(output.location),
+        target=_place(output),
         target_version=commit.version,
         quarantine=None,
         seconds=round(time.monotonic() - started, 3),
@@ -236,7 +240,7 @@ def _result(
     scored = commit.rows if commit is not None else 0
     if rows_in is not None and rows_in != scored:
         raise ScoringError(
-            f"{rows_in} rows were read and {scored} were written to {redact(output.location)}",
+            f"{rows_in} rows were read and {scored} were written to {_place(output)}",
             code="not_reconciled",
             remedy="do not use that version of the target; restore the one before it, and report this",
         )
@@ -248,7 +252,7 @@ def _result(
         rows_in=rows_in,
         rows_scored=scored,
         rows_failed=0,
-        target=redact(output.location),
+        target=_place(output),
         target_version=commit.version if commit is not None else None,
         quarantine=None,
         seconds=round(time.monotonic() - started, 3),

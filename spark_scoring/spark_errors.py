@@ -13,25 +13,57 @@ from spark_scoring.worker.failures import read_failure
 
 _CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")
 _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}.*$")
+_PLAN = re.compile(r"; line \d+ pos \d+;?$")
+_RECORD = re.compile(r"(?<=in record parsing): .*$")
+_FROM_JAVA = "An error occurred while calling"
+_FROM_PYTHON = "An exception was thrown from the Python worker"
+_PYTHON_CLASS = re.compile(r"^((?:\w+\.)*\w+(?:Error|Exception|Exit|Interrupt))\b(?=:|$)")
 _JAVA_CLASS = re.compile(r"^(?:[\w$]+\.)+\w+(?:Exception|Error): ")
 
 
 @contextmanager
 def told_in_words() -> Iterator[None]:
     """Mutes PySpark's own log of analysis errors, with its stack traces, where ours are raised in their place."""
-    logger = logging.getLogger("SQLQueryContextLogger")
-    was = logger.disabled
-    logger.disabled = True
+    loggers = [_logger(name) for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger")]
+    were = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
     try:
         yield
     finally:
-        logger.disabled = was
+        for logger, was in zip(loggers, were, strict=True):
+            logger.disabled = was
+
+
+def _logger(name: str) -> logging.Logger:
+    # Whoever asks first decides the logger's class, and PySpark's own calls work with its own class alone.
+    try:
+        from pyspark.logger import PySparkLogger
+    except ImportError:  # pyspark 3 has none
+        return logging.getLogger(name)
+    return PySparkLogger.getLogger(name)
 
 
 def first_line(exc: BaseException) -> str:
-    """Returns the first line of Spark's message, without Java class names and secrets."""
-    text = str(exc).strip().split("\n", 1)[0]
-    return redact(_SQLSTATE.sub("", _CONDITION.sub("", _JAVA_CLASS.sub("", text))))[:300].strip()
+    """Returns what Spark's message says first, without Java class names, secrets and the text of a row."""
+    lines = str(exc).strip().split("\n")
+    if lines[0].startswith(_FROM_PYTHON):
+        return f"a Python worker raised {_python_class(lines)}"
+    line = lines[1].lstrip(": ") if lines[0].startswith(_FROM_JAVA) and len(lines) > 1 else lines[0]
+    for pattern in (_JAVA_CLASS, _CONDITION, _SQLSTATE, _PLAN, _RECORD):
+        line = pattern.sub("", line)
+    return redact(line)[:300].strip()
+
+
+def is_bad_file(exc: BaseException) -> bool:
+    """Tells whether Spark failed on a file of the input: damaged, malformed or gone."""
+    return any(condition in str(exc) for condition in ("MALFORMED_RECORD", "FAILED_READ_FILE", "CANNOT_READ_FILE"))
+
+
+def _python_class(lines: list[str]) -> str:
+    # The text after the class may hold a row's values.
+    found = [match.group(1) for line in lines if (match := _PYTHON_CLASS.match(line))]
+    return found[-1] if found else "an error"
 
 
 def from_worker(exc: BaseException) -> ScoringError | None:

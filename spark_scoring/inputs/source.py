@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_scoring.config import InputConfig, redact
+from spark_scoring.config import InputConfig, absolute, redact
 from spark_scoring.contract import sql
 from spark_scoring.errors import InputError
-from spark_scoring.spark_errors import first_line
+from spark_scoring.spark_errors import first_line, is_bad_file
 
 # Spark would drop what it can't read, without a word.
 _LOSSY_SETTINGS = ("spark.sql.files.ignoreCorruptFiles", "spark.sql.files.ignoreMissingFiles")
@@ -67,20 +68,31 @@ def open_input(spark: SparkSession, config: InputConfig) -> Source:
             )
     try:
         source = _open(spark, config)
-        if config.where is not None:
-            source = Source(
-                source.df.where(config.where), source.location, source.version, source.textual, filtered=True
-            )
         source.df.schema  # noqa: B018  (on Spark Connect this is where a wrong name is found)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
-    return source
+    return _filtered(source, config.where)
 
 
 def open_frame(df: DataFrame, config: InputConfig | None = None) -> Source:
     """Returns a source over a DataFrame of the caller's own."""
-    where = config.where if config else None
-    return Source(df.where(where) if where else df, "DataFrame", filtered=True)
+    return _filtered(Source(df, "DataFrame", filtered=True), config.where if config else None)
+
+
+def _filtered(source: Source, where: str | None) -> Source:
+    if where is None:
+        return source
+    try:
+        rows = source.df.where(where)
+        rows.schema  # noqa: B018
+    except PySparkException as exc:
+        raise InputError(
+            f"input.where is no condition on {source.location}: {first_line(exc)}",
+            code="bad_sql",
+            available=", ".join(source.df.columns[:20]),
+            remedy="mend input.where",
+        ) from exc
+    return replace(source, df=rows, filtered=True)
 
 
 def _open(spark: SparkSession, config: InputConfig) -> Source:
@@ -89,7 +101,7 @@ def _open(spark: SparkSession, config: InputConfig) -> Source:
     if config.table is not None:
         return _open_table(spark, config.table, config.version)
     assert config.path is not None
-    return _open_path(spark, config.path, config)
+    return _open_path(spark, absolute(config.path), config)
 
 
 def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
@@ -165,19 +177,24 @@ def _what_is_there(path: str) -> str | None:
 
 def _translate(exc: Exception, config: InputConfig) -> InputError:
     place = config.table or (redact(config.path) if config.path else "input.sql")
-    text = first_line(exc)
-    if isinstance(exc, ParseException):
-        which = "input.where" if config.where and config.sql is None else "input.sql"
-        return InputError(f"{which} is not Spark SQL: {text}", code="bad_sql", remedy=f"mend {which}")
-    if "UNRESOLVED_COLUMN" in str(exc):
-        which = "input.where" if config.sql is None else "input.sql"
-        return InputError(f"{which} names a column that is not there: {text}", code="bad_sql", remedy=f"mend {which}")
-    if "TABLE_OR_VIEW_NOT_FOUND" in str(exc):
+    said, text = str(exc), first_line(exc)
+    if is_bad_file(exc):
         return InputError(
-            f"there is no table or view {place}",
+            f"{place} has a file that can't be read: {text}", code="bad_file", remedy="mend or remove the file"
+        )
+    if any(condition in said for condition in _NOT_FOUND):
+        if config.path is not None:
+            return InputError(f"there is nothing at {place}", code="input_not_found", remedy="check input.path")
+        named = _NAMED.search(said) if config.sql else None
+        where = ", which input.sql names" if config.sql else ""
+        return InputError(
+            f"there is no table or view {named.group(1).replace('`', '') if named else place}{where}",
             code="input_not_found",
             remedy="check the name; write it as catalog.schema.table, or use input.path for a folder",
         )
+    if config.sql is not None and isinstance(exc, AnalysisException):
+        wrong = "is not Spark SQL" if isinstance(exc, ParseException) else "can't be run"
+        return InputError(f"input.sql {wrong}: {text}", code="bad_sql", remedy="mend input.sql")
     if config.version is not None and "version" in text.lower():
         return InputError(
             f"{place} has no version {config.version} to read: {text}",
@@ -187,3 +204,13 @@ def _translate(exc: Exception, config: InputConfig) -> InputError:
     return InputError(
         f"{place} can't be read: {text}", code="input_not_readable", remedy="check that it exists and is readable here"
     )
+
+
+_NOT_FOUND = (
+    "TABLE_OR_VIEW_NOT_FOUND",
+    "PATH_NOT_FOUND",
+    "SCHEMA_NOT_FOUND",
+    "CATALOG_NOT_FOUND",
+    "REQUIRES_SINGLE_PART_NAMESPACE",
+)
+_NAMED = re.compile(r"The table or view (\S+) cannot be found")

@@ -32,6 +32,15 @@ class Commit:
     metadata: dict[str, Any]
 
 
+def latest_version(spark: SparkSession, name: str) -> int | None:
+    """Returns the version of the Delta table `name`, or None where there is none."""
+    try:
+        row: Any = spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").first()
+    except PySparkException:
+        return None
+    return None if row is None else int(row["version"])
+
+
 def find_commit(spark: SparkSession, name: str, attempt: str) -> Commit | None:
     """Returns the commit that `attempt` made in the table `name`, or None."""
     return _find(spark, name, lambda metadata: metadata.get("attempt") == attempt)

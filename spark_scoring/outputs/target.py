@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import unquote, urlparse
 
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
-from spark_scoring.config import OutputConfig, redact
+from spark_scoring.config import OutputConfig, absolute, redact
 from spark_scoring.contract import sql
 from spark_scoring.errors import TargetError
+from spark_scoring.outputs.commits import latest_version
 from spark_scoring.spark_errors import first_line
 
+# The table property that names the run for which a catalog table was created.
+CREATED_FOR = "spark_scoring.created_for"
 # Delta refuses these in the names of a table without column mapping.
 _SPECIAL = set(" ,;{}()\n\t=")
 
@@ -29,6 +33,7 @@ class Target:
         path: The path, or None for a catalog table.
         schema: Its schema, or None where it does not exist yet.
         properties: Its table properties.
+        unwritten: Whether it is the empty table of a run that ended before it wrote anything.
     """
 
     location: str
@@ -36,6 +41,7 @@ class Target:
     path: str | None
     schema: StructType | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    unwritten: bool = False
 
     @property
     def exists(self) -> bool:
@@ -50,16 +56,19 @@ def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
         TargetError: If there is something that is no Delta table, or the place for it is missing.
     """
     if config.path is not None:
-        target = Target(config.path, f"delta.{sql.quote(config.path)}", config.path)
-        if not _is_delta(spark, target.name):
-            _refuse_foreign_files(config.path)
+        path = absolute(config.path)
+        target = Target(path, f"delta.{sql.quote(path)}", path)
+        version = latest_version(spark, target.name)
+        if version is None:
+            _refuse_foreign_files(path)
             return target
     else:
         assert config.table is not None
         target = Target(config.table, sql.quote_name(config.table), None)
         if not _exists(spark, target):
             return target
-        if not _is_delta(spark, target.name):
+        version = latest_version(spark, target.name)
+        if version is None:
             raise TargetError(
                 f"{config.table} exists and is not a Delta table",
                 code="target_not_delta",
@@ -67,7 +76,8 @@ def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
             )
     detail = spark.sql(f"DESCRIBE DETAIL {target.name}").first()
     properties = dict(detail["properties"]) if detail is not None else {}
-    return Target(target.location, target.name, target.path, spark.table(target.name).schema, properties)
+    unwritten = version == 0 and CREATED_FOR in properties
+    return replace(target, schema=spark.table(target.name).schema, properties=properties, unwritten=unwritten)
 
 
 def target_problems(target: Target, config: OutputConfig, schema: StructType | None) -> list[TargetError]:
@@ -80,7 +90,7 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
     """
     if target.schema is None:
         return []
-    if config.mode == "error":
+    if config.mode == "error" and not target.unwritten:
         return [
             TargetError(
                 f"the target {redact(target.location)} exists already",
@@ -155,13 +165,6 @@ def _shape(dtype: object) -> str:
     return str(getattr(dtype, "simpleString", lambda: dtype)()).lower()
 
 
-def _is_delta(spark: SparkSession, name: str) -> bool:
-    try:
-        return spark.sql(f"DESCRIBE HISTORY {name} LIMIT 1").first() is not None
-    except PySparkException:
-        return False
-
-
 def _exists(spark: SparkSession, target: Target) -> bool:
     try:
         spark.sql(f"DESCRIBE TABLE {target.name}").schema  # noqa: B018
@@ -187,6 +190,8 @@ def _exists(spark: SparkSession, target: Target) -> bool:
 
 
 def _refuse_foreign_files(path: str) -> None:
+    if path.startswith("file:"):
+        path = unquote(urlparse(path).path)
     if "://" in path or not os.path.exists(path):
         return
     found = sorted(os.listdir(path)) if os.path.isdir(path) else [path]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StructType
 
 from spark_scoring.config import OutputConfig, redact
 from spark_scoring.errors import InputError, ScoringError, TargetError
-from spark_scoring.outputs.commits import Commit, find_commit
-from spark_scoring.outputs.target import Target, needs_column_mapping
-from spark_scoring.spark_errors import first_line, from_worker
+from spark_scoring.outputs.commits import Commit, find_commit, latest_version
+from spark_scoring.outputs.target import CREATED_FOR, Target, needs_column_mapping
+from spark_scoring.spark_errors import first_line, from_worker, is_bad_file
 
 
 def write_direct(
@@ -36,24 +39,16 @@ def write_direct(
         ModelError: If the workers can't load the model.
         TargetError: If the target changed since it was looked at, or does not take the result.
     """
-    writer = (
-        df.write.format("delta")
-        .mode(config.mode)
-        .option("userMetadata", json.dumps(metadata))
-        .option("txnAppId", f"spark-scoring/{metadata['run_id']}")
-        .option("txnVersion", 1)
-    )
-    if config.mode == "overwrite":
-        # A session setting could make it a dynamic overwrite, which keeps the old rows of other partitions.
-        writer = writer.option("partitionOverwriteMode", "static")
-    if not target.exists and needs_column_mapping(df.schema):
-        writer = writer.option("delta.columnMapping.mode", "name")
+    created = False
     try:
-        if target.path is not None:
-            writer.save(target.path)
-        else:
-            writer.saveAsTable(target.name)
+        if target.path is None and not target.exists:
+            # The commit that creates a catalog table carries no userMetadata, so the rows come in one of their own.
+            _create_empty(spark, df.schema, target, metadata["run_id"])
+            created = True
+        _write(df, target, config, metadata)
     except (PySparkException, Py4JJavaError) as exc:
+        if created:
+            _drop_unwritten(spark, target)
         raise _translate(exc, target) from exc
     commit = find_commit(spark, target.name, metadata["attempt"])
     if commit is None:
@@ -63,6 +58,42 @@ def write_direct(
             remedy="nothing was written twice; run it again to see that run's result",
         )
     return commit
+
+
+def _write(df: DataFrame, target: Target, config: OutputConfig, metadata: dict[str, Any]) -> None:
+    options = {
+        "userMetadata": json.dumps(metadata),
+        "txnAppId": f"spark-scoring/{metadata['run_id']}",
+        "txnVersion": "1",
+    }
+    if config.mode == "overwrite":
+        # A session setting could make it a dynamic overwrite, which keeps the old rows of other partitions.
+        options["partitionOverwriteMode"] = "static"
+    if target.path is not None:
+        if not target.exists and needs_column_mapping(df.schema):
+            options["delta.columnMapping.mode"] = "name"
+        df.write.format("delta").mode(config.mode).options(**options).save(target.path)
+        return
+    # Not saveAsTable, whose overwrite would replace the table itself, with its properties and history of commits.
+    writer = df.writeTo(target.name).options(**options)
+    if config.mode == "overwrite":
+        writer.overwrite(F.lit(True))
+    else:
+        writer.append()
+
+
+def _create_empty(spark: SparkSession, schema: StructType, target: Target, run_id: str) -> None:
+    writer = spark.createDataFrame([], schema).writeTo(target.name).using("delta").tableProperty(CREATED_FOR, run_id)
+    if needs_column_mapping(schema):
+        writer = writer.tableProperty("delta.columnMapping.mode", "name")
+    writer.create()
+
+
+def _drop_unwritten(spark: SparkSession, target: Target) -> None:
+    """Drops the table that this run created, unless something was committed to it since."""
+    with contextlib.suppress(PySparkException, Py4JJavaError):
+        if latest_version(spark, target.name) == 0:
+            spark.sql(f"DROP TABLE {target.name}")
 
 
 def _translate(exc: Exception, target: Target) -> ScoringError:
@@ -77,13 +108,13 @@ def _translate(exc: Exception, target: Target) -> ScoringError:
             code="target_conflict",
             remedy="nothing was written; run it again",
         )
-    if "already exists" in text.lower():
+    if any(condition in text for condition in ("ALREADY_EXISTS", "DELTA_PATH_EXISTS", "already exists")):
         return TargetError(
             f"{place} was created by somebody else while this run was under way",
             code="target_exists",
             remedy="nothing was written; choose another target or mode",
         )
-    if "MALFORMED" in text or "FAILED_READ_FILE" in text or "CANNOT_READ_FILE" in text:
+    if is_bad_file(exc):
         return InputError(
             f"the input has a file that can't be read: {first_line(exc)}",
             code="bad_file",

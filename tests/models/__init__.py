@@ -19,7 +19,7 @@ def save(
     script: str = "adds",
     *,
     inputs: Mapping[str, str] | None = None,
-    output: str | None = "double",
+    output: str | Mapping[str, str] | None = "double",
     signed: bool = True,
     config: dict[str, Any] | None = None,
 ) -> str:
@@ -29,12 +29,12 @@ def save(
         path: A folder that does not exist yet.
         script: A module of this package, without ``.py``.
         inputs: MLflow types by input name; two doubles a and b by default.
-        output: The declared output's MLflow type, or None for a signature without outputs.
+        output: The declared output's MLflow type, or several by name, or None for a signature without outputs.
         signed: Whether it has a signature at all.
         config: The model's own settings.
     """
-    columns = Schema([ColSpec(kind, name) for name, kind in (inputs or A_AND_B).items()])
-    returns = Schema([ColSpec(output)]) if output else None
+    columns = _schema(inputs or A_AND_B)
+    returns = Schema([ColSpec(output)]) if isinstance(output, str) else _schema(output) if output else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow recommends type hints and examples
         mlflow.pyfunc.save_model(
@@ -45,3 +45,7 @@ def save(
             pip_requirements=["mlflow"],
         )
     return str(path)
+
+
+def _schema(columns: Mapping[str, str]) -> Schema:
+    return Schema([ColSpec(kind, name) for name, kind in columns.items()])

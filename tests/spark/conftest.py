@@ -1,0 +1,104 @@
+"""What the spark tests share: one local session, a table of numbers, and a job that adds its columns up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, QueryBuilder
+from pyspark.sql import SparkSession
+
+from spark_scoring import ScoringJob, get_session
+from spark_scoring.errors import ScoringError
+from tests import models
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    conf = tmp_path_factory.mktemp("conf")
+    warehouse = tmp_path_factory.mktemp("warehouse")
+    (conf / "spark-defaults.conf").write_text(f"spark.sql.warehouse.dir {warehouse}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_CONF_DIR", str(conf))
+        session = get_session()
+    session.conf.set("spark.sql.shuffle.partitions", 2)
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def numbers(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Delta table of 20 rows in 2 files: id, a = id, and b = id / 2."""
+    path = str(tmp_path_factory.mktemp("input") / "numbers")
+    spark.range(20).selectExpr("id", "CAST(id AS DOUBLE) a", "id / 2 b").repartition(2).write.format("delta").save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tattles(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model that raises for a negative a, with personal data in the exception's text."""
+    return models.save(tmp_path_factory.mktemp("models") / "tattles", "tattles")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    """A path at which there is nothing yet."""
+    return str(tmp_path / "scores")
+
+
+@pytest.fixture
+def job(adds: str, numbers: str, target: str) -> Callable[..., ScoringJob]:
+    """Builds the job that scores `numbers` into `target`, with some dotted keys set otherwise.
+
+    ``job({"input.sql": …})`` replaces the path, as ``input.table`` and ``output.table`` do.
+    """
+
+    def build(changes: dict[str, Any] | None = None) -> ScoringJob:
+        dotted = {"model.uri": adds, "input.path": numbers, "output.path": target, **(changes or {})}
+        if {"input.table", "input.sql"} & set(dotted):
+            del dotted["input.path"]
+        if "output.table" in dotted:
+            del dotted["output.path"]
+        return ScoringJob.from_options(dotted)
+
+    return build
+
+
+@pytest.fixture
+def schema(spark: SparkSession) -> Iterator[str]:
+    """A catalog schema of this test's own."""
+    spark.sql("CREATE SCHEMA shop")
+    yield "shop"
+    spark.sql("DROP SCHEMA shop CASCADE")
+
+
+def read(path: str, columns: str = "*", order: str = "id") -> pd.DataFrame:
+    """Reads a Delta table without a JVM."""
+    query = QueryBuilder().register("t", DeltaTable(path)).execute(f"SELECT {columns} FROM t ORDER BY {order}")
+    return pa.table(query.read_all()).to_pandas()
+
+
+def version(path: str) -> int | None:
+    """Returns a Delta table's version, or None where there is no table."""
+    return DeltaTable(path).version() if DeltaTable.is_deltatable(path) else None
+
+
+@contextmanager
+def refused(exit_code: int, code: str) -> Iterator[pytest.ExceptionInfo[ScoringError]]:
+    """Expects one of our own errors, with this exit code and this reason."""
+    with pytest.raises(ScoringError) as caught:
+        yield caught
+    assert (caught.value.exit_code, caught.value.code) == (exit_code, code), str(caught.value)
+
+
+@pytest.fixture
+def spark_jobs(spark: SparkSession) -> Callable[[], int]:
+    """Counts the Spark jobs that were started since the test began."""
+    scheduler = spark.sparkContext._jsc.sc().dagScheduler()
+    before = scheduler.numTotalJobs()
+    return lambda: scheduler.numTotalJobs() - before
