@@ -119,4 +119,4 @@ def _start_anew(folder: Path) -> None:
 
 def _first_rows(spark: SparkSession, path: Path) -> list[tuple[object, ...]]:
     scored = spark.read.format("delta").load(str(path.resolve()))
-    return [tuple(row) for row in scored.orderBy("dest", "time_hour", "flight").select(*_SHOWN).take(5)]
+    return [tuple(row) for row in scored.orderBy("sched_arr_time", "flight", "time_hour").select(*_SHOWN).take(5)]

@@ -20,7 +20,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, TargetEncoder
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 _NAME = "flights"
 _ALIAS = "champion"
@@ -69,8 +69,10 @@ def train_and_register(flights: pd.DataFrame, uri: str, artifacts: Path) -> None
 
 
 def _pipeline() -> Pipeline:
+    # A null and a name that was not seen in training are categories of their own.
+    names = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
     columns = make_column_transformer(
-        (TargetEncoder(random_state=0), ["carrier", "origin", "dest", "tailnum"]),
+        (names, ["carrier", "origin", "dest", "tailnum"]),
         (SimpleImputer(strategy="median"), ["dep_delay"]),
         (_hour_and_weekday(), ["time_hour"]),
         ("passthrough", ["sched_dep_time", "distance"]),
