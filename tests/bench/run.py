@@ -13,6 +13,7 @@ import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -50,7 +51,8 @@ def main() -> None:
         for name in options.models:
             seconds = _race(spark, table, models[name], folder, options.rounds)
             line = _line(name, options.rows, seconds)
-            print(line, flush=True)
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
             if not options.dry_run:
                 with RESULTS.open("a", encoding="utf-8") as stream:
                     stream.write(line + "\n")
