@@ -21,6 +21,7 @@ def save(
     inputs: Mapping[str, str] | None = None,
     output: str | Mapping[str, str] | None = "double",
     signed: bool = True,
+    signature: ModelSignature | None = None,
     config: dict[str, Any] | None = None,
 ) -> str:
     """Saves a model as MLflow does and returns its folder.
@@ -31,6 +32,7 @@ def save(
         inputs: MLflow types by input name; two doubles a and b by default.
         output: The declared output's MLflow type, or several by name, or None for a signature without outputs.
         signed: Whether it has a signature at all.
+        signature: The whole signature, in place of `inputs` and `output`.
         config: The model's own settings.
     """
     columns = _schema(inputs or A_AND_B)
@@ -40,7 +42,7 @@ def save(
         mlflow.pyfunc.save_model(
             str(path),
             python_model=str(Path(__file__).parent / f"{script}.py"),
-            signature=ModelSignature(columns, returns) if signed else None,
+            signature=(signature or ModelSignature(columns, returns)) if signed else None,
             model_config=config,
             pip_requirements=["mlflow"],
         )
