@@ -3,6 +3,7 @@
 import pytest
 
 import spark_scoring.job as steps
+import spark_scoring.outputs.write as writing
 from spark_scoring import load_scorer, score
 from spark_scoring.worker.digest import model_digest
 from tests import models
@@ -13,14 +14,14 @@ from tests.spark.conftest import read, refused, version
 def meanwhile(monkeypatch):
     """Lets something happen right before a step of the run."""
 
-    def before(step: str, happen) -> None:
-        original = getattr(steps, step)
+    def before(step: str, happen, where=steps) -> None:
+        original = getattr(where, step)
 
         def both(*args, **kwargs):
             happen()
             return original(*args, **kwargs)
 
-        monkeypatch.setattr(steps, step, both)
+        monkeypatch.setattr(where, step, both)
 
     return before
 
@@ -81,3 +82,14 @@ def test_a_target_that_somebody_creates_during_the_run_is_left_alone(spark, job,
         score(job(), spark=spark)
     assert version(target) == 0
     assert list(read(target)["id"]) == [0, 1, 2]
+
+
+def test_the_counts_are_those_of_our_own_commit_whoever_commits_next(spark, job, target, meanwhile):
+    def somebody_else() -> None:
+        rows = spark.read.format("delta").load(target).limit(3)
+        rows.write.format("delta").mode("append").option("userMetadata", '{"run_id": "theirs"}').save(target)
+
+    meanwhile("find_commit", somebody_else, where=writing)
+    result = score(job(), spark=spark)
+    assert (result.target_version, result.rows_scored) == (0, 20)
+    assert version(target) == 1

@@ -86,19 +86,6 @@ def test_overwrite_replaces_all_partitions_whatever_the_session_says(spark, job,
     assert list(read(target)["id"]) == [0, 1, 2, 3, 4]
 
 
-def test_the_counts_are_those_of_our_commit_whoever_commits_next(spark, job, target):
-    score(job(), spark=spark)
-    spark.conf.set("spark.databricks.delta.autoCompact.enabled", True)
-    spark.conf.set("spark.databricks.delta.autoCompact.minNumFiles", 2)
-    try:
-        result = score(job({"output.mode": "append", "input.where": "id < 3"}), spark=spark)
-    finally:
-        spark.conf.unset("spark.databricks.delta.autoCompact.enabled")
-        spark.conf.unset("spark.databricks.delta.autoCompact.minNumFiles")
-    assert (result.target_version, result.rows_scored) == (1, 3)
-    assert version(target) == 2, "auto compaction should have committed after the run"
-
-
 def test_only_the_key_is_kept_where_the_job_says_so(spark, job, target):
     score(job({"input.key": ["id"], "output.columns": "keys"}), spark=spark)
     assert list(read(target).columns) == ["id", "prediction", "model_id", "run_id", "scored_at"]
