@@ -11,49 +11,42 @@ from tests.spark.conftest import read, refused, version
 SECRETS = ("12 May", "patient", "-7.25")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_bad_row(numbers) -> str:
     """SQL for the numbers with one negative a among them."""
     return f"SELECT id, IF(id = 11, -7.25, a) a, b FROM delta.`{numbers}`"
 
 
-def test_the_first_bad_row_ends_the_job_with_its_code(spark, job, tattles, one_bad_row, target):
+@pytest.fixture
+def failing(job, tattles, one_bad_row):
+    """The job whose model raises for one row."""
+    return lambda changes=None: job({"model.uri": tattles, "input.sql": one_bad_row, **(changes or {})})
+
+
+def test_the_first_bad_row_ends_the_job_with_its_code_and_without_its_text(spark, failing, target):
     with refused(6, "model_raised") as caught:
-        score(job({"model.uri": tattles, "input.sql": one_bad_row}), spark=spark)
+        score(failing(), spark=spark)
     assert "ValueError at tattles.py:10" in caught.value.message
     assert "load_scorer" in caught.value.remedy
+    told = [str(caught.value), str(caught.value.to_dict()), "".join(traceback.format_exception(caught.value))]
+    assert not [secret for secret in SECRETS for text in told if secret in text]
     assert version(target) is None
 
 
-def test_the_exception_s_text_with_its_personal_data_is_nowhere(spark, job, tattles, one_bad_row):
-    with refused(6, "model_raised") as caught:
-        score(job({"model.uri": tattles, "input.sql": one_bad_row}), spark=spark)
-    told = [str(caught.value), str(caught.value.to_dict()), "".join(traceback.format_exception(caught.value))]
-    assert not [secret for secret in SECRETS for text in told if secret in text]
-
-
 @pytest.mark.parametrize("mode", ["append", "overwrite"])
-def test_an_existing_target_keeps_its_version(mode, spark, job, tattles, one_bad_row, target):
-    score(job({"model.uri": tattles}), spark=spark)
+def test_an_existing_target_keeps_its_version(mode, spark, job, failing, target):
+    score(job(), spark=spark)
     with refused(6, "model_raised"):
-        score(job({"model.uri": tattles, "input.sql": one_bad_row, "output.mode": mode}), spark=spark)
+        score(failing({"output.mode": mode}), spark=spark)
     assert version(target) == 0
     assert len(read(target)) == 20
 
 
-def test_a_failed_first_write_can_be_run_again(spark, job, tattles, one_bad_row, target):
+def test_a_failed_first_write_can_be_run_again_under_its_run_id(spark, job, failing, target):
     with refused(6, "model_raised"):
-        score(job({"model.uri": tattles, "input.sql": one_bad_row}), spark=spark)
-    assert score(job({"model.uri": tattles}), spark=spark).rows_scored == 20
+        score(failing(), spark=spark, run_id="nightly")
+    assert score(job(), spark=spark, run_id="nightly").status == "succeeded"
     assert len(read(target)) == 20
-
-
-def test_a_run_that_failed_can_be_repeated_under_its_run_id(spark, job, tattles, one_bad_row, target):
-    failing = job({"model.uri": tattles, "input.sql": one_bad_row})
-    for _ in range(2):
-        with refused(6, "model_raised"):
-            score(failing, spark=spark, run_id="nightly")
-    assert score(job({"model.uri": tattles}), spark=spark, run_id="nightly").status == "succeeded"
 
 
 @pytest.mark.parametrize(
