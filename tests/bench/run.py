@@ -23,6 +23,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow import MlflowClient
 from mlflow.models import infer_signature
 from pyspark.sql import SparkSession
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -73,17 +74,19 @@ def _train(folder: Path) -> dict[str, str]:
     target = features.to_numpy() @ rng.normal(size=len(COLUMNS)) + np.sin(features["x00"]).to_numpy()
     estimators = {"linear": LinearRegression(), "gbm": HistGradientBoostingRegressor(max_iter=100)}
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    paths = {}
+    client = MlflowClient()
+    uris = {}
     for name, estimator in estimators.items():
         fitted = estimator.fit(features, target)
-        paths[name] = str(folder / name)
         mlflow.sklearn.save_model(
             fitted,
-            paths[name],
+            str(folder / name),
             signature=infer_signature(features, pd.DataFrame({"y": fitted.predict(features)})),
             serialization_format="cloudpickle",
         )
-    return paths
+        client.create_registered_model(name)
+        uris[name] = f"models:/{name}/{client.create_model_version(name, source=str(folder / name)).version}"
+    return uris
 
 
 def _race(spark: SparkSession, table: str, model: str, folder: Path, rounds: int) -> list[tuple[float, float]]:
