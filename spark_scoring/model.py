@@ -86,7 +86,7 @@ def pin(config: ModelConfig) -> PinnedModel:
         ModelError: If there is no such model, alias or version, or it is no model that can score in a Python worker.
     """
     pinned_uri, name, version, location = _resolve(config)
-    download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=config.registry_uri)
+    download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=_registry_uri(config))
     path = _local_folder(location)
     if path is not None and not (Path(path) / _FILE).is_file():
         raise ModelError(
@@ -127,7 +127,7 @@ def fetch(model: PinnedModel, config: ModelConfig) -> PinnedModel:
                 artifact_uri=model.location,
                 dst_path=folder,
                 tracking_uri=config.tracking_uri,
-                registry_uri=config.registry_uri,
+                registry_uri=_registry_uri(config),
             )
         except (MlflowException, OSError) as exc:
             raise ModelError(
@@ -154,7 +154,7 @@ def _resolve(config: ModelConfig) -> tuple[str, str | None, str | None, str]:
     rest = uri.removeprefix("models:").lstrip("/")
     try:
         # Made only here, since MLflow's default store is a database that it creates in the working directory.
-        client = MlflowClient(tracking_uri=config.tracking_uri, registry_uri=config.registry_uri)
+        client = MlflowClient(tracking_uri=config.tracking_uri, registry_uri=_registry_uri(config))
     except (MlflowException, OSError) as exc:
         raise _unreachable(uri, exc) from exc
     try:
@@ -164,6 +164,18 @@ def _resolve(config: ModelConfig) -> tuple[str, str | None, str | None, str]:
         return f"models:/{name}/{version}", name, version, client.get_model_version_download_uri(name, version)
     except MlflowException as exc:
         raise _not_found(uri, rest, client, exc) from exc
+    except OSError as exc:
+        raise _unreachable(uri, exc) from exc
+
+
+def _registry_uri(config: ModelConfig) -> str | None:
+    """Returns the job's registry: the server that it names for tracking, unless it names another.
+
+    MLflow would prefer a registry that this process happens to be set to. On Databricks its choice is the right one.
+    """
+    if config.registry_uri or (config.tracking_uri or "").startswith("databricks"):
+        return config.registry_uri
+    return config.tracking_uri
 
 
 def _unreachable(uri: str, cause: Exception) -> ModelError:

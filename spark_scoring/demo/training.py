@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
+_REGISTRY = "MLFLOW_REGISTRY_URI"
 _NAME = "flights"
 _ALIAS = "champion"
 _ROWS = 60_000
@@ -107,7 +109,8 @@ def _signature() -> ModelSignature:
 @contextmanager
 def _mlflow_at(uri: str) -> Iterator[None]:
     """Points MLflow to `uri` and mutes what it prints, and afterwards sets it back."""
-    tracking, registry = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    # MLflow keeps a registry that was set in this variable too; asked for its registry, it would name the default.
+    tracking, registry = mlflow.get_tracking_uri(), os.environ.get(_REGISTRY, "")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
@@ -116,3 +119,5 @@ def _mlflow_at(uri: str) -> Iterator[None]:
     finally:
         mlflow.set_tracking_uri(tracking)
         mlflow.set_registry_uri(registry)
+        if not registry:
+            os.environ.pop(_REGISTRY, None)

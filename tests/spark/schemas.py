@@ -195,7 +195,7 @@ def scalar(name: str, spark: str, mlflow: str, policy: str, time_zone: str) -> C
 def array(name: str, spark: str, mlflow: str, policy: str, time_zone: str) -> Column:
     """A column of arrays; a null among the elements is NaN or NaT, or that row's failure."""
     leaf = _leaf_expectation(spark, mlflow, policy, time_zone)
-    missing = {"float": np.nan, "double": np.nan, "datetime": pd.NaT}
+    missing = {"float": np.nan, "double": np.nan, "datetime": np.datetime64("NaT")}
 
     def expect(value: Any) -> Any:
         if value is None:

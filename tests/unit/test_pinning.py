@@ -205,3 +205,17 @@ def test_a_version_whose_files_are_gone_is_told(registry, config, adds, tmp_path
     shutil.rmtree(path)
     assert refusal(config("models:/gone/1")).code == "model_not_found"
     assert Path(adds).exists()
+
+
+def test_the_registry_is_the_jobs_and_not_one_that_the_process_was_set_to(registry, adds, monkeypatch):
+    version = registry.register("followed", adds)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:////dev/null/another.db")
+    model = pin(ModelConfig(uri=f"models:/followed/{version}", tracking_uri=registry.uri))
+    assert model.model_id == f"followed/{version}"
+
+
+def test_a_registry_that_can_t_be_opened_is_told_in_words(monkeypatch):
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    with pytest.raises(ModelError) as caught:
+        pin(ModelConfig(uri="models:/any/1", tracking_uri="sqlite:////dev/null/nothing.db"))
+    assert caught.value.code == "registry_unreachable"
