@@ -20,7 +20,7 @@ from tests.spark.schemas import FAILS, Example, examples
 
 _numbers = itertools.count()
 _TRIES = int(os.environ.get("SPARK_SCORING_EXAMPLES", "2000"))
-_QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None, "print_blob": False}
+_QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
 def _save(folder: Path, example: Example) -> str:
@@ -66,8 +66,9 @@ def _holds(spark, folder: Path, example: Example) -> None:
         assert found[row]["error"]["stage"] == "input"
 
 
+# The same tables every time, so that an unrelated change is never blamed for what chance finds; the full run explores.
 @given(example=examples())
-@settings(max_examples=40, **_QUIET)
+@settings(max_examples=40, derandomize=True, **_QUIET)
 def test_every_accepted_value_reaches_the_model_as_stated(spark, tmp_path_factory, example):
     _holds(spark, tmp_path_factory.getbasetemp(), example)
 
