@@ -97,15 +97,12 @@ def _flatten(name: str, column: str, levels: int, shape: tuple[int, ...], size: 
     message = f"{name} has another shape than {shape}"
     if levels == 1:
         return column, [Check(f"coalesce(size({column}), 0) <> {size}", "shape", message)]
-    conditions = []
+    conditions = [f"coalesce(size({column}), 0) <> {shape[0]}"]
     expr = column
-    for level, expected in enumerate(shape):
-        outer = f"coalesce(size({column}), 0) <> {expected}" if level == 0 else None
+    for expected in shape[1:]:
         # A null inner array has size NULL or -1, neither of which is a size.
-        inner = f"coalesce(exists({expr}, x -> coalesce(size(x), -1) <> {expected}), false)"
-        conditions.append(outer or inner)
-        if level:
-            expr = f"flatten({expr})"
+        conditions.append(f"coalesce(exists({expr}, x -> coalesce(size(x), -1) <> {expected}), false)")
+        expr = f"flatten({expr})"
     return expr, [Check("(" + " OR ".join(conditions) + ")", "shape", message)]
 
 

@@ -122,26 +122,21 @@ def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
 def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
     if config.format is None and "://" not in path and not os.path.exists(path):
         raise InputError(f"there is nothing at {path}", code="input_not_found", remedy="check input.path")
-    kind = config.format or ("delta" if _delta_version(spark, f"delta.{sql.quote(path)}") is not None else None)
-    if kind is None:
-        raise InputError(
-            f"{redact(path)} is not a Delta table",
-            code="not_a_delta_table",
-            available=_what_is_there(path),
-            remedy="name the Delta table's folder, or the files' format: input.format: parquet | csv | json",
-        )
     location = redact(path)
-    if kind == "delta":
+    if config.format in (None, "delta"):
         latest = _delta_version(spark, f"delta.{sql.quote(path)}")
         if latest is None:
+            named = "name the folder that holds _delta_log, or another input.format"
+            unnamed = "name the Delta table's folder, or the files' format: input.format: parquet | csv | json"
             raise InputError(
                 f"{location} is not a Delta table",
                 code="not_a_delta_table",
                 available=_what_is_there(path),
-                remedy="name the folder that holds _delta_log, or another input.format",
+                remedy=named if config.format else unnamed,
             )
         pinned = latest if config.version is None else config.version
         return Source(spark.read.format("delta").option("versionAsOf", pinned).load(path), location, pinned)
+    kind = str(config.format)
     reader = spark.read.format(kind)
     if kind == "csv":
         # Every column is text here; which type it has is the signature's to say, and each value is checked.

@@ -45,9 +45,3 @@ def isolate(rows: int, attempt: Callable[[int, int], T]) -> Iterator[tuple[int, 
         for piece in pieces:
             calls += 1
             yield from run(*piece)
-
-
-def first_failure(rows: int, attempt: Callable[[int, int], T]) -> RowFailure | None:
-    """Returns the failure of the first row that fails, or None where no row fails by itself."""
-    failures = [(start, outcome) for start, _, outcome in isolate(rows, attempt) if isinstance(outcome, RowFailure)]
-    return min(failures)[1] if failures else None

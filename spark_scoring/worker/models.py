@@ -47,7 +47,7 @@ def load_once(locator: dict[str, Any], wrapper_folder: str) -> LoadedModel:
         model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
     except Exception as exc:
         raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
-    _note_load(digest)
+    _note(f"loaded {digest}")
     _loaded[digest] = LoadedModel(model, folder)
     while len(_loaded) > _CAPACITY:
         _loaded.popitem(last=False)
@@ -114,10 +114,6 @@ def _unpack_once(archive: str, digest: str) -> str:
             os.rename(fresh, target)
             _note(f"unpacked {digest}")
     return target
-
-
-def _note_load(digest: str) -> None:
-    _note(f"loaded {digest}")
 
 
 def _note(event: str) -> None:
