@@ -21,7 +21,7 @@ from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import Commit, Target, describe_target, find_run, target_problems, write_direct
 from spark_scoring.result import RunResult
 from spark_scoring.scorer import Stamp, added_columns, new_run_id, result_schema, score_frame
-from spark_scoring.session import get_session, is_connect
+from spark_scoring.session import full_batches, get_session, is_connect
 from spark_scoring.spark_errors import told_in_words
 
 T = TypeVar("T")
@@ -155,7 +155,8 @@ def score(
         "input_version": found.source.version,
         "job": fingerprint,
     }
-    commit = write_direct(spark, scored, found.target, output, metadata)
+    with full_batches(spark):
+        commit = write_direct(spark, scored, found.target, output, metadata)
     return _result(run, "succeeded", model, found.source, output, commit, counted(), started)
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,9 @@ _LOCAL_CONF = {
     # Spark's old default, INT96, costs scored_at 12 bytes a row and a conversion, and other readers dislike it.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
 }
+# Spark 4.2 hands a Python UDF the Parquet reader's own batches of 4,096 rows. Its older way, through rows, makes full
+# Arrow batches and is faster: the benchmark's light model took 0.84 of the time.
+_COLUMNAR_INPUT = "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled"
 _LOG4J = Path(__file__).parent / "log4j2.properties"
 _JARS_FILE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spark-scoring" / "jars.json"
 _JAVA_WANTED = {3: 8, 4: 17}
@@ -167,6 +171,21 @@ def check_java() -> None:
             code="java_too_old",
             remedy=_INSTALL_JAVA,
         )
+
+
+@contextlib.contextmanager
+def full_batches(spark: SparkSession) -> Iterator[None]:
+    """Makes Spark hand Python UDFs full Arrow batches meanwhile, where this Spark would not and lets itself be told."""
+    changed = False
+    with contextlib.suppress(Exception):  # another Spark has no such setting, and a shared one may refuse to be told
+        if spark.conf.get(_COLUMNAR_INPUT) == "true":
+            spark.conf.set(_COLUMNAR_INPUT, "false")
+            changed = True
+    try:
+        yield
+    finally:
+        if changed:
+            spark.conf.set(_COLUMNAR_INPUT, "true")
 
 
 def is_databricks() -> bool:
