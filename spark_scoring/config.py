@@ -167,6 +167,7 @@ class OutputConfig(_Part):
     mode: Mode = "error"
     columns: Annotated[Columns, BeforeValidator(_column_list)] = "all"
     prediction: str = Field(default="prediction", min_length=1)
+    flatten: bool = False
     replace_where: dict[str, Any] = Field(default_factory=dict)
     merge_keys: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
@@ -344,13 +345,18 @@ def _is_local_store(uri: str) -> bool:
     return uri.startswith("sqlite") or (":" not in uri and uri not in {"databricks", "databricks-uc", "uc"})
 
 
+def is_signature_file(value: str) -> bool:
+    """Tells a signature file from a Spark type, both of which ``model.result_type`` may be."""
+    return value.endswith((".json", ".yml", ".yaml"))
+
+
 # Keys whose relative paths start at the job file's folder, each with a test whether the value is a path.
 PATH_KEYS: dict[str, Callable[[str], bool]] = {
     "model.uri": _is_local_model,
     "model.tracking_uri": _is_local_store,
     "model.registry_uri": _is_local_store,
     "model.input_signature": _always,
-    "model.result_type": lambda value: value.endswith((".json", ".yml", ".yaml")),
+    "model.result_type": is_signature_file,
     "model.script": _always,
     "input.path": _always,
     "output.path": _always,
@@ -364,8 +370,6 @@ SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})
 # accepted: anything else is refused, never silently ignored.
 NOT_YET: dict[str, tuple[Any, ...]] = {
     "model.allow": ((),),
-    "model.input_signature": (None,),
-    "model.result_type": (None,),
     "model.env_manager": ("local",),
     "model.method": ("predict",),
     "model.script": (None,),

@@ -6,10 +6,12 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from pyspark.sql import DataFrame, Observation, SparkSession
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Observation, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
@@ -20,9 +22,9 @@ from spark_scoring.inputs import Source, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import Commit, Target, describe_target, find_run, target_problems, write_direct
 from spark_scoring.result import RunResult
-from spark_scoring.scorer import Stamp, added_columns, new_run_id, result_schema, score_frame
+from spark_scoring.scorer import Stamp, added_columns, declared_result, new_run_id, result_schema, score_frame
 from spark_scoring.session import full_batches, get_session, is_connect
-from spark_scoring.spark_errors import told_in_words
+from spark_scoring.spark_errors import scoring_failure, told_in_words
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -68,14 +70,15 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
 
     output = job.output
     model = step(lambda: pin(job.model))
+    result = step(lambda: declared_result(spark, job.model))
     source = step(lambda: open_frame(df, job.input) if df is not None else open_input(spark, job.input))
     target = step(lambda: describe_target(spark, output)) if output is not None else None
     contract = None
     if model is not None and source is not None:
-        terms = Terms.of_job(job, added=_added(output), textual=source.textual)
+        terms = Terms.of_job(job, added=_added(output), textual=source.textual, result=result)
         contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
         step(contract.raise_for_problems)
-    schema = _schema(source, contract, output) if output is not None else None
+    schema = result_schema(source.df.schema, contract) if source is not None and contract and contract.ok else None
     if target is not None and output is not None:
         problems += target_problems(target, output, schema)
     return Plan(model, source, contract, target, schema, tuple(problems))
@@ -101,6 +104,35 @@ def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame |
     found.raise_for_problems()
     assert found.contract is not None
     return found.contract
+
+
+@told_in_words()
+def sample(job: ScoringJob, found: Plan, rows: int, *, spark: SparkSession) -> list[Row]:
+    """Scores the first rows of a planned job in memory, and writes nothing.
+
+    Args:
+        job: The job.
+        found: Its plan, whose contract is satisfied.
+        rows: How many rows at most.
+        spark: The session.
+
+    Returns:
+        The rows as they would be written, with an ``error`` of code, stage and message: null where a row was scored.
+
+    Raises:
+        ModelError: If the model can't be downloaded or loaded.
+    """
+    assert found.model is not None
+    assert found.source is not None
+    assert found.contract is not None
+    model = fetch(found.model, job.model)
+    kept = tuple(name for name in found.contract.kept if name.lower() != "error")
+    contract = replace(found.contract, kept=kept, stamps=(*found.contract.stamps, "error"))
+    part = found.source.df.limit(rows)
+    try:
+        return score_frame(spark, part, model, contract, Stamp.now(model.model_id), on_error="collect").collect()
+    except (PySparkException, Py4JJavaError) as exc:
+        raise scoring_failure(exc) from exc
 
 
 @told_in_words()
@@ -145,7 +177,7 @@ def score(
     if rows_in == 0 or (rows_in is None and found.source.is_empty()):
         return _result(run, "empty", model, found.source, output, None, 0, started)
     rows, counted = _observed(found.source, rows_in, spark)
-    scored = score_frame(spark, rows, model, found.contract, stamp, names=_added(output), on_error="raise")
+    scored = score_frame(spark, rows, model, found.contract, stamp, on_error="raise")
     metadata = {
         "run_id": run,
         "attempt": str(uuid.uuid4()),
@@ -174,12 +206,6 @@ def _place(output: OutputConfig) -> str:
 
 def _added(output: OutputConfig | None) -> tuple[str, ...]:
     return added_columns(output.prediction if output else "prediction", "raise")
-
-
-def _schema(source: Source | None, contract: Contract | None, output: OutputConfig) -> StructType | None:
-    if source is None or contract is None or not contract.ok:
-        return None
-    return result_schema(source.df.schema, contract, _added(output))
 
 
 def _in_a_line(contract: Contract) -> str:

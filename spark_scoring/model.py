@@ -26,7 +26,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 
 from spark_scoring.config import ModelConfig, redact
-from spark_scoring.errors import ModelError
+from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.signatures import read_signature
 from spark_scoring.worker.digest import model_digest
 
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
@@ -44,7 +45,7 @@ class PinnedModel:
         version: The registered version, or None.
         location: Where the files are: a local folder, or a remote URI.
         metadata: The parsed ``MLmodel`` file.
-        signature: Its signature, or None where it was logged without one.
+        signature: Its signature, its own or the job's; None where there is neither.
         requirements: The lines of ``requirements.txt``.
         path: The local folder that holds the files, once they are there.
         digest: ``sha256:…`` over the files, once they are there.
@@ -84,6 +85,7 @@ def pin(config: ModelConfig) -> PinnedModel:
 
     Raises:
         ModelError: If there is no such model, alias or version, or it is no model that can score in a Python worker.
+        ConfigurationError: If ``input_signature`` is no signature, or the model has one of its own.
     """
     pinned_uri, name, version, location = _resolve(config)
     download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=_registry_uri(config))
@@ -99,6 +101,9 @@ def pin(config: ModelConfig) -> PinnedModel:
         metadata = _read_metadata(path or location, config.uri, scratch, download)
         requirements = _read_requirements(path or location, scratch, download)
     _refuse_unscorable(metadata, pinned_uri)
+    signature = metadata.signature
+    if config.input_signature is not None:
+        signature = _supplied(config.input_signature, signature, pinned_uri)
     return PinnedModel(
         uri=redact(config.uri),
         pinned_uri=redact(pinned_uri),
@@ -106,11 +111,21 @@ def pin(config: ModelConfig) -> PinnedModel:
         version=version,
         location=location,
         metadata=metadata,
-        signature=metadata.signature,
+        signature=signature,
         requirements=requirements,
         path=path,
         digest=model_digest(path) if path else None,
     )
+
+
+def _supplied(file: str, own: ModelSignature | None, uri: str) -> ModelSignature:
+    if own is not None and own.inputs is not None:
+        raise ConfigurationError(
+            f"{redact(uri)} has a signature of its own, which MLflow enforces whatever model.input_signature says",
+            code="signature_exists",
+            remedy="remove model.input_signature; for another output type set model.result_type",
+        )
+    return read_signature(file)
 
 
 def fetch(model: PinnedModel, config: ModelConfig) -> PinnedModel:

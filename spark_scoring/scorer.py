@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import mlflow.pyfunc
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
-from spark_scoring.config import ScoringJob
-from spark_scoring.contract import Contract, Terms, check_contract, sql
+from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file
+from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs, sql
+from spark_scoring.errors import ConfigurationError
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.scoring_model import lay_scoring_model, locate
+from spark_scoring.signatures import read_signature
 
 OnError = Literal["raise", "collect"]
 _ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
@@ -79,7 +82,7 @@ class Scorer:
         contract = self.check(df)
         contract.raise_for_problems()
         stamp = Stamp.now(self.model.model_id, run_id)
-        return score_frame(self.spark, df, self.model, contract, stamp, names=self.terms.added, on_error=self.on_error)
+        return score_frame(self.spark, df, self.model, contract, stamp, on_error=self.on_error)
 
 
 def load_scorer(
@@ -96,6 +99,8 @@ def load_scorer(
     tracking_uri: str | None = None,
     registry_uri: str | None = None,
     time_zone: str = "UTC",
+    input_signature: str | None = None,
+    result_type: str | None = None,
 ) -> Scorer:
     """Pins a model and returns a scorer for DataFrames.
 
@@ -112,6 +117,8 @@ def load_scorer(
         tracking_uri: The MLflow tracking server; MLflow's default otherwise.
         registry_uri: The model registry; MLflow's default otherwise.
         time_zone: In which TIMESTAMP values reach the model.
+        input_signature: A signature file, for a model that was logged without one.
+        result_type: A Spark type, or a file with ``outputs``, in place of what the signature declares.
 
     Raises:
         ModelError: If the model was not found or can't be loaded.
@@ -127,6 +134,8 @@ def load_scorer(
                 "env_manager": env_manager,
                 "tracking_uri": tracking_uri,
                 "registry_uri": registry_uri,
+                "input_signature": input_signature,
+                "result_type": result_type,
             },
             "input": {"table": "df", "columns": dict(columns or {}), "key": list(key), "time_zone": time_zone},
             "contract": {"policy": policy},
@@ -134,8 +143,8 @@ def load_scorer(
         source="load_scorer",
     )
     added = added_columns("prediction", on_error)
-    model = fetch(pin(job.model), job.model)
-    return Scorer(spark=spark, model=model, terms=Terms.of_job(job, added=added), on_error=on_error)
+    terms = Terms.of_job(job, added=added, result=declared_result(spark, job.model))
+    return Scorer(spark=spark, model=fetch(pin(job.model), job.model), terms=terms, on_error=on_error)
 
 
 def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
@@ -144,18 +153,40 @@ def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
     return stamps if on_error == "raise" else (*stamps, "error")
 
 
-def result_schema(schema: StructType, contract: Contract, names: Sequence[str]) -> StructType:
+def result_schema(schema: StructType, contract: Contract) -> StructType:
     """Returns the schema of what `score_frame` gives, without running anything.
 
     Args:
         schema: The input's schema.
         contract: A contract without problems.
-        names: The added columns' names, as `added_columns` gives them.
     """
     by_name = {column.name: column for column in schema.fields}
-    types = [contract.prediction_type, StringType(), StringType(), TimestampType(), _ERROR_TYPE]
-    added = [StructField(name, dtype) for name, dtype in zip(names, types, strict=False)]
-    return StructType([*(by_name[name] for name in contract.kept), *added])
+    types = [StringType(), StringType(), TimestampType(), _ERROR_TYPE]
+    stamps = [StructField(name, dtype) for name, dtype in zip(contract.stamps, types, strict=False)]
+    return StructType([*(by_name[name] for name in contract.kept), *contract.prediction_fields(), *stamps])
+
+
+def declared_result(spark: SparkSession, config: ModelConfig) -> DeclaredOutputs | None:
+    """Returns the outputs that ``model.result_type`` declares in place of the signature's, or None.
+
+    Raises:
+        ConfigurationError: If it is neither a Spark type nor a file that holds a signature.
+    """
+    declared = config.result_type
+    if declared is None:
+        return None
+    if is_signature_file(declared):
+        return read_outputs(read_signature(declared).outputs)
+    try:
+        dtype = spark.range(0).select(F.lit(None).cast(declared)).schema.fields[0].dataType
+    except PySparkException as exc:
+        raise ConfigurationError(
+            f"model.result_type: {declared!r} is no Spark type",
+            code="invalid_value",
+            remedy="write a type such as double, array<float> or struct<label: string, score: double>, or name a "
+            ".yml or .json file with outputs:",
+        ) from exc
+    return outputs_of_type(dtype)
 
 
 def score_frame(
@@ -165,7 +196,6 @@ def score_frame(
     contract: Contract,
     stamp: Stamp,
     *,
-    names: Sequence[str],
     on_error: OnError,
 ) -> DataFrame:
     """Returns the kept columns of `df` and the added ones, lazily.
@@ -176,21 +206,20 @@ def score_frame(
         model: The fetched model.
         contract: A contract without problems.
         stamp: What the rows are marked with.
-        names: The added columns' names, as `added_columns` gives them.
         on_error: Whether a row that fails ends the job or is told in ``error``.
     """
     udf = _scoring_udf(spark, model, contract, on_error)
     carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
     kept = [F.col(sql.quote(name)) for name in contract.kept]
-    values = [
-        _prediction(contract, on_error),
+    stamps = [
         F.lit(stamp.model_id),
         F.lit(stamp.run_id),
         F.expr(_instant(stamp.scored_at)),
     ]
     if on_error == "collect":
-        values.append(_error())
-    return carried.select(*kept, *(value.alias(name) for value, name in zip(values, names, strict=True)))
+        stamps.append(_error())
+    named = zip((*contract.predictions, *contract.stamps), (*_predictions(contract, on_error), *stamps), strict=True)
+    return carried.select(*kept, *(value.alias(name) for name, value in named))
 
 
 def _instant(micros: int) -> str:
@@ -249,17 +278,16 @@ def _carrier_type(contract: Contract, on_error: OnError) -> str:
     return f"struct<{', '.join(fields)}>"
 
 
-def _prediction(contract: Contract, on_error: OnError) -> Column:
+def _predictions(contract: Contract, on_error: OnError) -> list[Column]:
+    """Returns the prediction columns: one for each output, or a struct of them."""
     if _is_bare(contract, on_error):
-        return F.expr(contract.outputs[0].decode(_CARRIER, contract.time_zone))
+        return [F.expr(contract.outputs[0].decode(_CARRIER, contract.time_zone))]
     decoded = [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
-    if len(decoded) == 1:
-        return F.expr(decoded[0])
+    if len(decoded) == len(contract.predictions):
+        return [F.expr(value) for value in decoded]
     names = [sql.literal(name) for name, _ in contract.named_outputs()]
-    fields = ", ".join(f"{name}, {value}" for name, value in zip(names, decoded, strict=True))
-    if on_error == "raise":
-        return F.expr(f"named_struct({fields})")
-    return F.expr(f"CASE WHEN {_CARRIER}.e = '' THEN named_struct({fields}) END")
+    struct = f"named_struct({', '.join(f'{name}, {value}' for name, value in zip(names, decoded, strict=True))})"
+    return [F.expr(struct if on_error == "raise" else f"CASE WHEN {_CARRIER}.e = '' THEN {struct} END")]
 
 
 def _error() -> Column:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from spark_scoring.config import redact
-from spark_scoring.errors import ModelError, RowsFailedError, ScoringError
+from spark_scoring.errors import InputError, ModelError, RowsFailedError, ScoringError
 from spark_scoring.worker.failures import read_failure
 
 _CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")
@@ -82,6 +82,24 @@ def from_worker(exc: BaseException) -> ScoringError | None:
         f"a row failed with {failure.code}: {failure.message}",
         code=failure.code,
         remedy=_ROW_REMEDIES.get(failure.code, _SEE_ALL),
+    )
+
+
+def scoring_failure(exc: BaseException) -> ScoringError:
+    """Returns what ended a job that scores rows, in our words: a worker's own error, a bad file, or Spark itself."""
+    ours = from_worker(exc)
+    if ours is not None:
+        return ours
+    if is_bad_file(exc):
+        return InputError(
+            f"the input has a file that can't be read: {first_line(exc)}",
+            code="bad_file",
+            remedy="mend or remove the file; nothing was written",
+        )
+    return ScoringError(
+        f"Spark failed: {first_line(exc)}",
+        code="spark_failed",
+        remedy="nothing was written; see Spark's log for the task that failed",
     )
 
 

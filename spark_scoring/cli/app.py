@@ -112,22 +112,41 @@ def check(
     format_: Format = None,
     mode: Mode = None,
     tracking_uri: TrackingUri = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            "--sample", metavar="N", min=1, help="Also score N rows in memory and show them.", show_default=False
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> Request:
-    """Print the contract and the write plan of a job; nothing is read or written."""
+    """Print the contract and the write plan of a job; nothing is written, and only --sample reads rows."""
     options = _options(model, input_, output, format_, mode, tracking_uri)
     job = commands.read_job(conf, settings or (), variables or (), options)
-    return Request(partial(commands.check, job), commands.target_of(job))
+    return Request(partial(commands.check, job, sample), commands.target_of(job))
 
 
 @app.command()
 def inspect(
     model_uri: Annotated[str, typer.Argument(metavar="MODEL_URI", help="Any MLflow model URI, or a folder.")],
     tracking_uri: TrackingUri = None,
+    input_: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="LOCATION",
+            help="For a model without a signature: a table or path to propose one from.",
+            show_default=False,
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="The format of --input, if it is no Delta table.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> Request:
     """Print what a model is: its version, signature, flavors, requirements and digest."""
-    return Request(partial(commands.inspect, model_uri, tracking_uri), {"model": model_uri})
+    table = {"--input": input_, "--format": format_}
+    return Request(partial(commands.inspect, model_uri, tracking_uri, table), {"model": model_uri})
 
 
 @app.command()

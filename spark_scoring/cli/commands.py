@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
     from spark_scoring.config import ScoringJob
+    from spark_scoring.contract import Proposal
 
 # The options that stand in for a job file, with the key of each.
 _KEYS = {
@@ -76,42 +77,79 @@ def score(job: ScoringJob, run_id: str | None) -> Outcome:
     return Outcome(result.to_dict(), summary.of_run(result))
 
 
-def check(job: ScoringJob) -> Outcome:
-    """Plans a job, and tells everything that would be in its way."""
-    from spark_scoring.job import plan
+def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
+    """Plans a job, and tells everything that would be in its way.
+
+    Args:
+        job: The job.
+        sample_rows: How many rows to score in memory, to show what the job would write; none by default.
+    """
+    from spark_scoring.job import plan, sample
     from spark_scoring.session import get_session
 
-    found = plan(job, spark=get_session())
+    spark = get_session()
+    found = plan(job, spark=spark)
     error = combine(found.problems) if found.problems else None
+    rows = None
+    if sample_rows is not None and found.schema is not None:
+        rows = [row.asDict(recursive=True) for row in sample(job, found, sample_rows, spark=spark)]
     data = {
         "ok": error is None,
         "contract": found.contract.to_dict() if found.contract else None,
         **target_of(job),
+        "sample": None if rows is None else {**_counts(rows), "rows": rows},
         "problems": [problem.to_dict() for problem in (error.problems or (error,))] if error else [],
     }
     width = get_terminal_size().columns if sys.__stdout__ is not None and sys.__stdout__.isatty() else None
-    return Outcome(data, summary.of_plan(found, job, width=width), error)
+    parts = [summary.of_plan(found, job, width=width)]
+    if rows is not None and found.contract is not None:
+        parts.append(summary.of_sample(rows, found.contract, job.input.key))
+    return Outcome(data, "\n\n".join(parts), error)
 
 
-def inspect(uri: str, tracking_uri: str | None) -> Outcome:
-    """Pins a model and tells what it is; no JVM is started and no model is downloaded."""
-    from spark_scoring.config import ScoringJob
+def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    failed = sum(row["error"] is not None for row in rows)
+    return {"scored": len(rows) - failed, "failed": failed}
+
+
+def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None] | None = None) -> Outcome:
+    """Pins a model and tells what it is; no model is downloaded, and no JVM is started unless a table is named.
+
+    Args:
+        uri: Any MLflow model URI, or a folder.
+        tracking_uri: The MLflow tracking server; MLflow's default otherwise.
+        options: ``--input`` and ``--format`` of a table, from which to propose a signature if the model has none.
+    """
     from spark_scoring.model import pin
 
-    # The job's rules for URIs and paths, with an input that nobody opens.
-    options = {"model.uri": uri, "model.tracking_uri": tracking_uri, "input.table": "none"}
-    model = pin(ScoringJob.from_options(options).model)
+    # The job's rules for URIs and paths, with an input that nobody opens unless it is asked for.
+    table = {option: value for option, value in (options or {}).items() if value is not None}
+    named = {"--input": "none", **table, "--model": uri, "--tracking-uri": tracking_uri}
+    job = read_job(None, (), (), named)
+    model = pin(job.model)
+    proposal = (
+        _proposal(job) if "--input" in table and (model.signature is None or not model.signature.inputs) else None
+    )
     data = {
         "model": model.uri,
         "pinned": model.pinned_uri,
         "version": model.version,
         "model_id": model.model_id,
         "signature": _signature(model.signature),
+        "proposed_signature": proposal.to_dict() if proposal else None,
         "flavors": list(model.flavors),
         "requirements": list(model.requirements),
         "digest": model.digest,
     }
-    return Outcome(data, summary.of_model(model))
+    return Outcome(data, summary.of_model(model) + (f"\n\n{proposal.text()}" if proposal else ""))
+
+
+def _proposal(job: ScoringJob) -> Proposal | None:
+    from spark_scoring.contract import propose_signature
+    from spark_scoring.inputs import open_input
+    from spark_scoring.session import get_session
+
+    return propose_signature(open_input(get_session(), job.input).df.schema)
 
 
 def demo(folder: Path) -> Outcome:

@@ -19,7 +19,17 @@ from spark_scoring.result import RunResult
 
 # A refused run was stopped by a rule, before anything was published; any other failed on the way.
 _REFUSALS = (ConfigurationError, ContractError, ModelError, InputError, AuditError, TargetError)
-_MODEL_KEYS = ("model", "pinned", "version", "model_id", "signature", "flavors", "requirements", "digest")
+_MODEL_KEYS = (
+    "model",
+    "pinned",
+    "version",
+    "model_id",
+    "signature",
+    "proposed_signature",
+    "flavors",
+    "requirements",
+    "digest",
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,8 @@ def failure(command: str, error: ScoringError, known: Mapping[str, Any]) -> Outc
     """
     if command == "check":
         problems = [problem.to_dict() for problem in (error.problems or (error,))]
-        data = {"ok": False, "contract": None, "target": None, "mode": None, **known, "problems": problems}
+        parts = dict.fromkeys(("contract", "target", "mode", "sample"))
+        data = {"ok": False, **parts, **known, "problems": problems}
     elif command == "inspect":
         data = {**dict.fromkeys(_MODEL_KEYS), **known, "error": error.to_dict()}
     else:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,9 +19,13 @@ from spark_scoring.result import RunResult
 
 if TYPE_CHECKING:
     from spark_scoring.config import ScoringJob
+    from spark_scoring.contract import Contract
     from spark_scoring.demo import Demo
     from spark_scoring.job import Plan
     from spark_scoring.model import PinnedModel
+
+_SHOWN_ROWS = 20
+_SHOWN_COLUMNS = 5
 
 
 def of_run(result: RunResult) -> str:
@@ -70,6 +75,32 @@ def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
     if facts:
         parts.append(aligned(facts))
     return "\n\n".join(parts)
+
+
+def of_sample(rows: Sequence[Mapping[str, Any]], contract: Contract, key: Sequence[str]) -> str:
+    """Returns what scoring a few rows in memory gave: the counts, the reasons, and the first rows.
+
+    Args:
+        rows: The scored rows, each with an ``error``.
+        contract: The contract that they were scored under.
+        key: The columns that tell a row from others; else the first few are shown.
+    """
+    reasons = Counter(row["error"]["code"] for row in rows if row["error"] is not None)
+    failed = sum(reasons.values())
+    told = f"{len(rows) - failed:,} scored, {failed:,} failed; nothing was written"
+    facts = [("sample", told)]
+    facts += [("", f"{count:,} {code}") for code, count in reasons.most_common()]
+    keys = {name.lower() for name in key}
+    telling = [name for name in contract.kept if name.lower() in keys] or contract.kept[:_SHOWN_COLUMNS]
+    shown = [name for name in telling if name in rows[0]] + list(contract.predictions) if rows else []
+    titles = [*shown, "error"] if failed else shown
+    first = sorted(rows, key=lambda row: row["error"] is None)[:_SHOWN_ROWS]  # the failed ones say most
+    cells = [[row[name] for name in shown] + ([_reason(row["error"])] if failed else []) for row in first]
+    return f"{aligned(facts)}\n\n{_table(titles, cells)}" if rows else aligned(facts)
+
+
+def _reason(error: Mapping[str, str] | None) -> str:
+    return f"{error['code']}: {error['message']}" if error else ""
 
 
 def of_model(model: PinnedModel) -> str:

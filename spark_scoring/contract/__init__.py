@@ -1,7 +1,20 @@
 """The contract: whether a table's schema satisfies a model's signature, decided before anything runs."""
 
 from spark_scoring.contract.check import check_contract
+from spark_scoring.contract.outputs import DeclaredOutputs, outputs_of_type, read_outputs
+from spark_scoring.contract.proposal import Proposal, propose_signature
 from spark_scoring.contract.terms import Terms
 from spark_scoring.contract.verdicts import BoundColumn, Contract, Verdict
 
-__all__ = ["BoundColumn", "Contract", "Terms", "Verdict", "check_contract"]
+__all__ = [
+    "BoundColumn",
+    "Contract",
+    "DeclaredOutputs",
+    "Proposal",
+    "Terms",
+    "Verdict",
+    "check_contract",
+    "outputs_of_type",
+    "propose_signature",
+    "read_outputs",
+]

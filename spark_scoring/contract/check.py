@@ -10,8 +10,9 @@ from pyspark.sql.types import StructType
 
 from spark_scoring.contract.bind import bind_inputs
 from spark_scoring.contract.columns import Columns, yaml_name
-from spark_scoring.contract.outputs import read_outputs
+from spark_scoring.contract.outputs import Output, read_outputs
 from spark_scoring.contract.params import check_params
+from spark_scoring.contract.proposal import propose_signature
 from spark_scoring.contract.terms import Terms
 from spark_scoring.contract.verdicts import Contract, Verdict
 
@@ -31,24 +32,16 @@ def check_contract(
         The contract, with every problem there is.
     """
     if signature is None or signature.inputs is None:
-        missing = Verdict(
-            "error",
-            "no_signature",
-            "(signature)",
-            "none",
-            "a signature",
-            f"{model} was logged without a signature, so nothing can be checked",
-            "log it again with signature=infer_signature(X, model.predict(X))",
-        )
-        return Contract(model, terms.policy, (missing,), (), (), (), {})
+        return _unsigned(schema, terms, model)
     table = Columns(schema)
     binding = bind_inputs(signature.inputs, table, terms)
     verdicts = list(binding.verdicts)
     verdicts += _mapping_problems(binding.names, terms)
     verdicts += _leftovers(table, binding.used, terms)
-    kept, kept_problems = _kept(table, terms)
+    outputs, output_problems = terms.result or read_outputs(signature.outputs)
+    predictions = _predictions(outputs, terms)
+    kept, kept_problems = _kept(table, terms, predictions)
     verdicts += kept_problems
-    outputs, output_problems = read_outputs(signature.outputs)
     verdicts += [
         Verdict("error", problem.code, problem.name, problem.found, None, problem.message, problem.remedy)
         for problem in output_problems
@@ -65,7 +58,32 @@ def check_contract(
         params,
         form=binding.form,
         time_zone=terms.time_zone,
+        predictions=predictions,
+        stamps=tuple(terms.added[1:]),
     )
+
+
+def _unsigned(schema: StructType, terms: Terms, model: str) -> Contract:
+    verdict = Verdict(
+        "error",
+        "no_signature",
+        "(signature)",
+        "none",
+        "a signature",
+        f"{model} was logged without a signature, so nothing can be checked",
+        "model.input_signature: signature.yml   (spark-scoring check proposes one; or log the model again with "
+        "signature=infer_signature(X, model.predict(X)))",
+    )
+    proposal = propose_signature(schema, withhold=terms.key)
+    return Contract(model, terms.policy, (verdict,), (), (), (), {}, proposal=proposal)
+
+
+def _predictions(outputs: Sequence[Output], terms: Terms) -> tuple[str, ...]:
+    """Returns the names of the columns that hold the outputs."""
+    prediction = terms.added[0]
+    if not terms.flatten or len(outputs) < 2:
+        return (prediction,)
+    return tuple(f"{prediction}_{output.name or position}" for position, output in enumerate(outputs))
 
 
 def _mapping_problems(names: Sequence[str], terms: Terms) -> list[Verdict]:
@@ -114,14 +132,25 @@ def _leftovers(table: Columns, used: Collection[str], terms: Terms) -> list[Verd
     return verdicts
 
 
-def _kept(table: Columns, terms: Terms) -> tuple[tuple[str, ...], list[Verdict]]:
+def _kept(table: Columns, terms: Terms, predictions: Sequence[str]) -> tuple[tuple[str, ...], list[Verdict]]:
     """Returns the input columns that are written, and what stands in the way of writing them."""
     if terms.kept == "all":
         names = [column.name for column in table.fields]
     else:
         names = list(terms.key if terms.kept == "keys" else terms.kept)
-    problems = []
-    added = {name.lower() for name in terms.added}
+    added = [name.lower() for name in (*predictions, *terms.added[1:])]
+    problems = [
+        Verdict(
+            "error",
+            "column_clash",
+            name,
+            None,
+            None,
+            "scoring would add two columns of that name",
+            "output.prediction: prediction_2, or output.flatten: false",
+        )
+        for name in sorted({name for name in added if added.count(name) > 1})
+    ]
     for name in dict.fromkeys(names):
         found = table.find(name)
         if not found and terms.kept != "keys":  # a missing key is told already
@@ -150,7 +179,7 @@ def _kept(table: Columns, terms: Terms) -> tuple[tuple[str, ...], list[Verdict]]
                 )
             )
         elif name.lower() in added:
-            option = "output.prediction: prediction_2" if name.lower() == terms.added[0].lower() else None
+            option = "output.prediction: prediction_2" if name.lower() in added[: len(predictions)] else None
             problems.append(
                 Verdict(
                     "error",

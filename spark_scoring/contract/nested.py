@@ -109,7 +109,7 @@ def _part(
     depth: int,
 ) -> _Part | None:
     if isinstance(wanted, AnyType):
-        inferred = _natural_type(source)
+        inferred = natural_type(source)
         if inferred is None:
             mismatches.append(Mismatch(path, source.simpleString(), "any"))
             return None
@@ -234,16 +234,16 @@ def _within(checks: Sequence[Check], values: str, element: str) -> tuple[Check, 
     )
 
 
-def _natural_type(source: SparkType) -> Wanted | None:
+def natural_type(source: SparkType) -> Wanted | None:
     """Returns the MLflow type that a Spark type is, for a signature that takes anything."""
     if isinstance(source, ArrayType):
-        element = _natural_type(source.elementType)
+        element = natural_type(source.elementType)
         return None if element is None else Array(element)
     if isinstance(source, MapType):
-        value = _natural_type(source.valueType)
+        value = natural_type(source.valueType)
         return None if value is None or not isinstance(source.keyType, StringType) else Map(value)
     if isinstance(source, StructType):
-        fields = [(field.name, _natural_type(field.dataType)) for field in source.fields]
+        fields = [(field.name, natural_type(field.dataType)) for field in source.fields]
         known = [Property(name, dtype, required=False) for name, dtype in fields if dtype is not None]
         return Object(known) if known and len(known) == len(fields) else None
     name = SAME_TYPE.get(spark_type_name(source))

@@ -117,7 +117,11 @@ class OutputProblem:
     remedy: str
 
 
-def read_outputs(schema: Schema | None) -> tuple[tuple[Output, ...], list[OutputProblem]]:
+# The outputs, and what is wrong with those that can't become a column.
+DeclaredOutputs = tuple[tuple[Output, ...], list[OutputProblem]]
+
+
+def read_outputs(schema: Schema | None) -> DeclaredOutputs:
     """Returns the declared outputs, and what is wrong with them."""
     if schema is None:
         return (), [
@@ -126,7 +130,8 @@ def read_outputs(schema: Schema | None) -> tuple[tuple[Output, ...], list[Output
                 "(output)",
                 "none",
                 "the model's signature has no output schema, so the prediction's type is unknown",
-                "log the model again with infer_signature(X, model.predict(X))",
+                "model.result_type: double   (or whatever predict returns; or log the model again with "
+                "infer_signature(X, model.predict(X)))",
             )
         ]
     outputs: list[Output] = []
@@ -138,6 +143,47 @@ def read_outputs(schema: Schema | None) -> tuple[tuple[Output, ...], list[Output
         else:
             problems.append(read)
     return tuple(outputs), problems
+
+
+def outputs_of_type(dtype: DataType) -> DeclaredOutputs:
+    """Returns the outputs that a Spark type declares, as ``model.result_type`` has it, and what is wrong with it.
+
+    A struct declares an output for each of its fields; any other type declares one.
+    """
+    declared: list[tuple[str | None, DataType]] = [(None, dtype)]
+    if isinstance(dtype, StructType) and dtype.fields:
+        declared = [(field.name, field.dataType) for field in dtype.fields]
+    outputs: list[Output] = []
+    problems: list[OutputProblem] = []
+    for name, wanted in declared:
+        spec = _spec_of_spark(wanted)
+        if spec is not None:
+            outputs.append(Output(name, spec))
+            continue
+        problems.append(
+            OutputProblem(
+                "unsupported_output",
+                name or "(output)",
+                wanted.simpleString(),
+                f"no model output is a {wanted.simpleString()}",
+                f"use these types in model.result_type: {', '.join(t.simpleString() for t in _SPARK_TYPES.values())}, "
+                "and arrays, structs and maps with text keys of them",
+            )
+        )
+    return tuple(outputs), problems
+
+
+def _spec_of_spark(dtype: DataType) -> dict[str, Any] | None:
+    if isinstance(dtype, ArrayType):
+        of = _spec_of_spark(dtype.elementType)
+        return None if of is None else {"type": "array", "of": of}
+    if isinstance(dtype, MapType):
+        of = _spec_of_spark(dtype.valueType)
+        return None if of is None or dtype.keyType != StringType() else {"type": "map", "of": of}
+    if isinstance(dtype, StructType):
+        fields = {field.name: _spec_of_spark(field.dataType) for field in dtype.fields}
+        return None if not fields or None in fields.values() else {"type": "object", "of": fields}
+    return next(({"type": name} for name, known in _SPARK_TYPES.items() if known == dtype), None)
 
 
 def _read(declared: ColSpec | TensorSpec) -> Output | OutputProblem:

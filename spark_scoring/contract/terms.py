@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from spark_scoring.config import ScoringJob
 from spark_scoring.contract.matrix import Policy
+from spark_scoring.contract.outputs import DeclaredOutputs
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Terms:
         textual: Whether the table's strings come from a text file, so that the signature decides what they are.
         kept: Which input columns are written beside the prediction: ``all``, ``keys``, or their names.
         added: The columns that scoring adds, the prediction first.
+        flatten: Whether several outputs become a column each, and not the fields of one struct.
+        result: The outputs that the job declares in place of the signature's, with what is wrong with them; or None.
     """
 
     policy: Policy = "safe"
@@ -34,10 +37,14 @@ class Terms:
     params: Mapping[str, Any] = field(default_factory=dict)
     textual: bool = False
     kept: Literal["all", "keys"] | Sequence[str] = "all"
-    added: Sequence[str] = ()
+    added: Sequence[str] = ("prediction",)
+    flatten: bool = False
+    result: DeclaredOutputs | None = None
 
     @classmethod
-    def of_job(cls, job: ScoringJob, *, added: Sequence[str], textual: bool = False) -> Terms:
+    def of_job(
+        cls, job: ScoringJob, *, added: Sequence[str], textual: bool = False, result: DeclaredOutputs | None = None
+    ) -> Terms:
         """Returns the terms that a job states."""
         return cls(
             policy=job.contract.policy,
@@ -49,4 +56,6 @@ class Terms:
             textual=textual,
             kept=job.output.columns if job.output else "all",
             added=added,
+            flatten=job.output.flatten if job.output else False,
+            result=result,
         )

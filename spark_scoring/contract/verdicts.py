@@ -16,6 +16,7 @@ from rich.text import Text
 
 from spark_scoring.contract.casts import Cast, Check
 from spark_scoring.contract.outputs import Output
+from spark_scoring.contract.proposal import Proposal
 from spark_scoring.errors import ContractError
 
 Status = Literal["ok", "cast", "error", "ignored", "default"]
@@ -77,6 +78,9 @@ class Contract:
         params: The parameters the model is called with.
         form: What ``predict`` takes: a frame or tensors; see `worker.frames.build_input`.
         time_zone: In which timestamps are handed over.
+        predictions: The names of the columns that hold the outputs: one, or one for each output.
+        stamps: The names of the columns that scoring adds behind them.
+        proposal: Where the model has no signature: the one that the table suggests.
     """
 
     model: str
@@ -88,6 +92,9 @@ class Contract:
     params: Mapping[str, Any] = field(repr=False)
     form: str = "frame"
     time_zone: str = "UTC"
+    predictions: tuple[str, ...] = ("prediction",)
+    stamps: tuple[str, ...] = ()
+    proposal: Proposal | None = field(default=None, repr=False)
 
     @property
     def problems(self) -> tuple[Verdict, ...]:
@@ -105,6 +112,13 @@ class Contract:
         if len(self.outputs) == 1:
             return self.outputs[0].spark_type
         return StructType([StructField(name, output.spark_type) for name, output in self.named_outputs()])
+
+    def prediction_fields(self) -> list[StructField]:
+        """Returns the columns that hold the outputs."""
+        if len(self.predictions) == len(self.outputs):
+            pairs = zip(self.predictions, self.outputs, strict=True)
+            return [StructField(name, output.spark_type) for name, output in pairs]
+        return [StructField(self.predictions[0], self.prediction_type)]
 
     def named_outputs(self) -> list[tuple[str, Output]]:
         """Returns each output with its name, or its position where it has none."""
@@ -131,7 +145,8 @@ class Contract:
         console = Console(file=buffer, width=width or 10_000, color_system=None, legacy_windows=False)
         console.print(table)
         lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
-        return "\n".join(line for line in lines if line)
+        told = "\n".join(line for line in lines if line)
+        return f"{told}\n\n{self.proposal.text()}" if self.proposal else told
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the contract as data, for ``--json``."""
@@ -142,6 +157,7 @@ class Contract:
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "prediction_type": self.prediction_type.simpleString() if self.outputs else None,
             "params": dict(self.params),
+            "proposed_signature": self.proposal.to_dict() if self.proposal else None,
         }
 
     def raise_for_problems(self) -> None:

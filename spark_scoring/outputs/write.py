@@ -13,10 +13,10 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
 from spark_scoring.config import OutputConfig, redact
-from spark_scoring.errors import InputError, ScoringError, TargetError
+from spark_scoring.errors import ScoringError, TargetError
 from spark_scoring.outputs.commits import Commit, find_commit, latest_version
 from spark_scoring.outputs.target import CREATED_FOR, Target, needs_column_mapping
-from spark_scoring.spark_errors import first_line, from_worker, is_bad_file
+from spark_scoring.spark_errors import first_line, from_worker, is_bad_file, scoring_failure
 
 
 def write_direct(
@@ -97,9 +97,8 @@ def _drop_unwritten(spark: SparkSession, target: Target) -> None:
 
 
 def _translate(exc: Exception, target: Target) -> ScoringError:
-    ours = from_worker(exc)
-    if ours is not None:
-        return ours
+    if from_worker(exc) is not None or is_bad_file(exc):
+        return scoring_failure(exc)
     text = str(exc)
     place = redact(target.location)
     if "DELTA_CONCURRENT" in text or "ConcurrentModification" in text or "ProtocolChanged" in text:
@@ -114,20 +113,10 @@ def _translate(exc: Exception, target: Target) -> ScoringError:
             code="target_exists",
             remedy="nothing was written; choose another target or mode",
         )
-    if is_bad_file(exc):
-        return InputError(
-            f"the input has a file that can't be read: {first_line(exc)}",
-            code="bad_file",
-            remedy="mend or remove the file; nothing was written",
-        )
     if "DELTA_" in text[:200] or "PERMISSION" in text or "Permission denied" in text:
         return TargetError(
             f"{place} did not take the result: {first_line(exc)}",
             code="target_refused",
             remedy="nothing was written; mend the target and run it again",
         )
-    return ScoringError(
-        f"Spark failed: {first_line(exc)}",
-        code="spark_failed",
-        remedy="nothing was written; see Spark's log for the task that failed",
-    )
+    return scoring_failure(exc)

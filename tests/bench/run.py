@@ -2,8 +2,9 @@
 
 4 million rows of 20 doubles go from one Delta table into another, scored by a light linear model and by gradient
 boosting: by our job, by a plain ``spark_udf``, and by a plain one that writes our three stamp columns too, so that what
-the columns cost and what the engine costs can be told apart. All run in one session, in turn (A B C, B C A, …), after one
-uncounted round; what counts is the ratio within a round, since the machine's speed drifts. Medians go to `results.md`.
+the columns cost and what the engine costs can be told apart. All run in one session, in turn (A B C, B C A, …), after
+one uncounted round; what counts is the ratio within a round, since the machine's speed drifts. Medians go to
+`results.md`.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
 
-from spark_scoring import load_scorer
+from spark_scoring import ScoringJob, load_scorer, score
 from tests import models
 from tests.models.returns import INF, MOMENT, NAN
+from tests.spark.conftest import refused
 
 TAGGED = Object([Property("label", DataType.string), Property("tags", Array(DataType.string), required=False)])
 A_AND_B = [ColSpec("double", "a"), ColSpec("string", "b")]
@@ -88,6 +89,46 @@ def test_the_column_holds_what_the_model_returned(spark, tmp_path, case, on_erro
     assert df.schema["prediction"].dataType.simpleString() == spark_type
     found = [row["prediction"] for row in df.collect()]
     assert same(found, expected), found
+
+
+@pytest.mark.parametrize("case", RETURNED)
+def test_a_result_type_in_place_of_declared_outputs_holds_the_same(spark, tmp_path, case):
+    _, spark_type, expected = RETURNED[case]
+    signature = ModelSignature(Schema([ColSpec("long", "id")]))
+    path = models.save(tmp_path / "model", "returns", signature=signature, config={"case": case})
+    df = load_scorer(path, spark=spark, result_type=spark_type).transform(spark.range(0, 3, 1, 1)).orderBy("id")
+    assert df.schema["prediction"].dataType.simpleString() == spark_type
+    found = [row["prediction"] for row in df.collect()]
+    assert same(found, expected), found
+
+
+def flat_job(folder, df, **output: Any) -> ScoringJob:
+    signature = ModelSignature(Schema([ColSpec("long", "id")]), Schema(A_AND_B))
+    path = models.save(folder / "model", "returns", signature=signature, config={"case": "frame"})
+    df.write.format("delta").save(str(folder / "in"))
+    settings = {f"output.{key}": value for key, value in {"path": str(folder / "out"), **output}.items()}
+    return ScoringJob.from_options({"model.uri": path, "input.path": str(folder / "in"), **settings})
+
+
+def test_several_outputs_become_columns_on_request(spark, tmp_path):
+    made = flat_job(tmp_path, spark.range(0, 3, 1, 1), flatten=True)
+    score(made, spark=spark)
+    scored = spark.read.format("delta").load(str(tmp_path / "out")).orderBy("id")
+    assert scored.columns == ["id", "prediction_a", "prediction_b", "model_id", "run_id", "scored_at"]
+    assert same([tuple(row) for row in scored.select("prediction_a", "prediction_b").collect()], ROWS)
+
+
+def test_a_flattened_column_must_not_clash(spark, tmp_path):
+    made = flat_job(tmp_path, spark.range(0, 3, 1, 1).selectExpr("id", "id AS Prediction_A"), flatten=True)
+    with refused(3, "column_clash") as caught:
+        score(made, spark=spark)
+    assert "output.prediction: prediction_2" in str(caught.value)
+
+
+def test_one_output_has_nothing_to_flatten(spark, numbers, adds, target):
+    options = {"model.uri": adds, "input.path": numbers, "output.path": target, "output.flatten": True}
+    score(ScoringJob.from_options(options), spark=spark)
+    assert "prediction" in spark.read.format("delta").load(target).columns
 
 
 @pytest.mark.parametrize("case", NOT_WHAT_WAS_DECLARED)

@@ -40,6 +40,7 @@ output:
   mode: error
   columns: all
   prediction: prediction
+  flatten: false
   replace_where: {}
   merge_keys: []
   partition_by: []
@@ -82,8 +83,6 @@ def keys(part: type[BaseModel]) -> set[str]:
 # A value for each key whose function comes with a later version.
 LATER = {
     "model.allow": ["models:/"],
-    "model.input_signature": "signature.json",
-    "model.result_type": "double",
     "model.env_manager": "uv",
     "model.method": "predict_proba",
     "model.script": "score.py",

@@ -18,6 +18,7 @@ ORDER = [
     "config",
     "session",
     "spark_errors",
+    "signatures",
     "model",
     "contract",
     "inputs",
