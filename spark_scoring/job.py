@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -15,16 +15,32 @@ from pyspark.sql import DataFrame, Observation, Row, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
+from spark_scoring import local_runs
+from spark_scoring.audit import Finding, audit_problems
 from spark_scoring.config import OutputConfig, ScoringJob, absolute, redact
 from spark_scoring.contract import Contract, Terms, check_contract
-from spark_scoring.errors import ConfigurationError, ScoringError, combine
+from spark_scoring.errors import AuditError, ConfigurationError, RowsFailedError, ScoringError, combine
 from spark_scoring.inputs import Source, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
-from spark_scoring.outputs import Commit, Target, describe_target, find_run, target_problems, write_direct
-from spark_scoring.result import RunResult
+from spark_scoring.outputs import Commit, Target, describe_target, find_run, target_problems, write_rows
+from spark_scoring.result import RunResult, Status
 from spark_scoring.scorer import Stamp, added_columns, declared_result, new_run_id, result_schema, score_frame
 from spark_scoring.session import full_batches, get_session, is_connect
 from spark_scoring.spark_errors import scoring_failure, told_in_words
+from spark_scoring.staged import (
+    Staged,
+    audit,
+    find_staged,
+    hold_against_audit,
+    hold_against_threshold,
+    needs_staging,
+    publish_staged,
+    quarantine_config,
+    quarantine_problems,
+    rest_column,
+    stage,
+    staged_contract,
+)
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -75,12 +91,16 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
     target = step(lambda: describe_target(spark, output)) if output is not None else None
     contract = None
     if model is not None and source is not None:
-        terms = Terms.of_job(job, added=_added(output), textual=source.textual, result=result)
+        terms = Terms.of_job(job, added=_added(job), textual=source.textual, result=result)
         contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
         step(contract.raise_for_problems)
     schema = result_schema(source.df.schema, contract) if source is not None and contract and contract.ok else None
     if target is not None and output is not None:
         problems += target_problems(target, output, schema)
+        if source is not None:
+            problems += step(lambda: quarantine_problems(spark, job, source.df.schema)) or ()
+        if schema is not None and contract is not None:
+            problems += audit_problems(spark, job.audit, schema, contract.predictions, job.input.key)
     return Plan(model, source, contract, target, schema, tuple(problems))
 
 
@@ -158,9 +178,12 @@ def score(
     output = _output(job)
     spark = spark or get_session()
     run = run_id or new_run_id()
-    fingerprint = job.fingerprint()
-    if run_id is not None and (earlier := _earlier(spark, output, run_id)) is not None:
-        return _already_published(earlier, run, fingerprint, output, started)
+    if run_id is not None:
+        if (earlier := _earlier(spark, output, run_id)) is not None:
+            return _already_published(earlier, run, job, started)
+        if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
+            _same_job(waiting.commit, run, job.fingerprint())
+            return _publish_if_allowed(spark, job, waiting, describe_target(spark, output), started)
 
     found = plan(job, spark=spark, df=df)
     found.raise_for_problems()
@@ -174,10 +197,6 @@ def score(
     stamp = Stamp.now(model.model_id, run)
 
     rows_in = found.source.count_without_scan()
-    if rows_in == 0 or (rows_in is None and found.source.is_empty()):
-        return _result(run, "empty", model, found.source, output, None, 0, started)
-    rows, counted = _observed(found.source, rows_in, spark)
-    scored = score_frame(spark, rows, model, found.contract, stamp, on_error="raise")
     metadata = {
         "run_id": run,
         "attempt": str(uuid.uuid4()),
@@ -185,11 +204,103 @@ def score(
         "digest": model.digest,
         "input": found.source.location,
         "input_version": found.source.version,
-        "job": fingerprint,
+        "job": job.fingerprint(),
+        "rows_in": rows_in,
     }
+    if rows_in == 0 or (rows_in is None and found.source.is_empty()):
+        return _result("empty", job, metadata, None, started)
+    rows, counted = _observed(found.source, rows_in, spark)
+    if not needs_staging(job):
+        scored = score_frame(spark, rows, model, found.contract, stamp, on_error="raise")
+        with full_batches(spark):
+            commit = write_rows(spark, scored, found.target, output.mode, metadata)
+        return _result("succeeded", job, {**metadata, "rows_in": counted()}, commit, started)
+    scored = score_frame(
+        spark,
+        rows,
+        model,
+        staged_contract(found.contract),
+        stamp,
+        on_error="collect",
+        detail=job.errors.detail,
+        rest=rest_column(job, found.contract, rows.schema),
+    )
     with full_batches(spark):
-        commit = write_direct(spark, scored, found.target, output, metadata)
-    return _result(run, "succeeded", model, found.source, output, commit, counted(), started)
+        waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})
+    return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=found.source.df)
+
+
+def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) -> RunResult:
+    """Publishes a staged run that its threshold or its audit refused: a person's decision.
+
+    Args:
+        job: The run's job.
+        run_id: The run's id.
+        spark: The session; `get_session` by default.
+
+    Returns:
+        What was published, or was before.
+
+    Raises:
+        ConfigurationError: If the run has no staged rows.
+        TargetError: If the target does not take them.
+    """
+    started = time.monotonic()
+    output = _output(job)
+    spark = spark or get_session()
+    if (earlier := _earlier(spark, output, run_id)) is not None:
+        return _already_published(earlier, run_id, job, started)
+    waiting = find_staged(spark, job, run_id)
+    if waiting is None:
+        raise ConfigurationError(
+            f"the run {run_id!r} has no staged rows",
+            code="run_not_found",
+            remedy="check the id and the job file; staged rows are kept for staging.keep",
+        )
+    return _publish(spark, job, waiting, describe_target(spark, output), started, ())
+
+
+def _publish_if_allowed(
+    spark: SparkSession,
+    job: ScoringJob,
+    waiting: Staged,
+    target: Target,
+    started: float,
+    *,
+    counted: int | None = None,
+    source: DataFrame | None = None,
+) -> RunResult:
+    """Holds staged rows against the count of rows in, the threshold and the audit, and publishes them."""
+    metadata = waiting.commit.metadata
+    rows_in = metadata.get("rows_in") if counted is None else counted
+    if rows_in is not None and rows_in != waiting.rows:
+        raise _not_reconciled(rows_in, waiting.rows, redact(waiting.place.location))
+    if source is None and job.audit.reconcile:
+        pinned = {"version": metadata["input_version"]} if metadata["input_version"] is not None else {}
+        source = open_input(spark, job.input.model_copy(update=pinned)).df
+    try:
+        hold_against_threshold(waiting, job.errors.threshold)
+        findings = audit(spark, waiting, job, target, source)
+        hold_against_audit(waiting, findings)
+    except (RowsFailedError, AuditError):
+        local_runs.remember(metadata["run_id"], job)
+        raise
+    return _publish(spark, job, waiting, target, started, findings, rows_in)
+
+
+def _publish(
+    spark: SparkSession,
+    job: ScoringJob,
+    waiting: Staged,
+    target: Target,
+    started: float,
+    findings: Sequence[Finding],
+    rows_in: int | None = None,
+) -> RunResult:
+    commit = publish_staged(spark, waiting, job, target)
+    local_runs.forget(commit.metadata["run_id"])
+    metadata = {**commit.metadata, "rows_in": commit.metadata.get("rows_in") if rows_in is None else rows_in}
+    return _result("succeeded", job, metadata, commit, started, findings)
 
 
 def _output(job: ScoringJob) -> OutputConfig:
@@ -204,8 +315,9 @@ def _place(output: OutputConfig) -> str:
     return redact(absolute(output.path)) if output.path else output.location
 
 
-def _added(output: OutputConfig | None) -> tuple[str, ...]:
-    return added_columns(output.prediction if output else "prediction", "raise")
+def _added(job: ScoringJob) -> tuple[str, ...]:
+    prediction = job.output.prediction if job.output else "prediction"
+    return added_columns(prediction, "collect" if job.errors.inline else "raise")
 
 
 def _in_a_line(contract: Contract) -> str:
@@ -230,60 +342,63 @@ def _earlier(spark: SparkSession, output: OutputConfig, run_id: str) -> Commit |
     return find_run(spark, describe_target(spark, output).name, run_id)
 
 
-def _already_published(commit: Commit, run: str, fingerprint: str, output: OutputConfig, started: float) -> RunResult:
+def _same_job(commit: Commit, run: str, fingerprint: str) -> None:
     if commit.metadata.get("job") != fingerprint:
         raise ConfigurationError(
-            f"the run id {run!r} belongs to another job, which wrote version {commit.version} of the target",
+            f"the run id {run!r} belongs to another job, which wrote version {commit.version} of its table",
             code="run_id_taken",
             remedy="give this job a run id of its own",
         )
-    return RunResult(
-        run_id=run,
-        status="already_published",
-        model_id=commit.metadata.get("model_id"),
-        digest=commit.metadata.get("digest"),
-        rows_in=commit.rows,
-        rows_scored=commit.rows,
-        rows_failed=0,
-        target=_place(output),
-        target_version=commit.version,
-        quarantine=None,
-        seconds=round(time.monotonic() - started, 3),
-        report=None,
-        input_version=commit.metadata.get("input_version"),
-    )
+
+
+def _already_published(commit: Commit, run: str, job: ScoringJob, started: float) -> RunResult:
+    _same_job(commit, run, job.fingerprint())
+    return _result("already_published", job, commit.metadata, commit, started)
 
 
 def _result(
-    run: str,
-    status: str,
-    model: PinnedModel,
-    source: Source,
-    output: OutputConfig,
+    status: Status,
+    job: ScoringJob,
+    metadata: Mapping[str, Any],
     commit: Commit | None,
-    rows_in: int | None,
     started: float,
+    findings: Sequence[Finding] = (),
 ) -> RunResult:
-    scored = commit.rows if commit is not None else 0
-    if rows_in is not None and rows_in != scored:
-        raise ScoringError(
-            f"{rows_in} rows were read and {scored} were written to {_place(output)}",
-            code="not_reconciled",
-            remedy="do not use that version of the target; restore the one before it, and report this",
-        )
+    """Returns what happened, with the counts of the commit that was found; they must add up to the rows in."""
+    output = _output(job)
+    failed = int(metadata.get("rows_failed", 0))
+    written = commit.rows if commit is not None else 0
+    scored = written - failed if job.errors.inline else written
+    rows_in = metadata.get("rows_in") if commit is not None else 0
+    if status == "succeeded" and rows_in is not None and rows_in != scored + failed:
+        raise _not_reconciled(rows_in, scored + failed, _place(output))
     return RunResult(
-        run_id=run,
-        status="empty" if status == "empty" else "succeeded",
-        model_id=model.model_id,
-        digest=model.digest,
-        rows_in=rows_in,
+        run_id=metadata["run_id"],
+        status=status,
+        model_id=metadata.get("model_id"),
+        digest=metadata.get("digest"),
+        rows_in=rows_in if rows_in is not None or status != "already_published" else scored + failed,
         rows_scored=scored,
-        rows_failed=0,
+        rows_failed=failed,
         target=_place(output),
         target_version=commit.version if commit is not None else None,
-        quarantine=None,
+        quarantine=_quarantine(job) if failed else None,
         seconds=round(time.monotonic() - started, 3),
         report=None,
-        input_version=source.version,
-        reconciled=rows_in is not None,
+        input_version=metadata.get("input_version"),
+        reconciled=status == "succeeded" and rows_in is not None,
+        audit=tuple(finding.to_dict() for finding in findings),
+    )
+
+
+def _quarantine(job: ScoringJob) -> str | None:
+    place = quarantine_config(job)
+    return _place(place) if place is not None else None
+
+
+def _not_reconciled(rows_in: int, written: int, place: str) -> ScoringError:
+    return ScoringError(
+        f"{rows_in} rows were read and {written} were written to {place}",
+        code="not_reconciled",
+        remedy="do not use that version of the table; restore the one before it, and report this",
     )

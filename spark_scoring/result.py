@@ -27,6 +27,7 @@ class RunResult:
         report: The HTML report's path, or None.
         input_version: The Delta version that was read, or None.
         reconciled: Whether rows in = scored + failed was checked against a count of its own.
+        audit: What each check of the audit found, as `audit.Finding.to_dict` gives it.
         error: What went wrong, as `ScoringError.to_dict` gives it, or None.
     """
 
@@ -44,11 +45,12 @@ class RunResult:
     report: str | None
     input_version: int | None = None
     reconciled: bool = False
+    audit: tuple[dict[str, Any], ...] = ()
     error: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as plain data, for ``--json``; ``error`` only where there is one."""
-        data = asdict(self)
+        data = {**asdict(self), "audit": list(self.audit)}
         if self.error is None:
             del data["error"]
         return data

@@ -24,7 +24,7 @@ from spark_scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.signatures import read_signature
 
 OnError = Literal["raise", "collect"]
-_ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
+ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
 _CARRIER = "__spark_scoring_carrier"
 
 
@@ -161,7 +161,7 @@ def result_schema(schema: StructType, contract: Contract) -> StructType:
         contract: A contract without problems.
     """
     by_name = {column.name: column for column in schema.fields}
-    types = [StringType(), StringType(), TimestampType(), _ERROR_TYPE]
+    types = [StringType(), StringType(), TimestampType(), ERROR_TYPE]
     stamps = [StructField(name, dtype) for name, dtype in zip(contract.stamps, types, strict=False)]
     return StructType([*(by_name[name] for name in contract.kept), *contract.prediction_fields(), *stamps])
 
@@ -197,6 +197,8 @@ def score_frame(
     stamp: Stamp,
     *,
     on_error: OnError,
+    detail: Literal["code", "full"] = "code",
+    rest: str | None = None,
 ) -> DataFrame:
     """Returns the kept columns of `df` and the added ones, lazily.
 
@@ -207,8 +209,10 @@ def score_frame(
         contract: A contract without problems.
         stamp: What the rows are marked with.
         on_error: Whether a row that fails ends the job or is told in ``error``.
+        detail: Whether a failure's message holds the exception's text, too.
+        rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
     """
-    udf = _scoring_udf(spark, model, contract, on_error)
+    udf = _scoring_udf(spark, model, contract, on_error, detail)
     carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
     kept = [F.col(sql.quote(name)) for name in contract.kept]
     stamps = [
@@ -219,14 +223,18 @@ def score_frame(
     if on_error == "collect":
         stamps.append(_error())
     named = zip((*contract.predictions, *contract.stamps), (*_predictions(contract, on_error), *stamps), strict=True)
-    return carried.select(*kept, *(value.alias(name) for name, value in named))
+    added = [value.alias(name) for name, value in named]
+    if rest is not None:
+        whole = ", ".join(sql.quote(name) for name in df.columns)
+        added.append(F.expr(f"CASE WHEN {_CARRIER}.e <> '' THEN struct({whole}) END").alias(rest))
+    return carried.select(*kept, *added)
 
 
 def _instant(micros: int) -> str:
     return f"timestamp_micros({micros}L)"
 
 
-def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on_error: OnError) -> Any:
+def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on_error: OnError, detail: str) -> Any:
     settings = {
         "model": locate(model, spark),
         "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
@@ -235,6 +243,7 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on
         "outputs": [output.settings() for output in contract.outputs],
         "params": dict(contract.params),
         "on_error": on_error,
+        "detail": detail,
     }
     with _without_advice():
         udf = mlflow.pyfunc.spark_udf(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -42,6 +43,12 @@ class Registry:
         model = self.client.create_logged_model(self.experiment)
         self.client.log_model_artifacts(model.model_id, path)
         return f"models:/{model.model_id}"
+
+
+@pytest.fixture(autouse=True)
+def own_index_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's refused runs are not the user's."""
+    monkeypatch.setattr("spark_scoring.local_runs._FOLDER", tmp_path / "index of runs")
 
 
 @pytest.fixture(scope="session")

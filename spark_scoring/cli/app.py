@@ -156,6 +156,26 @@ def demo(as_json: AsJson = False) -> Request:
 
 
 @app.command()
+def publish(
+    run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The id of a run that was refused.")],
+    conf: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CONF.yml]",
+            help="Its job file, where the run was another user's or machine's.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Settings = None,
+    variables: Variables = None,
+    as_json: AsJson = False,
+) -> Request:
+    """Publish a staged run that its threshold or its audit refused."""
+    job = commands.read_job(conf, settings or (), variables or (), {}) if conf is not None else None
+    return Request(partial(commands.publish, run_id, job), {"run_id": run_id})
+
+
+@app.command()
 def submit(
     conf: Conf,
     submit_args: Annotated[

@@ -77,6 +77,15 @@ def score(job: ScoringJob, run_id: str | None) -> Outcome:
     return Outcome(result.to_dict(), summary.of_run(result))
 
 
+def publish(run_id: str, job: ScoringJob | None) -> Outcome:
+    """Publishes a staged run that was refused; without a job, the user's own index says which it was."""
+    from spark_scoring.job import publish
+    from spark_scoring.local_runs import recall
+
+    result = publish(job or recall(run_id), run_id)
+    return Outcome(result.to_dict(), summary.of_run(result))
+
+
 def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
     """Plans a job, and tells everything that would be in its way.
 

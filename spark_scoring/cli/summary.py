@@ -38,9 +38,16 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
     if result.status == "empty":
         return [("rows", "0 in: nothing to score, and nothing was written"), run]
     rows_in = "not counted" if result.rows_in is None else f"{result.rows_in:,}"
+    failed = [("quarantine", result.quarantine)] if result.quarantine else []
+    checks = [
+        ("audit" if position == 0 else "", f"{found['check']}: {found['figure']}, wanted {found['bound']}")
+        for position, found in enumerate(result.audit)
+    ]
     done = [
         ("rows", f"{rows_in} in, {result.rows_scored:,} scored, {result.rows_failed:,} failed"),
         ("target", f"{result.target}, version {result.target_version}"),
+        *failed,
+        *checks,
         run,
     ]
     if result.status == "already_published":
@@ -68,13 +75,26 @@ def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
     if plan.target is not None and job.output is not None:
         state = "exists" if plan.target.exists else "new"
         facts.append(("target", f"{plan.target.location} ({state}), mode {job.output.mode}"))
-        facts.append(("write", "direct: one pass, one commit; the first bad row ends the run, the target untouched"))
+        facts.append(("write", _way(job)))
     if plan.schema is not None:
         columns = ", ".join(f"{column.name} {column.dataType.simpleString()}" for column in plan.schema.fields)
         facts.append(("columns", columns))
     if facts:
         parts.append(aligned(facts))
     return "\n\n".join(parts)
+
+
+def _way(job: ScoringJob) -> str:
+    from spark_scoring.config import redact
+    from spark_scoring.staged import needs_staging
+
+    errors = job.errors
+    place = f", failed rows to {redact(errors.quarantine)}" if errors.quarantine else ", failed rows stay inline"
+    if not needs_staging(job):
+        return "direct: one pass, one commit; the first bad row ends the run, the target untouched"
+    return f"staged, published within a threshold of {errors.threshold}" + (
+        place if errors.quarantine or errors.inline else ""
+    )
 
 
 def of_sample(rows: Sequence[Mapping[str, Any]], contract: Contract, key: Sequence[str]) -> str:

@@ -1,7 +1,20 @@
 """Where predictions go: what a target is, whether it takes them, and the write that a run can find again."""
 
-from spark_scoring.outputs.commits import Commit, find_commit, find_run
+from spark_scoring.outputs.commits import Commit, find_commit, find_last_run, find_run
+from spark_scoring.outputs.staging import drop_expired, drop_staging, staging_config
 from spark_scoring.outputs.target import Target, describe_target, target_problems
-from spark_scoring.outputs.write import write_direct
+from spark_scoring.outputs.write import write_rows
 
-__all__ = ["Commit", "Target", "describe_target", "find_commit", "find_run", "target_problems", "write_direct"]
+__all__ = [
+    "Commit",
+    "Target",
+    "describe_target",
+    "drop_expired",
+    "drop_staging",
+    "find_commit",
+    "find_last_run",
+    "find_run",
+    "staging_config",
+    "target_problems",
+    "write_rows",
+]

@@ -54,6 +54,11 @@ def find_run(spark: SparkSession, name: str, run_id: str) -> Commit | None:
         return None
 
 
+def find_last_run(spark: SparkSession, name: str) -> Commit | None:
+    """Returns the latest commit that any run made in the table `name`, or None."""
+    return _find(spark, name, lambda metadata: "run_id" in metadata and "model_id" in metadata)
+
+
 def _find(spark: SparkSession, name: str, wanted: Callable[[dict[str, Any]], bool]) -> Commit | None:
     for limit in (f" LIMIT {_RECENT}", ""):
         history = spark.sql(f"DESCRIBE HISTORY {name}{limit}")

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from spark_scoring.config import OutputConfig, absolute, redact
 from spark_scoring.contract import sql
@@ -114,7 +114,15 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
 
 def needs_column_mapping(schema: StructType) -> bool:
     """Tells whether a new table's column names are ones that Delta takes only with column mapping."""
-    return any(_SPECIAL & set(name) for name in schema.fieldNames())
+    return any(_SPECIAL & set(field.name) or _has_special(field.dataType) for field in schema.fields)
+
+
+def _has_special(dtype: DataType) -> bool:
+    if isinstance(dtype, StructType):
+        return needs_column_mapping(dtype)
+    if isinstance(dtype, ArrayType):
+        return _has_special(dtype.elementType)
+    return isinstance(dtype, MapType) and (_has_special(dtype.keyType) or _has_special(dtype.valueType))
 
 
 def _differences(target: Target, there: StructType, ours: StructType) -> list[TargetError]:

@@ -1,9 +1,10 @@
-"""The direct write: one pass, one commit, one transaction id."""
+"""Writes rows to a Delta table in one commit that can be found again, under one transaction id."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -12,24 +13,31 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
-from spark_scoring.config import OutputConfig, redact
+from spark_scoring.config import redact
 from spark_scoring.errors import ScoringError, TargetError
 from spark_scoring.outputs.commits import Commit, find_commit, latest_version
 from spark_scoring.outputs.target import CREATED_FOR, Target, needs_column_mapping
 from spark_scoring.spark_errors import first_line, from_worker, is_bad_file, scoring_failure
 
 
-def write_direct(
-    spark: SparkSession, df: DataFrame, target: Target, config: OutputConfig, metadata: dict[str, Any]
+def write_rows(
+    spark: SparkSession,
+    df: DataFrame,
+    target: Target,
+    mode: str,
+    metadata: Mapping[str, Any],
+    *,
+    properties: Mapping[str, str] | None = None,
 ) -> Commit:
     """Runs `df` and writes it to `target` in one commit.
 
     Args:
         spark: The session.
-        df: The scored rows.
+        df: The rows.
         target: Where they go, as it was when the run was planned.
-        config: The job's output.
+        mode: ``error``, ``append`` or ``overwrite``.
         metadata: What the commit's ``userMetadata`` says; ``run_id`` and an ``attempt`` that no other try has.
+        properties: Table properties for a new table.
 
     Returns:
         The commit, as the table's history has it.
@@ -41,11 +49,11 @@ def write_direct(
     """
     created = False
     try:
-        if target.path is None and not target.exists:
+        if not target.exists and (target.path is None or properties):
             # The commit that creates a catalog table carries no userMetadata, so the rows come in one of their own.
-            _create_empty(spark, df.schema, target, metadata["run_id"])
-            created = True
-        _write(df, target, config, metadata)
+            _create_empty(spark, df.schema, target, {**(properties or {}), CREATED_FOR: metadata["run_id"]})
+            created, mode = True, "append"
+        _write(df, target, mode, metadata)
     except (PySparkException, Py4JJavaError) as exc:
         if created:
             _drop_unwritten(spark, target)
@@ -60,30 +68,32 @@ def write_direct(
     return commit
 
 
-def _write(df: DataFrame, target: Target, config: OutputConfig, metadata: dict[str, Any]) -> None:
+def _write(df: DataFrame, target: Target, mode: str, metadata: Mapping[str, Any]) -> None:
     options = {
-        "userMetadata": json.dumps(metadata),
+        "userMetadata": json.dumps(dict(metadata)),
         "txnAppId": f"spark-scoring/{metadata['run_id']}",
         "txnVersion": "1",
     }
-    if config.mode == "overwrite":
+    if mode == "overwrite":
         # A session setting could make it a dynamic overwrite, which keeps the old rows of other partitions.
         options["partitionOverwriteMode"] = "static"
     if target.path is not None:
         if not target.exists and needs_column_mapping(df.schema):
             options["delta.columnMapping.mode"] = "name"
-        df.write.format("delta").mode(config.mode).options(**options).save(target.path)
+        df.write.format("delta").mode(mode).options(**options).save(target.path)
         return
     # Not saveAsTable, whose overwrite would replace the table itself, with its properties and history of commits.
     writer = df.writeTo(target.name).options(**options)
-    if config.mode == "overwrite":
+    if mode == "overwrite":
         writer.overwrite(F.lit(True))
     else:
         writer.append()
 
 
-def _create_empty(spark: SparkSession, schema: StructType, target: Target, run_id: str) -> None:
-    writer = spark.createDataFrame([], schema).writeTo(target.name).using("delta").tableProperty(CREATED_FOR, run_id)
+def _create_empty(spark: SparkSession, schema: StructType, target: Target, properties: Mapping[str, str]) -> None:
+    writer = spark.createDataFrame([], schema).writeTo(target.name).using("delta")
+    for key, value in properties.items():
+        writer = writer.tableProperty(key, value)
     if needs_column_mapping(schema):
         writer = writer.tableProperty("delta.columnMapping.mode", "name")
     writer.create()
@@ -92,7 +102,7 @@ def _create_empty(spark: SparkSession, schema: StructType, target: Target, run_i
 def _drop_unwritten(spark: SparkSession, target: Target) -> None:
     """Drops the table that this run created, unless something was committed to it since."""
     with contextlib.suppress(PySparkException, Py4JJavaError):
-        if latest_version(spark, target.name) == 0:
+        if target.path is None and latest_version(spark, target.name) == 0:
             spark.sql(f"DROP TABLE {target.name}")
 
 

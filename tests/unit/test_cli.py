@@ -78,11 +78,11 @@ def test_help_names_every_command_and_no_other(cli):
     help_ = cli("--help")
     assert help_.code == 0
     registered = {command.callback.__name__ for command in app.app.registered_commands}
-    assert registered == {"score", "check", "inspect", "demo", "submit"}
+    assert registered == {"score", "check", "inspect", "demo", "publish", "submit"}
     assert all(name in help_.out for name in registered)
 
 
-@pytest.mark.parametrize("command", ["score", "check", "inspect", "demo", "submit"])
+@pytest.mark.parametrize("command", ["score", "check", "inspect", "demo", "publish", "submit"])
 def test_every_command_has_help(cli, command):
     assert cli(command, "--help").code == 0
 
@@ -116,7 +116,7 @@ def test_the_package_is_the_same_program(tmp_path):
     [
         ((), "there is no command"),
         (("fly",), "No such command 'fly'"),
-        (("publish", "r1"), "No such command 'publish'"),
+        (("history", "r1"), "No such command 'history'"),
         (("score", "--fly"), "No such option: --fly"),
         (("inspect",), "MODEL_URI"),
         (("score",), "there is no job to run"),

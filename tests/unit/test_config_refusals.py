@@ -44,9 +44,10 @@ def test_a_threshold_is_minus_one_or_rows_or_a_ratio_and_nothing_else(threshold,
 
 
 @pytest.mark.parametrize("threshold", [-1, 0, 1, 1000, 0.01, 0.999, "1%", "0.5 %"])
-def test_thresholds_that_mean_something_get_as_far_as_what_is_available(threshold, job):
-    with pytest.raises(ConfigurationError, match=r"errors\.inline: True is not available"):
-        job({"errors.threshold": threshold, "errors.inline": True})
+def test_thresholds_that_mean_something_are_taken(threshold, job):
+    taken = job({"errors.threshold": threshold, "errors.inline": True}).errors.threshold
+    assert taken == (float(threshold.rstrip(" %")) / 100 if isinstance(threshold, str) else threshold)
+    assert isinstance(taken, float) == isinstance(threshold, (float, str))
 
 
 @pytest.mark.parametrize(

@@ -92,28 +92,13 @@ LATER = {
     "output.partition_by": ["month"],
     "output.cluster_by": ["month"],
     "output.evolve_schema": True,
-    "errors.quarantine": "bad_rows",
-    "errors.inline": True,
-    "errors.detail": "full",
     "errors.bad_files": "quarantine",
-    "audit.min_rows": 1,
-    "audit.null_ratio": 0.1,
-    "audit.range": [0, 1],
-    "audit.allowed": ["a"],
-    "audit.class_share": {"a": [0, 1]},
-    "audit.rows_vs_last": [0.9, 1.1],
-    "audit.psi_vs_last": 0.2,
-    "audit.expect": ["prediction > 0"],
-    "audit.reconcile": True,
-    "staging.location": "staging",
-    "staging.keep": "1d",
     "record.table": "runs",
     "record.mlflow": True,
 }
 LATER_WITH_COMPANIONS = {
     "input.format": {"input.table": None, "input.path": "x", "input.format": "orc"},
     "output.mode": {"output.mode": "merge", "output.merge_keys": ["id"]},
-    "errors.threshold": {"errors.threshold": 5, "errors.inline": True},
 }
 
 
@@ -126,10 +111,10 @@ def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
 
 
 def test_every_unavailable_key_is_told_at_once(refused):
-    error = refused({"record.mlflow": True, "audit.min_rows": 1, "staging.location": "s3://key:secret@bucket/x"})
+    error = refused({"record.mlflow": True, "model.script": "s.py", "record.table": "s3://key:secret@bucket/x"})
     assert [problem.message for problem in error.problems] == [
-        "job.yml: audit.min_rows: 1 is not available in this version",
-        "job.yml: staging.location: s3://***@bucket/x is not available in this version",
+        "job.yml: model.script: s.py is not available in this version",
+        "job.yml: record.table: s3://***@bucket/x is not available in this version",
         "job.yml: record.mlflow: True is not available in this version",
     ]
 

@@ -25,7 +25,10 @@ ORDER = [
     "scoring_model",
     "scorer",
     "outputs",
+    "audit",
     "result",
+    "staged",
+    "local_runs",
     "job",
     "__init__",  # the public names
     "submit",

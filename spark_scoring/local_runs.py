@@ -1,0 +1,51 @@
+"""The user's own index of runs that wait: which job a refused run was, so that its id alone is enough to publish it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from spark_scoring.config import ScoringJob
+from spark_scoring.errors import ConfigurationError
+
+_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spark-scoring" / "runs"
+
+
+def _file(run_id: str) -> Path:
+    return _FOLDER / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
+
+
+def remember(run_id: str, job: ScoringJob) -> None:
+    """Writes down a run's job, for this user's eyes alone, since it may hold credentials; a failure is no error."""
+    file = _file(run_id)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(job.model_dump(mode="json"), stream)
+
+
+def recall(run_id: str) -> ScoringJob:
+    """Returns the job of a run that was remembered.
+
+    Raises:
+        ConfigurationError: If this user's index does not have it.
+    """
+    try:
+        values = json.loads(_file(run_id).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(
+            f"the run {run_id!r} is not in this user's index of runs that wait",
+            code="run_not_found",
+            remedy=f"name its job file: spark-scoring publish {run_id} CONF.yml",
+        ) from exc
+    return ScoringJob.from_values(values, source=f"the run {run_id}")
+
+
+def forget(run_id: str) -> None:
+    """Removes a run from the index."""
+    with contextlib.suppress(OSError):
+        _file(run_id).unlink(missing_ok=True)

@@ -1,0 +1,310 @@
+"""The staged run: scored rows wait in a table of their own until counts and checks allow them to be published."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StringType, StructField, StructType, TimestampType
+
+from spark_scoring.audit import Finding, LastRun, evaluate, is_wanted, reconcile, refusal
+from spark_scoring.config import OutputConfig, ScoringJob, is_path, redact
+from spark_scoring.contract import Contract, sql
+from spark_scoring.errors import ContractError, RowsFailedError, ScoringError
+from spark_scoring.outputs import (
+    Commit,
+    Target,
+    describe_target,
+    drop_expired,
+    drop_staging,
+    find_commit,
+    find_last_run,
+    find_run,
+    staging_config,
+    target_problems,
+    write_rows,
+)
+from spark_scoring.scorer import ERROR_TYPE
+
+# Columns of the staging table that no table of a user's has.
+ERROR = "__spark_scoring_error"
+REST = "__spark_scoring_rest"
+QUARANTINE = "spark_scoring.quarantine"
+_ADDED_TO_QUARANTINE = ("error", "run_id", "model_id", "scored_at", "quarantine_id")
+_EXAMPLES = 5
+_log = logging.getLogger(__name__)
+
+
+def needs_staging(job: ScoringJob) -> bool:
+    """Tells whether a job's rows must wait: for a threshold, a quarantine, inline errors or an audit."""
+    errors = job.errors
+    return errors.threshold != 0 or errors.quarantine is not None or errors.inline or is_wanted(job.audit)
+
+
+def quarantine_config(job: ScoringJob) -> OutputConfig | None:
+    """Returns where failed rows go, or None."""
+    place = job.errors.quarantine
+    if place is None:
+        return None
+    return OutputConfig(path=place, mode="append") if is_path(place) else OutputConfig(table=place, mode="append")
+
+
+def quarantine_problems(spark: SparkSession, job: ScoringJob, schema: StructType) -> list[ScoringError]:
+    """Returns why the quarantine, which has the input's own schema beside its own columns, would not take its rows."""
+    place = quarantine_config(job)
+    if place is None:
+        return []
+    clashes: list[ScoringError] = [
+        ContractError(
+            f"{name}: the quarantine adds a column of that name",
+            code="column_clash",
+            remedy="rename it in input.sql, or use errors.inline",
+        )
+        for name in schema.fieldNames()
+        if name.lower() in _ADDED_TO_QUARANTINE
+    ]
+    if clashes:
+        return clashes
+    types = (ERROR_TYPE, StringType(), StringType(), TimestampType(), StringType())
+    added = [StructField(name, dtype) for name, dtype in zip(_ADDED_TO_QUARANTINE, types, strict=True)]
+    found = target_problems(describe_target(spark, place), place, StructType([*schema.fields, *added]))
+    return list(found)
+
+
+def rest_column(job: ScoringJob, contract: Contract, schema: StructType) -> str | None:
+    """Returns the staging column for what the quarantine needs of a failed row, where it is not kept anyway."""
+    return REST if job.errors.quarantine is not None and set(contract.kept) != set(schema.fieldNames()) else None
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A complete staging table.
+
+    Attributes:
+        place: Where it is.
+        df: Its rows.
+        commit: The commit that made it, with the run's plan in its metadata.
+        failed: How many rows failed.
+        reasons: The reasons, the most frequent first, each with its count and an example key.
+    """
+
+    place: OutputConfig
+    df: DataFrame
+    commit: Commit
+    failed: int
+    reasons: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows were staged, good and bad."""
+        return self.commit.rows
+
+    @property
+    def scored(self) -> int:
+        """How many rows have a prediction."""
+        return self.rows - self.failed
+
+    def good(self) -> DataFrame:
+        """Returns the rows that were scored, as a target without inline errors holds them."""
+        return self.df.where(f"{ERROR} IS NULL").drop(ERROR, REST)
+
+
+def find_staged(spark: SparkSession, job: ScoringJob, run_id: str) -> Staged | None:
+    """Returns the staging table of a run that staged its rows and did not publish them, or None."""
+    assert job.output is not None
+    place = staging_config(job.output, job.staging, run_id)
+    target = describe_target(spark, place)
+    commit = find_run(spark, target.name, run_id) if target.exists else None
+    return _staged(spark, job, place, target, commit) if commit is not None else None
+
+
+def stage(spark: SparkSession, df: DataFrame, job: ScoringJob, metadata: Mapping[str, Any]) -> Staged:
+    """Scores `df` into the run's staging table.
+
+    Another attempt of the same run may have been quicker: then its rows are the run's, and these are dropped.
+
+    Args:
+        spark: The session.
+        df: The scored rows, lazily, with `ERROR` and maybe `REST`.
+        job: The job.
+        metadata: The run's plan.
+    """
+    assert job.output is not None
+    run_id = metadata["run_id"]
+    place = staging_config(job.output, job.staging, run_id)
+    drop_expired(spark, place, job.staging.keep)
+    target = describe_target(spark, place)
+    try:
+        write_rows(spark, df, target, "error", metadata)
+    except ScoringError as exc:
+        if exc.code not in {"written_by_another_attempt", "target_exists", "target_conflict"}:
+            raise
+    commit = find_run(spark, target.name, run_id)
+    if commit is None:
+        raise ScoringError(
+            f"the staging table {redact(place.location)} is gone",
+            code="staging_gone",
+            remedy="run it again with the same run id; nothing was published twice",
+        )
+    return _staged(spark, job, place, target, commit)
+
+
+def _staged(spark: SparkSession, job: ScoringJob, place: OutputConfig, target: Target, commit: Commit) -> Staged:
+    df = spark.table(target.name)
+    failed = df.where(f"{ERROR} IS NOT NULL")
+    keys = [name for name in job.input.key if name in df.columns]
+    example = F.to_json(F.struct(*(F.col(sql.quote(name)) for name in keys))) if keys else F.lit(None).cast("string")
+    found = (
+        failed.groupBy(f"{ERROR}.code", f"{ERROR}.message")
+        .agg(F.count(F.lit(1)).alias("rows"), F.min(example).alias("example"))
+        .orderBy(F.desc("rows"), "code", "message")
+        .collect()
+    )
+    reasons = tuple(
+        f"{row['rows']:,} {row['code']}: {row['message']}" + (f" (such as {row['example']})" if row["example"] else "")
+        for row in found
+    )
+    return Staged(place, df, commit, sum(row["rows"] for row in found), reasons)
+
+
+def hold_against_threshold(staged: Staged, threshold: int | float) -> None:
+    """Decides whether few enough rows failed.
+
+    Args:
+        staged: The staged rows.
+        threshold: -1 for any number, a whole number of rows, or a ratio between 0 and 1.
+
+    Raises:
+        RowsFailedError: If more rows failed, or every row did.
+    """
+    if staged.failed == 0:
+        return
+    allowed = staged.rows if threshold == -1 else threshold * staged.rows if isinstance(threshold, float) else threshold
+    if staged.scored and staged.failed <= allowed:
+        return
+    every = "every row failed" if not staged.scored else f"{staged.failed:,} of {staged.rows:,} rows failed"
+    more = f"; and {len(staged.reasons) - _EXAMPLES} more reasons" if len(staged.reasons) > _EXAMPLES else ""
+    raise RowsFailedError(
+        f"{every}, and errors.threshold is {threshold}" if staged.scored else every,
+        code="threshold_exceeded" if staged.scored else "every_row_failed",
+        available="; ".join(staged.reasons[:_EXAMPLES]) + more,
+        remedy=f"nothing was published; the rows wait in {redact(staged.place.location)} with their errors in {ERROR}",
+    )
+
+
+def audit(
+    spark: SparkSession, staged: Staged, job: ScoringJob, target: Target, source: DataFrame | None
+) -> list[Finding]:
+    """Evaluates the job's checks on what would be published.
+
+    Args:
+        spark: The session.
+        staged: The staged rows.
+        job: The job.
+        target: Where they would go.
+        source: The rows that were scored, for ``reconcile``; None where they can't be read again.
+    """
+    if not is_wanted(job.audit):
+        return []
+    last = None
+    if target.exists and (job.audit.rows_vs_last is not None or job.audit.psi_vs_last is not None):
+        last = _last_run(spark, target)
+    found = evaluate(staged.good(), job.audit, staged.commit.metadata["predictions"][0], last)
+    if job.audit.reconcile and source is not None:
+        found.append(reconcile(source, staged.df, job.input.key))
+    for finding in found:
+        _log.info("audit     %s: %s, wanted %s%s", finding.check, finding.figure, finding.bound, _mark(finding))
+    return found
+
+
+def _mark(finding: Finding) -> str:
+    return "" if finding.ok else "   <- refused"
+
+
+def _last_run(spark: SparkSession, target: Target) -> LastRun | None:
+    commit = find_last_run(spark, target.name)
+    if commit is None:
+        return None
+    rows = spark.table(target.name).where(F.col("run_id") == F.lit(commit.metadata["run_id"]))
+    if "error" in rows.columns:
+        rows = rows.where("error IS NULL")
+    return LastRun(rows.count(), rows)
+
+
+def hold_against_audit(staged: Staged, findings: Sequence[Finding]) -> None:
+    """Refuses a result that is out of bounds.
+
+    Raises:
+        AuditError: With every check that refused.
+    """
+    error = refusal(
+        findings,
+        f"nothing was published; look at {redact(staged.place.location)}, and publish it all the same with: "
+        f"spark-scoring publish {staged.commit.metadata['run_id']}",
+    )
+    if error is not None:
+        raise error
+
+
+def publish_staged(spark: SparkSession, staged: Staged, job: ScoringJob, target: Target) -> Commit:
+    """Publishes staged rows: the failed ones to the quarantine first, then the good ones to the target.
+
+    Each table gets one commit under the run's transaction id, so a repetition writes nothing twice.
+
+    Args:
+        spark: The session.
+        staged: The staged rows.
+        job: The job.
+        target: The target as it is.
+
+    Returns:
+        The target's commit, of this attempt or of one that was quicker.
+    """
+    assert job.output is not None
+    quarantine = quarantine_config(job)
+    metadata = {**staged.commit.metadata, "attempt": str(uuid.uuid4()), "rows_failed": staged.failed}
+    if quarantine is not None and staged.failed:
+        place = describe_target(spark, quarantine)
+        _once(spark, _quarantined(staged), place, "append", metadata, {QUARANTINE: "true"})
+    rows = staged.df.drop(REST).withColumnRenamed(ERROR, "error") if job.errors.inline else staged.good()
+    commit = _once(spark, rows, target, job.output.mode, metadata, None)
+    drop_staging(spark, staged.place)
+    return commit
+
+
+def _once(
+    spark: SparkSession,
+    rows: DataFrame,
+    target: Target,
+    mode: str,
+    metadata: Mapping[str, Any],
+    properties: Mapping[str, str] | None,
+) -> Commit:
+    run_id = str(metadata["run_id"])
+    try:
+        return write_rows(spark, rows, target, mode, metadata, properties=properties)
+    except ScoringError:
+        earlier = find_run(spark, target.name, run_id)
+        if earlier is None or find_commit(spark, target.name, metadata["attempt"]) is not None:
+            raise
+        return earlier
+
+
+def _quarantined(staged: Staged) -> DataFrame:
+    names = staged.df.columns
+    if REST in names:
+        own = [F.col(f"{REST}.*")]
+    else:
+        own = [F.col(sql.quote(name)) for name in names[: names.index(staged.commit.metadata["predictions"][0])]]
+    failure = [F.col(ERROR).alias("error"), F.col("run_id"), F.col("model_id"), F.col("scored_at")]
+    return staged.df.where(f"{ERROR} IS NOT NULL").select(*own, *failure, F.expr("uuid()").alias("quarantine_id"))
+
+
+def staged_contract(contract: Contract) -> Contract:
+    """Returns the contract under which the rows are scored: with an error column that no input column clashes with."""
+    return replace(contract, stamps=(*contract.stamps[:3], ERROR))

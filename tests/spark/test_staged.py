@@ -1,0 +1,271 @@
+"""Bad rows within the threshold go to the quarantine or stay inline; beyond it, nothing is published at all."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from spark_scoring import ScoringJob, score
+from spark_scoring.errors import RowsFailedError
+from spark_scoring.job import publish
+from tests.spark.conftest import read, refused, version
+
+# Of 20 rows, a is negative in those with id 0 to 2.
+ROWS = "SELECT id, CAST(id - 3 AS DOUBLE) a, 0.5D b, concat('n', id) name FROM range(20)"
+BAD = {0, 1, 2}
+
+
+@pytest.fixture(scope="module")
+def table(spark, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("input") / "rows")
+    spark.sql(ROWS).repartition(2).write.format("delta").save(path)
+    return path
+
+
+@pytest.fixture
+def build(tattles, table, target, tmp_path):
+    def build(changes: dict[str, Any] | None = None) -> ScoringJob:
+        dotted = {
+            "model.uri": tattles,
+            "input.path": table,
+            "input.key": ["id"],
+            "output.path": target,
+            "errors.threshold": -1,
+            "errors.quarantine": str(tmp_path / "bad"),
+            **(changes or {}),
+        }
+        if "input.sql" in dotted:
+            del dotted["input.path"]
+        return ScoringJob.from_options({key: value for key, value in dotted.items() if value != "left out"})
+
+    return build
+
+
+def staging(tmp_path) -> list[Any]:
+    return sorted((tmp_path / "_spark_scoring_staging").glob("*"))
+
+
+def test_good_rows_are_published_and_bad_ones_quarantined(build, spark, target, tmp_path):
+    result = score(build(), spark=spark)
+    assert (result.status, result.rows_in, result.rows_scored, result.rows_failed) == ("succeeded", 20, 17, 3)
+    assert result.reconciled
+    assert result.quarantine == str(tmp_path / "bad")
+    scored = read(target)
+    assert set(scored["id"]) == set(range(20)) - BAD
+    assert (scored["prediction"] == scored["a"] + scored["b"]).all()
+    assert list(scored.columns) == ["id", "a", "b", "name", "prediction", "model_id", "run_id", "scored_at"]
+    bad = read(str(tmp_path / "bad"))
+    assert set(bad["id"]) == BAD
+    own = ["error", "run_id", "model_id", "scored_at", "quarantine_id"]
+    assert list(bad.columns) == ["id", "a", "b", "name", *own]
+    assert bad["error"].map(lambda error: error["code"]).tolist() == ["model_raised"] * 3
+    assert bad["quarantine_id"].nunique() == 3
+    assert DeltaTable(str(tmp_path / "bad")).metadata().configuration["spark_scoring.quarantine"] == "true"
+    assert staging(tmp_path) == []
+
+
+def test_the_quarantine_holds_the_inputs_own_columns_whatever_is_kept(build, spark, target, tmp_path):
+    score(build({"output.columns": "keys"}), spark=spark)
+    assert list(read(target).columns)[:2] == ["id", "prediction"]
+    bad = read(str(tmp_path / "bad"))
+    assert list(bad.columns)[:4] == ["id", "a", "b", "name"]
+    assert bad["name"].tolist() == ["n0", "n1", "n2"]
+
+
+def test_inline_keeps_bad_rows_in_the_target_with_their_error(build, spark, target):
+    result = score(build({"errors.quarantine": None, "errors.inline": True}), spark=spark)
+    assert (result.rows_scored, result.rows_failed, result.quarantine) == (17, 3, None)
+    rows = read(target)
+    assert len(rows) == 20
+    failed = rows[rows["error"].notna()]
+    assert set(failed["id"]) == BAD
+    assert failed["prediction"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("threshold", "passes"), [(-1, True), (3, True), (2, False), (0.15, True), (0.1, False), ("15%", True), (0, False)]
+)
+def test_the_threshold_counts_over_the_whole_input(build, spark, target, tmp_path, threshold, passes):
+    made = build({"errors.threshold": threshold})
+    if passes:
+        assert score(made, spark=spark).rows_failed == 3
+        return
+    with refused(6, "threshold_exceeded") as caught:
+        score(made, spark=spark)
+    said = str(caught.value)
+    assert "3 of 20 rows failed" in said
+    assert "3 model_raised: ValueError at tattles.py:" in said
+    assert 'such as {"id":0}' in said
+    assert "1971" not in said
+    assert version(target) is None
+    assert version(str(tmp_path / "bad")) is None
+    assert len(staging(tmp_path)) == 1
+
+
+def test_an_input_of_which_no_row_scored_always_fails(build, spark, target):
+    with refused(6, "every_row_failed"):
+        score(build({"input.where": "id < 3"}), spark=spark)
+    assert version(target) is None
+
+
+def test_an_empty_input_is_empty(build, spark, target):
+    assert score(build({"input.where": "id < 0"}), spark=spark).status == "empty"
+    assert version(target) is None
+
+
+def test_no_bad_row_makes_no_quarantine(build, spark, target, tmp_path):
+    result = score(build({"input.where": "id > 5"}), spark=spark)
+    assert (result.rows_failed, result.quarantine) == (0, None)
+    assert version(str(tmp_path / "bad")) is None
+
+
+def test_runs_append_to_one_quarantine(build, spark, tmp_path):
+    score(build(), spark=spark)
+    score(build({"output.mode": "append"}), spark=spark)
+    assert len(read(str(tmp_path / "bad"))) == 6
+
+
+def test_a_person_publishes_a_refused_run(build, spark, target, tmp_path):
+    made = build({"errors.threshold": 1})
+    with pytest.raises(RowsFailedError):
+        score(made, spark=spark, run_id="night-1")
+    result = publish(made, "night-1", spark=spark)
+    assert (result.status, result.rows_in, result.rows_scored, result.rows_failed) == ("succeeded", 20, 17, 3)
+    assert len(read(target)) == 17
+    assert set(read(str(tmp_path / "bad"))["id"]) == BAD
+    assert staging(tmp_path) == []
+    assert publish(made, "night-1", spark=spark).status == "already_published"
+    assert score(made, spark=spark, run_id="night-1").status == "already_published"
+    assert version(target) == 0
+
+
+def test_there_is_nothing_to_publish_of_a_run_that_is_unknown(build, spark):
+    with refused(2, "run_not_found"):
+        publish(build(), "no such run", spark=spark)
+
+
+def test_a_run_id_happens_once_and_gives_the_first_counts(build, spark, target, tmp_path):
+    first = score(build(), spark=spark, run_id="once")
+    again = score(build(), spark=spark, run_id="once")
+    assert again.status == "already_published"
+    counts = ("rows_in", "rows_scored", "rows_failed", "target_version", "quarantine")
+    assert [getattr(again, name) for name in counts] == [getattr(first, name) for name in counts]
+    assert len(read(target)) == 17
+    assert len(read(str(tmp_path / "bad"))) == 3
+
+
+class Died(BaseException):
+    """The driver was killed."""
+
+
+# Where the driver dies: the function of `outputs/write.py`'s caller, and before or after its n-th call.
+@pytest.mark.parametrize(("call", "after"), [(1, False), (1, True), (2, False), (2, True), (3, False), (3, True)])
+def test_a_run_that_died_anywhere_is_finished_by_its_repetition(
+    build, spark, target, tmp_path, monkeypatch, call, after
+):
+    """The three writes of a run are to the staging table, the quarantine and the target."""
+    from spark_scoring import staged
+
+    real, calls = staged.write_rows, []
+
+    def dies(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == call and not after:
+            raise Died
+        done = real(*args, **kwargs)
+        if len(calls) == call:
+            raise Died
+        return done
+
+    monkeypatch.setattr(staged, "write_rows", dies)
+    with pytest.raises(Died):
+        score(build(), spark=spark, run_id="mortal")
+    monkeypatch.undo()
+    result = score(build(), spark=spark, run_id="mortal")
+    assert result.status == ("already_published" if (call, after) == (3, True) else "succeeded")
+    assert (result.rows_in, result.rows_scored, result.rows_failed) == (20, 17, 3)
+    assert sorted(read(target)["id"]) == sorted(set(range(20)) - BAD)
+    assert sorted(read(str(tmp_path / "bad"))["id"]) == sorted(BAD)
+
+
+def test_a_run_that_died_follows_its_own_plan(build, spark, target, tattles, adds, tmp_path, monkeypatch):
+    """What was staged is published, with the model that scored it: nothing is scored again."""
+    from spark_scoring import job as job_module
+    from spark_scoring import staged
+
+    def dies(*_: Any, **__: Any) -> Any:
+        raise Died
+
+    monkeypatch.setattr(staged, "hold_against_threshold", dies)
+    monkeypatch.setattr(job_module, "hold_against_threshold", dies)
+    with pytest.raises(Died):
+        score(build(), spark=spark, run_id="planned")
+    monkeypatch.undo()
+    monkeypatch.setattr(job_module, "score_frame", dies)
+    assert score(build(), spark=spark, run_id="planned").rows_scored == 17
+
+
+def test_a_run_id_of_another_job_is_refused(build, spark):
+    with pytest.raises(RowsFailedError):
+        score(build({"errors.threshold": 1}), spark=spark, run_id="taken")
+    with refused(2, "run_id_taken"):
+        score(build({"errors.threshold": 2}), spark=spark, run_id="taken")
+
+
+def test_a_catalog_target_is_staged_in_its_schema(build, spark, schema):
+    made = build({"output.path": "left out", "output.table": "shop.scores", "errors.quarantine": "shop.bad"})
+    result = score(made, spark=spark)
+    assert (result.rows_scored, result.quarantine) == (17, "shop.bad")
+    assert {row[0] for row in spark.table("shop.bad").select("id").collect()} == BAD
+    assert sorted(row.tableName for row in spark.sql("SHOW TABLES IN shop").collect()) == ["bad", "scores"]
+
+
+def test_staging_may_lie_elsewhere(build, spark, tmp_path):
+    with pytest.raises(RowsFailedError) as caught:
+        score(build({"errors.threshold": 1, "staging.location": str(tmp_path / "else")}), spark=spark, run_id="r1")
+    assert version(str(tmp_path / "else" / "r1")) == 0
+    assert str(tmp_path / "else" / "r1") in str(caught.value)
+
+
+def test_old_staging_is_cleaned_by_age(build, spark, tmp_path):
+    import os
+
+    with pytest.raises(RowsFailedError):
+        score(build({"errors.threshold": 1}), spark=spark, run_id="old")
+    (old,) = staging(tmp_path)
+    os.utime(old, (0, 0))
+    score(build(), spark=spark)
+    assert staging(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["error", "Run_Id", "quarantine_id"])
+def test_an_input_column_that_the_quarantine_would_add_is_refused(build, spark, name):
+    with refused(3, "column_clash"):
+        score(build({"input.sql": f"SELECT 1.0D a, 1.0D b, 1L id, 'x' {name}", "output.columns": "keys"}), spark=spark)
+
+
+def test_a_quarantine_that_would_not_take_the_rows_is_refused_at_planning(build, spark, tmp_path, target):
+    spark.range(1).write.format("delta").save(str(tmp_path / "bad"))
+    with pytest.raises(Exception, match="has no column 'a'") as caught:
+        score(build(), spark=spark)
+    assert caught.value.exit_code == 8
+    assert version(target) is None
+
+
+def test_special_names_survive_quarantine(build, spark, tmp_path):
+    sql = "SELECT id, CAST(id - 3 AS DOUBLE) a, 0.5D b, id `odd name (cm)` FROM range(20)"
+    score(build({"input.sql": sql, "output.columns": "keys"}), spark=spark)
+    assert [
+        row[0] for row in spark.read.format("delta").load(str(tmp_path / "bad")).select("`odd name (cm)`").collect()
+    ]
+
+
+def test_the_text_of_an_error_is_kept_only_on_request(build, spark, tmp_path):
+    score(build(), spark=spark)
+    assert not read(str(tmp_path / "bad"))["error"].map(lambda error: "1971" in error["message"]).any()
+    score(build({"errors.detail": "full", "output.mode": "append"}), spark=spark)
+    told = [error["message"] for error in read(str(tmp_path / "bad"))["error"]]
+    assert sum(bool(re.search("1971", message)) for message in told) == 3
