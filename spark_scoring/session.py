@@ -100,11 +100,19 @@ def _logging() -> dict[str, str]:
 def _delta_jars() -> dict[str, str]:
     """Returns the conf that brings Delta's jars: the files that an earlier session resolved, or else their package."""
     package = delta_package()
-    with contextlib.suppress(OSError, ValueError):
-        jars = json.loads(_JARS_FILE.read_text()).get(package, [])
-        if jars and all(Path(jar).is_file() for jar in jars):
-            return {"spark.jars": ",".join(jars)}
+    jars = _remembered_jars().get(package, [])
+    if jars and all(Path(jar).is_file() for jar in jars):
+        return {"spark.jars": ",".join(jars)}
     return {"spark.jars.packages": package}
+
+
+def _remembered_jars() -> dict[str, list[str]]:
+    """Returns the files of each Delta package that a session resolved on this machine."""
+    with contextlib.suppress(OSError, ValueError):
+        remembered = json.loads(_JARS_FILE.read_text())
+        if isinstance(remembered, dict):
+            return remembered
+    return {}
 
 
 def _remember_jars(spark: SparkSession) -> None:
@@ -114,7 +122,8 @@ def _remember_jars(spark: SparkSession) -> None:
     jars = [urlparse(jar).path for jar in (spark.conf.get("spark.jars", None) or "").split(",") if jar]
     with contextlib.suppress(OSError):
         _JARS_FILE.parent.mkdir(parents=True, exist_ok=True)
-        _JARS_FILE.write_text(json.dumps({delta_package(): jars}))
+        # Beside those of other packages: environments with another Spark on this machine keep theirs.
+        _JARS_FILE.write_text(json.dumps({**_remembered_jars(), delta_package(): jars}))
 
 
 def _with(builder: SparkSession.Builder, conf: dict[str, str]) -> SparkSession.Builder:
