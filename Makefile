@@ -5,8 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPAT := .venv-compat
+COMPAT_STAMP := $(COMPAT)/.installed
+COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
-.PHONY: help install demo test test-unit test-spark test-cluster test-full check lint bench lock clean
+.PHONY: help install demo test test-unit test-spark test-cluster test-full test-compat check lint bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +46,18 @@ test-full: install ## Run all tests, with the heavy sweeps that `make test` leav
 	$(BIN)/python -m pytest tests/spark
 	$(BIN)/python -m pytest tests/cluster
 
+$(COMPAT_STAMP): .lock/compat.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, the only one that Spark 3.5 and pandas 3 share; name it: make PYTHON=python3.11 test-compat" >&2; exit 2; }
+	@test -d $(COMPAT) || $(PYTHON) -m venv $(COMPAT)
+	$(COMPAT)/bin/python -m pip install --quiet --require-hashes -r .lock/compat.txt
+	$(COMPAT)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(COMPAT_STAMP)
+
+test-compat: $(COMPAT_STAMP) ## Run the unit and spark tiers on Spark 3.5 and pandas 3, in .venv-compat (needs Python 3.11)
+	@$(COMPAT)/bin/python -m spark_scoring.session
+	$(COMPAT)/bin/python -m pytest -m "not full" tests/unit
+	$(COMPAT)/bin/python -m pytest -m "not full" tests/spark
+
 lint: install ## Run ruff and strict mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -54,7 +69,8 @@ bench: install ## Time a 4-million-row job beside a plain spark_udf, in one run;
 	$(BIN)/python -m tests.bench.run
 
 lock: ## Resolve the locked dependencies anew (needs uv)
-	uv pip compile --universal --python-version 3.10 --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev --constraint .lock/constraints.txt pyproject.toml -o .lock/dev.txt
+	$(COMPILE) --universal --python-version 3.10 --constraint .lock/constraints.txt pyproject.toml -o .lock/dev.txt
+	$(COMPILE) --python-platform linux --python-version 3.11 --constraint .lock/compat-constraints.txt pyproject.toml -o .lock/compat.txt
 
 clean: ## Remove what the targets made, but for .venv
 	rm -rf spark-scoring-demo dist build spark-warehouse metastore_db derby.log .pytest_cache .mypy_cache .ruff_cache .hypothesis
