@@ -19,6 +19,17 @@ _FROM_JAVA = "An error occurred while calling"
 _FROM_PYTHON = "An exception was thrown from the Python worker"
 _PYTHON_CLASS = re.compile(r"^((?:\w+\.)*\w+(?:Error|Exception|Exit|Interrupt))\b(?=:|$)")
 _JAVA_CLASS = re.compile(r"^(?:[\w$]+\.)+\w+(?:Exception|Error): ")
+# Spark 3 tells which task failed before it tells why, and has no names for some of what can be wrong with a file.
+_STAGE = re.compile(r"^Job aborted due to stage failure: .*? most recent failure: .*? \(TID \d+\) \([^)]*\): ")
+_BAD_FILE = (
+    "MALFORMED_RECORD",
+    "FAILED_READ_FILE",
+    "CANNOT_READ_FILE",
+    "Malformed records are detected",
+    "SparkFileNotFoundException",
+    "Encountered error while reading file",
+    "Parquet column cannot be converted in file",
+)
 
 
 @contextmanager
@@ -50,14 +61,14 @@ def first_line(exc: BaseException) -> str:
     if lines[0].startswith(_FROM_PYTHON):
         return f"a Python worker raised {_python_class(lines)}"
     line = lines[1].lstrip(": ") if lines[0].startswith(_FROM_JAVA) and len(lines) > 1 else lines[0]
-    for pattern in (_JAVA_CLASS, _CONDITION, _SQLSTATE, _PLAN, _RECORD):
+    for pattern in (_JAVA_CLASS, _STAGE, _JAVA_CLASS, _CONDITION, _SQLSTATE, _PLAN, _RECORD):
         line = pattern.sub("", line)
     return redact(line)[:300].strip()
 
 
 def is_bad_file(exc: BaseException) -> bool:
     """Tells whether Spark failed on a file of the input: damaged, malformed or gone."""
-    return any(condition in str(exc) for condition in ("MALFORMED_RECORD", "FAILED_READ_FILE", "CANNOT_READ_FILE"))
+    return any(said in str(exc) for said in _BAD_FILE)
 
 
 def _python_class(lines: list[str]) -> str:
