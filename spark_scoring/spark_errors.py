@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from spark_scoring.config import redact
-from spark_scoring.errors import InputError, ModelError, RowsFailedError, ScoringError
+from spark_scoring.errors import InputError, ModelError, RowsFailedError, ScoringError, TargetError
 from spark_scoring.worker.failures import read_failure
 
 _CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")
@@ -106,6 +106,12 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             f"the input has a file that can't be read: {first_line(exc)}",
             code="bad_file",
             remedy="mend or remove the file; nothing was written",
+        )
+    if "WRITE_ANCIENT_DATETIME" in str(exc):
+        return TargetError(
+            "this Spark is set not to write dates before 1582 and times before 1900, and the result has one",
+            code="ancient_datetime",
+            remedy="nothing was written; set spark.sql.parquet.datetimeRebaseModeInWrite to CORRECTED, as in Spark 4",
         )
     return ScoringError(
         f"Spark failed: {first_line(exc)}",

@@ -196,6 +196,21 @@ def test_an_append_only_target_in_mode_overwrite(spark, job, target):
     assert score(job({"output.mode": "append"}), spark=spark).rows_scored == 20
 
 
+def test_a_moment_before_1900_where_spark_is_set_not_to_write_one(spark, job, target):
+    setting = "spark.sql.parquet.datetimeRebaseModeInWrite"
+    local = spark.conf.get(setting)
+    spark.conf.set(setting, "EXCEPTION")  # Spark 3's default, which a local session of ours does not have
+    try:
+        with refused(8, "ancient_datetime") as caught:
+            sql = "SELECT 1L id, 1D a, 2D b, TIMESTAMP'1815-12-10 00:00:00' born"
+            score(job({"input.sql": sql, "output.columns": ["born"]}), spark=spark)
+    finally:
+        spark.conf.set(setting, local)
+    assert "1815" not in str(caught.value)
+    assert f"{setting} to CORRECTED" in caught.value.remedy
+    assert version(target) is None
+
+
 def test_a_row_that_the_target_s_constraint_refuses(spark, job, target):
     score(job(), spark=spark)
     spark.sql(f"ALTER TABLE delta.`{target}` ADD CONSTRAINT small CHECK (prediction < 100)")
