@@ -38,8 +38,9 @@ def command(monkeypatch, capsys, spark):
 @pytest.fixture
 def flights(spark, demo):
     """A schema with December as the table `flights`."""
+    december = folder(demo, "december")
     spark.sql("CREATE SCHEMA ml")
-    spark.sql(f"CREATE TABLE ml.flights AS SELECT * FROM delta.`{folder(demo, 'december')}` WHERE day >= 24")
+    spark.sql(f"CREATE TABLE ml.flights USING parquet AS SELECT * FROM delta.`{december}` WHERE day >= 24")
     yield "ml"
     spark.sql("DROP SCHEMA ml CASCADE")
 

@@ -78,6 +78,8 @@ def same(found: Any, expected: Any) -> bool:
         return len(found) == len(expected) and all(map(same, found, expected))
     if isinstance(expected, dict):
         return found.keys() == expected.keys() and all(same(found[key], value) for key, value in expected.items())
+    if isinstance(expected, bytes) and isinstance(found, bytearray):  # as Spark 3 collects a BINARY
+        return found == expected
     return type(found) is type(expected) and found == expected
 
 
