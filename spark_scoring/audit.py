@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -15,7 +16,7 @@ from pyspark.sql.types import BooleanType, NumericType, StructType
 from spark_scoring.config import AuditConfig
 from spark_scoring.contract import sql
 from spark_scoring.errors import AuditError, ConfigurationError
-from spark_scoring.spark_errors import first_line
+from spark_scoring.spark_errors import condition, first_line
 
 _BUCKETS = 10
 # An empty bucket counts as this share, since PSI takes logarithms.
@@ -121,10 +122,17 @@ def evaluate(rows: DataFrame, config: AuditConfig, prediction: str, last: LastRu
         found.append(_rows_vs_last(count, config.rows_vs_last, last))
     if config.psi_vs_last is not None:
         found.append(_psi_vs_last(rows, prediction, config.psi_vs_last, last))
-    for expression in config.expect:
+    return [*found, *(_expected(rows, expression) for expression in config.expect)]
+
+
+def _expected(rows: DataFrame, expression: str) -> Finding:
+    # With an aggregate in it, the expression gives one row for all.
+    try:
         against = rows.select(F.expr(expression).alias("ok")).where("ok IS NULL OR NOT ok").count()
-        found.append(Finding(f"expect {expression}", f"{against:,} against it", "none", against == 0))
-    return found
+    except (PySparkException, Py4JJavaError) as exc:
+        said = condition(exc) or type(exc).__name__
+        return Finding(f"expect {expression}", f"not to be evaluated ({said})", "none against it", ok=False)
+    return Finding(f"expect {expression}", f"{against:,} against it", "none", against == 0)
 
 
 def _figures(config: AuditConfig, value: Column) -> list[Column]:

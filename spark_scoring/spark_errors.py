@@ -12,6 +12,7 @@ from spark_scoring.errors import InputError, ModelError, RowsFailedError, Scorin
 from spark_scoring.worker.failures import read_failure
 
 _CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")
+_ANY_CONDITION = re.compile(r"\[([A-Z][A-Z0-9_.]{3,})\]")
 _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}.*$")
 _PLAN = re.compile(r"; line \d+ pos \d+;?$")
 _RECORD = re.compile(r"(?<=in record parsing): .*$")
@@ -64,6 +65,12 @@ def first_line(exc: BaseException) -> str:
     for pattern in (_JAVA_CLASS, _STAGE, _JAVA_CLASS, _CONDITION, _SQLSTATE, _PLAN, _RECORD):
         line = pattern.sub("", line)
     return redact(line)[:300].strip()
+
+
+def condition(exc: BaseException) -> str | None:
+    """Returns the name of Spark's error condition, such as ``CAST_INVALID_INPUT``; unlike its text it tells no value."""
+    found = _ANY_CONDITION.search(str(exc))
+    return found.group(1) if found else None
 
 
 def is_bad_file(exc: BaseException) -> bool:

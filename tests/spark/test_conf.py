@@ -55,7 +55,7 @@ def test_it_is_a_valid_job(path):
 
 def test_the_flights_file_explains_every_key():
     text = (CONF / "flights.yml").read_text()
-    keys = {name for part in ("model", "input", "contract", "output") for name in keys_of(part)}
+    keys = {name for part in ("model", "input", "contract", "output", "errors", "audit", "staging") for name in keys_of(part)}
     assert not [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)]
     parts = set(ScoringJob.model_fields)
     assert not [part for part in sorted(parts) if not re.search(rf"^(# )?{part}:", text, re.MULTILINE)]
@@ -82,6 +82,8 @@ def test_flights(demo, command, tmp_path):
         f"input.path={folder(demo, 'december')}",
         "--set",
         f"output.path={tmp_path / 'departed'}",
+        "--set",
+        f"errors.quarantine={tmp_path / 'failed'}",
     )
     job = (CONF / "flights.yml", *stores, *places, "--var", "origin=EWR")
     code, said = command("check", *job)
@@ -95,6 +97,7 @@ def test_flights(demo, command, tmp_path):
     december = DeltaTable(str(folder(demo, "december"))).to_pandas()
     departed = december[(december["origin"] == "EWR") & december["dep_delay"].notna()]
     assert len(scored) == len(departed)
+    assert not (tmp_path / "failed").exists()
 
 
 def test_table(demo, flights, spark):

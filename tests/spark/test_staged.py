@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from spark_scoring import ScoringJob, score
+from spark_scoring.cli import commands
 from spark_scoring.errors import RowsFailedError
 from spark_scoring.job import publish
 from tests.spark.conftest import read, refused, version
@@ -140,6 +141,16 @@ def test_a_person_publishes_a_refused_run(build, spark, target, tmp_path):
     assert publish(made, "night-1", spark=spark).status == "already_published"
     assert score(made, spark=spark, run_id="night-1").status == "already_published"
     assert version(target) == 0
+
+
+def test_the_id_alone_is_enough_where_the_user_ran_it(build, spark, target):
+    with pytest.raises(RowsFailedError):
+        score(build({"errors.threshold": 1}), spark=spark, run_id="night-2")
+    outcome = commands.publish("night-2", None)
+    assert (outcome.exit_code, outcome.data["status"], outcome.data["rows_failed"]) == (0, "succeeded", 3)
+    assert len(read(target)) == 17
+    with refused(2, "run_not_found"):
+        commands.publish("night-2", None)
 
 
 def test_there_is_nothing_to_publish_of_a_run_that_is_unknown(build, spark):
