@@ -68,7 +68,7 @@ def first_line(exc: BaseException) -> str:
 
 
 def condition(exc: BaseException) -> str | None:
-    """Returns the name of Spark's error condition, such as ``CAST_INVALID_INPUT``; unlike its text it tells no value."""
+    """Returns the name of Spark's error condition, such as ``CAST_INVALID_INPUT``; no value of a row is in it."""
     found = _ANY_CONDITION.search(str(exc))
     return found.group(1) if found else None
 

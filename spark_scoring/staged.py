@@ -16,6 +16,7 @@ from spark_scoring.audit import Finding, LastRun, evaluate, is_wanted, reconcile
 from spark_scoring.config import OutputConfig, ScoringJob, is_path, redact
 from spark_scoring.contract import Contract, sql
 from spark_scoring.errors import ContractError, RowsFailedError, ScoringError
+from spark_scoring.inputs import QUARANTINE, QUARANTINE_COLUMNS
 from spark_scoring.outputs import (
     Commit,
     Target,
@@ -34,8 +35,6 @@ from spark_scoring.scorer import ERROR_TYPE
 # Columns of the staging table that no table of a user's has.
 ERROR = "__spark_scoring_error"
 REST = "__spark_scoring_rest"
-QUARANTINE = "spark_scoring.quarantine"
-_ADDED_TO_QUARANTINE = ("error", "run_id", "model_id", "scored_at", "quarantine_id")
 _EXAMPLES = 5
 _log = logging.getLogger(__name__)
 
@@ -66,12 +65,12 @@ def quarantine_problems(spark: SparkSession, job: ScoringJob, schema: StructType
             remedy="rename it in input.sql, or use errors.inline",
         )
         for name in schema.fieldNames()
-        if name.lower() in _ADDED_TO_QUARANTINE
+        if name.lower() in QUARANTINE_COLUMNS
     ]
     if clashes:
         return clashes
     types = (ERROR_TYPE, StringType(), StringType(), TimestampType(), StringType())
-    added = [StructField(name, dtype) for name, dtype in zip(_ADDED_TO_QUARANTINE, types, strict=True)]
+    added = [StructField(name, dtype) for name, dtype in zip(QUARANTINE_COLUMNS, types, strict=True)]
     found = target_problems(describe_target(spark, place), place, StructType([*schema.fields, *added]))
     return list(found)
 

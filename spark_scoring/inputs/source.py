@@ -16,6 +16,9 @@ from spark_scoring.contract import sql
 from spark_scoring.errors import InputError
 from spark_scoring.spark_errors import first_line, is_bad_file
 
+# The table property of a quarantine, and the columns that it has beside the input's own.
+QUARANTINE = "spark_scoring.quarantine"
+QUARANTINE_COLUMNS = ("error", "run_id", "model_id", "scored_at", "quarantine_id")
 # Spark would drop what it can't read, without a word.
 _LOSSY_SETTINGS = ("spark.sql.files.ignoreCorruptFiles", "spark.sql.files.ignoreMissingFiles")
 
@@ -28,6 +31,7 @@ class Source:
         df: The rows, lazily, after ``where``.
         location: What they are read from: a table name, a path, or ``sql``; without secrets.
         version: The Delta version that is read, or None for a source without versions.
+        table: How SQL names the Delta table, quoted, or None.
         textual: Whether strings come from a text file, whose types the signature decides.
         filtered: Whether the rows are a part of the source.
     """
@@ -37,6 +41,7 @@ class Source:
     version: int | None = None
     textual: bool = False
     filtered: bool = False
+    table: str | None = None
 
     def count_without_scan(self) -> int | None:
         """Returns the number of rows where Delta's log knows it, else None."""
@@ -71,7 +76,17 @@ def open_input(spark: SparkSession, config: InputConfig) -> Source:
         source.df.schema  # noqa: B018  (on Spark Connect this is where a wrong name is found)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
-    return _filtered(source, config.where)
+    return _without_failure(spark, _filtered(source, config.where))
+
+
+def _without_failure(spark: SparkSession, source: Source) -> Source:
+    """Leaves out what a quarantine says of its rows' failure, so that they can be scored again as they came."""
+    if source.table is None or "quarantine_id" not in source.df.columns:
+        return source
+    detail: Any = spark.sql(f"DESCRIBE DETAIL {source.table}").first()
+    if detail is None or detail["properties"].get(QUARANTINE) != "true":
+        return source
+    return replace(source, df=source.df.drop(*QUARANTINE_COLUMNS))
 
 
 def open_frame(df: DataFrame, config: InputConfig | None = None) -> Source:
@@ -116,7 +131,7 @@ def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
             )
         return Source(spark.table(name), table)
     pinned = latest if version is None else version
-    return Source(spark.sql(f"SELECT * FROM {name} VERSION AS OF {pinned}"), table, pinned)
+    return Source(spark.sql(f"SELECT * FROM {name} VERSION AS OF {pinned}"), table, pinned, table=name)
 
 
 def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
@@ -124,7 +139,8 @@ def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
         raise InputError(f"there is nothing at {path}", code="input_not_found", remedy="check input.path")
     location = redact(path)
     if config.format in (None, "delta"):
-        latest = _delta_version(spark, f"delta.{sql.quote(path)}")
+        name = f"delta.{sql.quote(path)}"
+        latest = _delta_version(spark, name)
         if latest is None:
             named = "name the folder that holds _delta_log, or another input.format"
             unnamed = "name the Delta table's folder, or the files' format: input.format: parquet | csv | json"
@@ -135,7 +151,7 @@ def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
                 remedy=named if config.format else unnamed,
             )
         pinned = latest if config.version is None else config.version
-        return Source(spark.read.format("delta").option("versionAsOf", pinned).load(path), location, pinned)
+        return Source(spark.read.format("delta").option("versionAsOf", pinned).load(path), location, pinned, table=name)
     kind = str(config.format)
     reader = spark.read.format(kind)
     if kind == "csv":

@@ -55,7 +55,8 @@ def test_it_is_a_valid_job(path):
 
 def test_the_flights_file_explains_every_key():
     text = (CONF / "flights.yml").read_text()
-    keys = {name for part in ("model", "input", "contract", "output", "errors", "audit", "staging") for name in keys_of(part)}
+    parts = ("model", "input", "contract", "output", "errors", "audit", "staging")
+    keys = {name for part in parts for name in keys_of(part)}
     assert not [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)]
     parts = set(ScoringJob.model_fields)
     assert not [part for part in sorted(parts) if not re.search(rf"^(# )?{part}:", text, re.MULTILINE)]

@@ -123,6 +123,23 @@ def test_no_bad_row_makes_no_quarantine(build, spark, target, tmp_path):
     assert version(str(tmp_path / "bad")) is None
 
 
+def test_a_quarantine_is_scored_again_as_it_came(build, adds, spark, tmp_path):
+    """With a model that takes the rows, and only those of one run: what the quarantine adds is not the model's."""
+    run = score(build(), spark=spark).run_id
+    again = build(
+        {
+            "model.uri": adds,
+            "input.path": str(tmp_path / "bad"),
+            "input.where": f"run_id = '{run}'",
+            "output.path": str(tmp_path / "mended"),
+        }
+    )
+    assert score(again, spark=spark).rows_scored == 3
+    mended = read(str(tmp_path / "mended"))
+    assert list(mended.columns) == ["id", "a", "b", "name", "prediction", "model_id", "run_id", "scored_at"]
+    assert set(mended["run_id"]) != {run}
+
+
 def test_runs_append_to_one_quarantine(build, spark, tmp_path):
     score(build(), spark=spark)
     score(build({"output.mode": "append"}), spark=spark)
