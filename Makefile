@@ -9,7 +9,7 @@ COMPAT := .venv-compat
 COMPAT_STAMP := $(COMPAT)/.installed
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
-.PHONY: help install demo test test-unit test-spark test-cluster test-full test-compat check lint bench lock clean
+.PHONY: help install demo test test-unit test-spark test-cluster test-full test-compat check lint bench bench-failures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ check: lint test ## Run ruff, strict mypy and the tests
 
 bench: install ## Time a 4-million-row job beside a plain spark_udf, in one run; appends to tests/bench/results.md
 	$(BIN)/python -m tests.bench.run
+
+bench-failures: install ## Time what staging and bad rows cost; appends to tests/bench/failures.md
+	$(BIN)/python -m tests.bench.failures
 
 lock: ## Resolve the locked dependencies anew (needs uv)
 	$(COMPILE) --universal --python-version 3.10 --constraint .lock/constraints.txt pyproject.toml -o .lock/dev.txt

@@ -51,7 +51,7 @@ def main() -> None:
     try:
         spark = get_session()
         table = _make_table(spark, folder, options.rows)
-        models = _train(folder)
+        models = train(folder)
         for name in options.models:
             seconds = _race(spark, table, models[name], folder, options.rounds)
             line = _line(name, options.rows, seconds)
@@ -71,7 +71,8 @@ def _make_table(spark: SparkSession, folder: Path, rows: int) -> str:
     return path
 
 
-def _train(folder: Path) -> dict[str, str]:
+def train(folder: Path) -> dict[str, str]:
+    """Trains and registers the benchmark's models, and returns the URI of each."""
     rng = np.random.default_rng(7)
     features = pd.DataFrame(rng.normal(size=(20_000, len(COLUMNS))), columns=COLUMNS)
     target = features.to_numpy() @ rng.normal(size=len(COLUMNS)) + np.sin(features["x00"]).to_numpy()
