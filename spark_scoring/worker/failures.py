@@ -1,7 +1,7 @@
 """How a failure on a worker is named, and how it reaches the driver.
 
-A failure says its code, its stage, the exception's class and the place in the model's code. It never carries the
-exception's text, which may hold a row's personal data.
+A failure says its code, its stage, the exception's class and the place in the model's code. It carries the exception's
+text, which may hold a row's personal data, only where the job asks for it.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 # The driver finds a failure in the text of Spark's exception by this mark; see `read_failure`.
 MARK = "SPARK_SCORING_FAILURE"
+_TEXT = 500
 _LIBRARY_FOLDERS = ("site-packages/", "dist-packages/")
 
 
@@ -54,18 +55,20 @@ def read_failure(text: str) -> tuple[str, RowFailure] | None:
     return None
 
 
-def describe(exc: BaseException, model_folder: str | None) -> str:
-    """Returns the exception's class and the innermost file and line of the model's code, without its text.
+def describe(exc: BaseException, model_folder: str | None, *, in_full: bool = False) -> str:
+    """Returns the exception's class and the innermost file and line of the model's code.
 
     Args:
         exc: What the model raised.
         model_folder: Where the model's files are; a frame in there is preferred to a library's.
+        in_full: Whether the first 500 characters of its text follow, which may hold personal data.
     """
     frames = traceback.extract_tb(exc.__traceback__)
     own = [frame for frame in frames if model_folder and frame.filename.startswith(model_folder)]
     chosen = (own or frames)[-1:]
     where = f" at {_short(chosen[0].filename, model_folder)}:{chosen[0].lineno}" if chosen else ""
-    return f"{type(exc).__name__}{where}"
+    text = f": {str(exc)[:_TEXT]}" if in_full else ""
+    return f"{type(exc).__name__}{where}{text}"
 
 
 def _short(filename: str, model_folder: str | None) -> str:

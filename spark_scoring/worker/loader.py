@@ -33,7 +33,8 @@ class ScoringModel:
     Args:
         settings: What the driver decided: ``model`` (see `models.load_once`), ``columns`` and
             ``form`` (see `frames.build_input`), ``checks`` (the failures
-            that Spark found before scoring, by number), ``outputs``, ``params`` and ``on_error``.
+            that Spark found before scoring, by number), ``outputs``, ``params``, ``on_error`` and
+            ``detail``, which is ``full`` where messages may hold the exception's text.
         folder: The scoring model's data folder.
     """
 
@@ -45,6 +46,7 @@ class ScoringModel:
         self._outputs = settings["outputs"]
         self._params = settings["params"] or None
         self._raises = settings["on_error"] == "raise"
+        self._in_full = settings.get("detail") == "full"
         self._folder = folder
 
     def predict(self, arguments: pd.DataFrame) -> Any:
@@ -100,7 +102,8 @@ class ScoringModel:
             except MemoryError:
                 raise
             except Exception as exc:
-                raise ModelRaisedError(RowFailure("model_raised", "model", describe(exc, loaded.folder))) from None
+                told = describe(exc, loaded.folder, in_full=self._in_full)
+                raise ModelRaisedError(RowFailure("model_raised", "model", told)) from None
             return encode(result, self._outputs, stop - start)
 
         pieces = sorted(isolate(rows, attempt), key=lambda piece: piece[0])
