@@ -14,6 +14,7 @@ import mlflow.pyfunc
 
 from .digest import model_digest
 from .failures import RowFailure, ScoringFailedError, describe
+from .isolation import Room
 
 # A process that scores with several models in turn keeps the last few; more would only hold memory.
 _CAPACITY = 2
@@ -21,10 +22,11 @@ _loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
 
 
 class LoadedModel(NamedTuple):
-    """A loaded model and the folder it came from."""
+    """A loaded model, the folder it came from, and how many rows it takes at once."""
 
     model: Any
     folder: str
+    room: Room
 
 
 def load_once(locator: dict[str, Any], wrapper_folder: str) -> LoadedModel:
@@ -48,7 +50,7 @@ def load_once(locator: dict[str, Any], wrapper_folder: str) -> LoadedModel:
     except Exception as exc:
         raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
     _note(f"loaded {digest}")
-    _loaded[digest] = LoadedModel(model, folder)
+    _loaded[digest] = LoadedModel(model, folder, Room())
     while len(_loaded) > _CAPACITY:
         _loaded.popitem(last=False)
     return _loaded[digest]

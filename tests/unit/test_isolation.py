@@ -1,0 +1,119 @@
+"""Exactly the rows that make the model raise fail, at a bounded number of calls; memory is halved, and remembered."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection
+
+import pytest
+
+from spark_scoring.worker.failures import ModelRaisedError, RowFailure
+from spark_scoring.worker.isolation import Room, isolate
+
+RAISED = RowFailure("model_raised", "model", "ValueError at model.py:3")
+
+
+class Model:
+    """Raises for some rows, and has no memory for more than `holds` at once; it counts its calls."""
+
+    def __init__(self, bad: Collection[int] = (), holds: int | None = None, too_large: Collection[int] = ()) -> None:
+        self.bad, self.holds, self.too_large = set(bad), holds, set(too_large)
+        self.calls: list[int] = []
+
+    def __call__(self, start: int, stop: int) -> list[int]:
+        self.calls.append(stop - start)
+        rows = range(start, stop)
+        if (self.holds and len(rows) > self.holds) or self.too_large & set(rows):
+            raise MemoryError
+        if self.bad & set(rows):
+            raise ModelRaisedError(RAISED)
+        return [row * 10 for row in rows]
+
+
+def outcome(rows: int, model: Callable[[int, int], list[int]], room: Room | None = None):
+    """Returns the values of the rows that were scored and the failures of the others, each row once."""
+    values, failures, seen = {}, {}, []
+    for start, stop, found in isolate(rows, model, room):
+        seen += range(start, stop)
+        if isinstance(found, RowFailure):
+            failures[start] = found
+        else:
+            values.update(zip(range(start, stop), found, strict=True))
+    assert sorted(seen) == list(range(rows))
+    return values, failures
+
+
+def placed(n: int, k: int, order: str) -> set[int]:
+    if order == "first":
+        return set(range(k))
+    if order == "last":
+        return set(range(n - k, n))
+    if order == "spread":
+        return {row * n // k for row in range(k)} if k else set()
+    return set(random.Random(n * 1000 + k).sample(range(n), k))
+
+
+@pytest.mark.parametrize("order", ["first", "last", "spread", "random"])
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 64, 1000])
+def test_exactly_the_bad_rows_fail_whatever_their_number_and_place(n, order):
+    for k in sorted({0, 1, 2, n // 3, n // 2, n - 1, n} & set(range(n + 1))):
+        model = Model(placed(n, k, order))
+        values, failures = outcome(n, model)
+        assert set(failures) == model.bad
+        assert set(failures.values()) <= {RAISED}
+        assert values == {row: row * 10 for row in range(n) if row not in model.bad}
+        assert len(model.calls) <= 1.25 * n + 1
+
+
+def test_a_clean_batch_costs_one_call():
+    model = Model()
+    outcome(1000, model)
+    assert model.calls == [1000]
+
+
+def test_one_bad_row_costs_two_calls_a_halving():
+    model = Model({500})
+    outcome(1024, model)
+    assert len(model.calls) == 1 + 2 * 10
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does():
+    model = Model(holds=300)
+    values, failures = outcome(1000, model)
+    assert len(values) == 1000
+    assert failures == {}
+    assert model.calls == [1000, 500, 250, 250, 500, 250, 250]
+
+
+def test_the_size_that_worked_is_remembered():
+    room = Room()
+    outcome(1000, Model(holds=300), room)
+    assert room.rows == 250
+    later = Model(holds=300)
+    values, _ = outcome(1000, later, room)
+    assert len(values) == 1000
+    assert later.calls == [250] * 4
+
+
+def test_one_row_that_is_too_large_is_that_rows_failure_and_no_reason_to_go_row_by_row():
+    room = Room()
+    values, failures = outcome(1000, Model(too_large={7}), room)
+    assert {row: failure.code for row, failure in failures.items()} == {7: "out_of_memory"}
+    assert len(values) == 999
+    assert room.rows == 500
+
+
+@pytest.mark.parametrize("n", [10, 257])
+def test_bad_rows_are_exact_where_memory_is_short_too(n):
+    bad = placed(n, n // 3, "random")
+    values, failures = outcome(n, Model(bad, holds=20))
+    assert set(failures) == bad
+    assert set(values) == set(range(n)) - bad
+
+
+def test_any_other_exception_is_not_taken_for_a_row():
+    def model(start: int, stop: int) -> list[int]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(isolate(4, model))
