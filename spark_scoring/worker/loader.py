@@ -106,7 +106,7 @@ class ScoringModel:
                 raise ModelRaisedError(RowFailure("model_raised", "model", told)) from None
             return encode(result, self._outputs, stop - start)
 
-        pieces = sorted(isolate(rows, attempt, loaded.room), key=lambda piece: piece[0])
+        pieces = sorted(isolate(rows, attempt, loaded.room, loaded.breaker), key=lambda piece: piece[0])
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
         for start, _, outcome in pieces:

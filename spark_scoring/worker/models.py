@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import mlflow.pyfunc
 
+from .breaker import Breaker
 from .digest import model_digest
 from .failures import RowFailure, ScoringFailedError, describe
 from .isolation import Room
@@ -22,11 +23,12 @@ _loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
 
 
 class LoadedModel(NamedTuple):
-    """A loaded model, the folder it came from, and how many rows it takes at once."""
+    """A loaded model, the folder it came from, and what this process has learned of it."""
 
     model: Any
     folder: str
     room: Room
+    breaker: Breaker
 
 
 def load_once(locator: dict[str, Any], wrapper_folder: str) -> LoadedModel:
@@ -50,7 +52,7 @@ def load_once(locator: dict[str, Any], wrapper_folder: str) -> LoadedModel:
     except Exception as exc:
         raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
     _note(f"loaded {digest}")
-    _loaded[digest] = LoadedModel(model, folder, Room())
+    _loaded[digest] = LoadedModel(model, folder, Room(), Breaker())
     while len(_loaded) > _CAPACITY:
         _loaded.popitem(last=False)
     return _loaded[digest]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 
 import pytest
 
+from spark_scoring.worker.breaker import Breaker
 from spark_scoring.worker.failures import ModelRaisedError, RowFailure
 from spark_scoring.worker.isolation import Room, isolate
 
@@ -30,10 +31,12 @@ class Model:
         return [row * 10 for row in rows]
 
 
-def outcome(rows: int, model: Callable[[int, int], list[int]], room: Room | None = None):
+def outcome(
+    rows: int, model: Callable[[int, int], list[int]], room: Room | None = None, breaker: Breaker | None = None
+):
     """Returns the values of the rows that were scored and the failures of the others, each row once."""
     values, failures, seen = {}, {}, []
-    for start, stop, found in isolate(rows, model, room):
+    for start, stop, found in isolate(rows, model, room, breaker):
         seen += range(start, stop)
         if isinstance(found, RowFailure):
             failures[start] = found
@@ -101,6 +104,41 @@ def test_one_row_that_is_too_large_is_that_rows_failure_and_no_reason_to_go_row_
     assert {row: failure.code for row, failure in failures.items()} == {7: "out_of_memory"}
     assert len(values) == 999
     assert room.rows == 500
+
+
+def test_a_model_that_fails_for_every_row_is_not_called_for_each_of_them():
+    breaker = Breaker()
+    first, later = Model(range(10_000)), Model(range(10_000))
+    _, failures = outcome(10_000, first, breaker=breaker)
+    assert breaker.tripped
+    assert len(failures) == 10_000
+    assert len(first.calls) <= 1 + 2500 + 1000 + 8
+    _, failures = outcome(10_000, later, breaker=breaker)
+    assert later.calls == [10_000] + [1] * 8
+    assert {failure.code for failure in failures.values()} == {"model_raised"}
+    untried = [failure for failure in failures.values() if "not tried" in failure.message]
+    assert len(untried) == 10_000 - 8
+
+
+@pytest.mark.parametrize("good_from", [1_000, 9_999, 10_000, 14_000])
+def test_bad_rows_at_the_start_of_sorted_data_cost_no_good_row(good_from):
+    breaker = Breaker()
+    scored: set[int] = set()
+    for batch in range(0, 30_000, 10_000):
+        model = Model([row - batch for row in range(batch, batch + 10_000) if row < good_from])
+        values, failures = outcome(10_000, model, breaker=breaker)
+        assert len(values) + len(failures) == 10_000
+        scored |= {batch + row for row in values}
+    assert scored == set(range(good_from, 30_000))
+
+
+def test_a_process_that_scored_anything_tries_every_row():
+    breaker = Breaker()
+    outcome(10, Model(), breaker=breaker)
+    model = Model(range(5_000))
+    _, failures = outcome(5_000, model, breaker=breaker)
+    assert not breaker.tripped
+    assert not any("not tried" in failure.message for failure in failures.values())
 
 
 @pytest.mark.parametrize("n", [10, 257])
