@@ -32,6 +32,7 @@ def test_a_path_is_scored_into_a_path(spark, job, target, adds):
         "report": None,
         "input_version": 0,
         "reconciled": True,
+        "audit": [],
     }
 
 
@@ -57,6 +58,7 @@ def test_the_commit_says_where_its_rows_come_from(spark, job, target, numbers, a
         "digest": model_digest(adds),
         "input": numbers,
         "input_version": 0,
+        "rows_in": 20,
     }
 
 

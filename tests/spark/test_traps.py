@@ -518,7 +518,14 @@ def test_every_call_leaves_a_copy_of_the_model(spark, adds):
     assert copies() == before + 2
 
 
-def test_a_registered_model_without_a_version_is_taken_for_an_id(spark, registry, adds, monkeypatch):
+@pytest.fixture
+def unset_registry(monkeypatch):
+    """MLflow as a new process finds it: what another test set is not set."""
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
+    monkeypatch.setattr("mlflow.tracking._model_registry.utils._registry_uri", None)
+
+
+def test_a_registered_model_without_a_version_is_taken_for_an_id(spark, registry, adds, monkeypatch, unset_registry):
     registry.register("unversioned", adds)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.uri)
     with pytest.raises(MlflowException) as caught:
@@ -528,7 +535,7 @@ def test_a_registered_model_without_a_version_is_taken_for_an_id(spark, registry
         load_scorer("models:/unversioned", spark=spark, tracking_uri=registry.uri)
 
 
-def test_a_registry_that_nobody_named_is_a_new_one(spark, registry, adds, tmp_path, monkeypatch):
+def test_a_registry_that_nobody_named_is_a_new_one(spark, registry, adds, tmp_path, monkeypatch, unset_registry):
     registry.register("named", adds, alias="champion")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.chdir(tmp_path)
