@@ -1,5 +1,7 @@
 """The circuit breaker: a model that fails for every row the same way is not called for each of millions of them."""
 
+from collections.abc import Sequence
+
 from .failures import RowFailure
 
 _TRIED = 1000
@@ -35,7 +37,7 @@ class Breaker:
         self._kinds.add((failure.code, failure.message))
 
 
-def probes(rows: list[int]) -> list[int]:
+def probes(rows: Sequence[int]) -> list[int]:
     """Returns a few of `rows`, spread over them, with the first and the last."""
     last = len(rows) - 1
     return [rows[position] for position in sorted({last * step // (_PROBES - 1) for step in range(_PROBES)})]

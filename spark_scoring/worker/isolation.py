@@ -8,7 +8,6 @@ from .breaker import Breaker, probes, untried
 from .failures import ModelRaisedError, RowFailure
 
 T = TypeVar("T")
-Piece = tuple[int, int]
 Outcome = tuple[int, int, T | RowFailure]
 _OUT_OF_MEMORY = RowFailure("out_of_memory", "model", "MemoryError, for this row alone")
 
@@ -23,12 +22,18 @@ class Room:
 def isolate(
     rows: int, attempt: Callable[[int, int], T], room: Room | None = None, breaker: Breaker | None = None
 ) -> Iterator[Outcome[T]]:
-    """Yields (start, stop, outcome) for pieces that together cover ``0..rows``, in order of discovery.
+    """Yields (start, stop, outcome) for pieces that cover ``0..rows``, in order.
 
-    One call when nothing fails. Otherwise failing pieces are halved until ``rows // 4`` calls are spent, and what is
-    left then is tried row by row: at most ``1.25 * rows + 1`` calls. A piece for which there is not enough memory is
-    halved, too; those calls come on top, once, since `room` remembers the size that worked. Once `breaker` has tripped,
-    a failing batch costs a few calls, and its other rows fail untried.
+    One call when nothing fails. Otherwise a walk from the first row to the last, as in Hwang's group testing (A Method
+    for Detecting All Defective Members in a Population by Group Testing, 1972): the next failing row is found by
+    halving, and what follows it is tried at once, the second time as many rows as lay between the last two failures,
+    then twice as many for each success. A failing call for several rows is a loss, which rows that are scored together
+    make up for; nothing is tried together that could bring the loss above ``rows // 4``. So there are at most
+    ``1.25 * rows + 1`` calls.
+
+    A piece for which there is not enough memory is halved, too; those calls come on top, once, since `room` remembers
+    the size that worked. Once `breaker` has tripped, a failing batch costs a few calls, and its other rows fail
+    untried.
 
     Args:
         rows: The batch's length, at least 1.
@@ -41,80 +46,70 @@ def isolate(
     """
     room, breaker = room or Room(), breaker or Breaker()
     start = 0
+    step = rows  # how many to try next, where nothing is known
+    failing: int | None = None  # a row before this one fails
+    last_failure: int | None = None
+    loss = -1  # the first call is free
+    most = limit = room.rows or rows
+    grows = False  # after a row that was too large alone, the others may well fit together
+    fits = 0
     while start < rows:
-        stop = min(rows, start + (room.rows or rows))
-        yield from _isolate(start, stop, attempt, room, breaker)
-        start = stop
-
-
-def _isolate(
-    first: int, last: int, attempt: Callable[[int, int], T], room: Room, breaker: Breaker
-) -> Iterator[Outcome[T]]:
-    budget = (last - first) // 4
-    calls = 0
-    fitted = 0
-    short = False
-    failing: list[Piece] = []
-
-    def run(start: int, stop: int) -> Iterator[Outcome[T]]:
-        nonlocal short, fitted
+        if breaker.tripped and (failing is not None or last_failure is not None):
+            hopeless = _probe(start, rows, attempt, breaker)
+            yield from hopeless
+            if hopeless:
+                return
+        size = min(step if failing is None else max(1, (failing - start) // 2), most, rows - start)
+        if loss >= rows // 4:
+            size = 1
+        stop = start + size
         try:
             result = attempt(start, stop)
         except MemoryError:
-            short = True
-            if stop - start == 1:
-                yield start, stop, _OUT_OF_MEMORY
-                return
-            middle = (start + stop) // 2
-            yield from run(start, middle)
-            yield from run(middle, stop)
-            return
+            grows = size == 1
+            if size > 1:
+                most = size // 2
+                continue
+            yield start, stop, _OUT_OF_MEMORY
         except ModelRaisedError as exc:
-            if stop - start == 1:
-                breaker.saw_failure(exc.failure)
-                yield start, stop, exc.failure
-            else:
-                failing.append((start, stop))
+            fits = max(fits, size)
+            if size > 1:
+                loss += 1
+                failing = stop
+                continue
+            breaker.saw_failure(exc.failure)
+            yield start, stop, exc.failure
+            step = rows if last_failure is None else start - last_failure
+            last_failure = start
+            failing = None
         else:
+            fits = max(fits, size)
+            loss -= size - 1
             breaker.saw_success()
             yield start, stop, result
-        # The model took this many rows, whatever it made of them.
-        if short and stop - start > fitted:
-            room.rows = fitted = stop - start
+            step *= 2
+            if grows:
+                most = min(most * 2, limit)
+        start = stop
+        if failing is not None and start >= failing:
+            failing = None
+    if most < limit and not grows:
+        room.rows = fits
 
-    yield from run(first, last)
-    while failing:
-        if breaker.tripped:
-            yield from _probe(failing, run, breaker)
-            continue
-        start, stop = failing.pop()
-        if calls + 2 > budget or stop - start == 1:
-            pieces = [(row, row + 1) for row in range(start, stop)]
+
+def _probe(start: int, stop: int, attempt: Callable[[int, int], T], breaker: Breaker) -> list[Outcome[T]]:
+    """Tries some of the rows, and returns a failure for each of them; none at all, if one was scored."""
+    failures = {}
+    for row in probes(range(start, stop)):
+        try:
+            attempt(row, row + 1)
+        except MemoryError:
+            failures[row] = _OUT_OF_MEMORY
+        except ModelRaisedError as exc:
+            breaker.saw_failure(exc.failure)
+            failures[row] = exc.failure
         else:
-            middle = (start + stop) // 2
-            pieces = [(start, middle), (middle, stop)]
-        while pieces and not breaker.tripped:
-            calls += 1
-            yield from run(*pieces.pop(0))
-        failing += pieces
-
-
-def _probe(
-    failing: list[Piece], run: Callable[[int, int], Iterator[Outcome[T]]], breaker: Breaker
-) -> Iterator[Outcome[T]]:
-    """Tries some rows of the failing pieces; unless that resets the breaker, the others fail untried."""
-    rows = [row for start, stop in failing for row in range(start, stop)]
-    failing.clear()
-    tried = set()
-    for row in probes(sorted(rows)):
-        tried.add(row)
-        for outcome in run(row, row + 1):
-            yield outcome
-            failure = outcome[2]
-        if not breaker.tripped:
-            failing += [(left, left + 1) for left in rows if left not in tried]
-            return
-    assert isinstance(failure, RowFailure)
-    for row in rows:
-        if row not in tried:
-            yield row, row + 1, untried(failure)
+            breaker.saw_success()
+            return []
+    last = list(failures.values())[-1]
+    return [(row, row + 1, failures.get(row) or untried(last)) for row in range(start, stop)]

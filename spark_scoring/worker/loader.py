@@ -106,10 +106,9 @@ class ScoringModel:
                 raise ModelRaisedError(RowFailure("model_raised", "model", told)) from None
             return encode(result, self._outputs, stop - start)
 
-        pieces = sorted(isolate(rows, attempt, loaded.room, loaded.breaker), key=lambda piece: piece[0])
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
-        for start, _, outcome in pieces:
+        for start, _, outcome in isolate(rows, attempt, loaded.room, loaded.breaker):
             if isinstance(outcome, RowFailure):
                 failures[start] = outcome
                 parts.append(self._nothing(1))

@@ -74,10 +74,34 @@ def test_a_clean_batch_costs_one_call():
     assert model.calls == [1000]
 
 
-def test_one_bad_row_costs_two_calls_a_halving():
-    model = Model({500})
+@pytest.mark.parametrize("row", [0, 1, 500, 1022, 1023])
+def test_one_bad_row_costs_a_call_a_halving_and_one_for_the_rest(row):
+    model = Model({row})
     outcome(1024, model)
-    assert len(model.calls) == 1 + 2 * 10
+    assert len(model.calls) <= 1 + 11 + 1
+
+
+@pytest.mark.parametrize("bad", [range(300, 700), range(700), range(300, 1000)])
+def test_a_run_of_bad_rows_costs_a_call_for_each(bad):
+    model = Model(bad)
+    outcome(1000, model)
+    assert len(model.calls) <= len(bad) + 40
+
+
+def test_a_tenth_of_bad_rows_costs_far_less_than_a_call_for_each_row():
+    model = Model(placed(1000, 100, "random"))
+    outcome(1000, model)
+    assert len(model.calls) <= 650
+
+
+def test_a_model_that_only_fails_for_many_rows_at_once_scores_all():
+    def model(start: int, stop: int) -> int:
+        if stop - start > 100:
+            raise ModelRaisedError(RAISED)
+        return stop - start
+
+    found = list(isolate(1000, model))
+    assert sum(size for _, _, size in found) == 1000
 
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does():
@@ -85,7 +109,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does():
     values, failures = outcome(1000, model)
     assert len(values) == 1000
     assert failures == {}
-    assert model.calls == [1000, 500, 250, 250, 500, 250, 250]
+    assert model.calls == [1000, 500, 250, 250, 250, 250]
 
 
 def test_the_size_that_worked_is_remembered():
@@ -103,7 +127,14 @@ def test_one_row_that_is_too_large_is_that_rows_failure_and_no_reason_to_go_row_
     values, failures = outcome(1000, Model(too_large={7}), room)
     assert {row: failure.code for row, failure in failures.items()} == {7: "out_of_memory"}
     assert len(values) == 999
-    assert room.rows == 500
+    assert room.rows is None
+
+
+def test_a_model_that_has_no_memory_for_any_row_is_not_called_for_more_than_each():
+    model = Model(too_large=range(1000))
+    values, failures = outcome(1000, model)
+    assert (len(values), len(failures)) == (0, 1000)
+    assert len(model.calls) <= 1000 + 10
 
 
 def test_a_model_that_fails_for_every_row_is_not_called_for_each_of_them():
@@ -112,7 +143,7 @@ def test_a_model_that_fails_for_every_row_is_not_called_for_each_of_them():
     _, failures = outcome(10_000, first, breaker=breaker)
     assert breaker.tripped
     assert len(failures) == 10_000
-    assert len(first.calls) <= 1 + 2500 + 1000 + 8
+    assert len(first.calls) <= 1000 + 8 + 2 * 13
     _, failures = outcome(10_000, later, breaker=breaker)
     assert later.calls == [10_000] + [1] * 8
     assert {failure.code for failure in failures.values()} == {"model_raised"}
