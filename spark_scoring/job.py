@@ -206,6 +206,7 @@ def score(
         "input_version": found.source.version,
         "job": job.fingerprint(),
         "rows_in": rows_in,
+        "scored_at": stamp.scored_at,
     }
     if rows_in == 0 or (rows_in is None and found.source.is_empty()):
         return _result("empty", job, metadata, None, started)
@@ -220,7 +221,7 @@ def score(
         rows,
         model,
         staged_contract(found.contract),
-        stamp,
+        None,
         on_error="collect",
         detail=job.errors.detail,
         rest=rest_column(job, found.contract, rows.schema),

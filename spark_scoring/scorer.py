@@ -47,6 +47,10 @@ class Stamp:
     run_id: str
     scored_at: int
 
+    def columns(self) -> list[Column]:
+        """Returns the values of ``model_id``, ``run_id`` and ``scored_at``."""
+        return [F.lit(self.model_id), F.lit(self.run_id), F.expr(f"timestamp_micros({self.scored_at}L)")]
+
     @classmethod
     def now(cls, model_id: str, run_id: str | None = None) -> Stamp:
         """Returns the stamp of a run that starts now, under a new id unless one is given."""
@@ -194,7 +198,7 @@ def score_frame(
     df: DataFrame,
     model: PinnedModel,
     contract: Contract,
-    stamp: Stamp,
+    stamp: Stamp | None,
     *,
     on_error: OnError,
     detail: Literal["code", "full"] = "code",
@@ -207,7 +211,7 @@ def score_frame(
         df: The rows, whose schema the contract accepted.
         model: The fetched model.
         contract: A contract without problems.
-        stamp: What the rows are marked with.
+        stamp: What the rows are marked with, or None where they are not.
         on_error: Whether a row that fails ends the job or is told in ``error``.
         detail: Whether a failure's message holds the exception's text, too.
         rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
@@ -215,11 +219,7 @@ def score_frame(
     udf = _scoring_udf(spark, model, contract, on_error, detail)
     carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
     kept = [F.col(sql.quote(name)) for name in contract.kept]
-    stamps = [
-        F.lit(stamp.model_id),
-        F.lit(stamp.run_id),
-        F.expr(_instant(stamp.scored_at)),
-    ]
+    stamps = stamp.columns() if stamp is not None else []
     if on_error == "collect":
         stamps.append(_error())
     named = zip((*contract.predictions, *contract.stamps), (*_predictions(contract, on_error), *stamps), strict=True)
@@ -228,10 +228,6 @@ def score_frame(
         whole = ", ".join(sql.quote(name) for name in df.columns)
         added.append(F.expr(f"CASE WHEN {_CARRIER}.e <> '' THEN struct({whole}) END").alias(rest))
     return carried.select(*kept, *added)
-
-
-def _instant(micros: int) -> str:
-    return f"timestamp_micros({micros}L)"
 
 
 def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on_error: OnError, detail: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
@@ -30,11 +30,14 @@ from spark_scoring.outputs import (
     target_problems,
     write_rows,
 )
-from spark_scoring.scorer import ERROR_TYPE
+from spark_scoring.scorer import ERROR_TYPE, Stamp
 
 # Columns of the staging table that no table of a user's has.
 ERROR = "__spark_scoring_error"
 REST = "__spark_scoring_rest"
+STAMPS = ("model_id", "run_id", "scored_at")
+# Nobody looks for single rows in a staging table.
+_WITHOUT_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
 _EXAMPLES = 5
 _log = logging.getLogger(__name__)
 
@@ -108,9 +111,43 @@ class Staged:
         """How many rows have a prediction."""
         return self.rows - self.failed
 
+    @property
+    def predictions(self) -> list[str]:
+        """The names of the prediction columns."""
+        return list(self.commit.metadata["predictions"])
+
     def good(self) -> DataFrame:
         """Returns the rows that were scored, as a target without inline errors holds them."""
-        return self.df.where(f"{ERROR} IS NULL").drop(ERROR, REST)
+        return self._stamped(self.df.where(f"{ERROR}.code IS NULL"))
+
+    def all(self) -> DataFrame:
+        """Returns every row, as a target with inline errors holds them."""
+        return self._stamped(self.df, F.col(ERROR).alias("error"))
+
+    def bad(self) -> DataFrame:
+        """Returns the rows that failed, as a quarantine holds them: all that the input had, and why they failed."""
+        names = self.df.columns
+        if REST in names:
+            own = [F.col(f"{REST}.*")]
+        else:
+            own = [F.col(sql.quote(name)) for name in names[: names.index(self.predictions[0])]]
+        model_id, run_id, scored_at = self._stamps()
+        failure = [F.col(ERROR).alias("error"), run_id, model_id, scored_at]
+        # Of the struct's field rather than the struct, since Spark skips pages of Parquet files by fields only.
+        return self.df.where(f"{ERROR}.code IS NOT NULL").select(
+            *own, *failure, F.expr("uuid()").alias(QUARANTINE_COLUMNS[-1])
+        )
+
+    def _stamped(self, rows: DataFrame, *more: Column) -> DataFrame:
+        names = self.df.columns
+        last = names.index(self.predictions[-1])
+        return rows.select(*(F.col(sql.quote(name)) for name in names[: last + 1]), *self._stamps(), *more)
+
+    def _stamps(self) -> list[Column]:
+        # The same for every row, so they are not staged: they would be written twice.
+        metadata = self.commit.metadata
+        values = Stamp(metadata["model_id"], metadata["run_id"], metadata["scored_at"]).columns()
+        return [value.alias(name) for name, value in zip(STAMPS, values, strict=True)]
 
 
 def find_staged(spark: SparkSession, job: ScoringJob, run_id: str) -> Staged | None:
@@ -139,7 +176,7 @@ def stage(spark: SparkSession, df: DataFrame, job: ScoringJob, metadata: Mapping
     drop_expired(spark, place, job.staging.keep)
     target = describe_target(spark, place)
     try:
-        write_rows(spark, df, target, "error", metadata)
+        write_rows(spark, df, target, "error", metadata, properties=_WITHOUT_STATISTICS)
     except ScoringError as exc:
         if exc.code not in {"written_by_another_attempt", "target_exists", "target_conflict"}:
             raise
@@ -155,7 +192,7 @@ def stage(spark: SparkSession, df: DataFrame, job: ScoringJob, metadata: Mapping
 
 def _staged(spark: SparkSession, job: ScoringJob, place: OutputConfig, target: Target, commit: Commit) -> Staged:
     df = spark.table(target.name)
-    failed = df.where(f"{ERROR} IS NOT NULL")
+    failed = df.where(f"{ERROR}.code IS NOT NULL")
     keys = [name for name in job.input.key if name in df.columns]
     example = F.to_json(F.struct(*(F.col(sql.quote(name)) for name in keys))) if keys else F.lit(None).cast("string")
     found = (
@@ -213,7 +250,7 @@ def audit(
     last = None
     if target.exists and (job.audit.rows_vs_last is not None or job.audit.psi_vs_last is not None):
         last = _last_run(spark, target)
-    found = evaluate(staged.good(), job.audit, staged.commit.metadata["predictions"][0], last)
+    found = evaluate(staged.good(), job.audit, staged.predictions[0], last)
     if job.audit.reconcile and source is not None:
         found.append(reconcile(source, staged.df, job.input.key))
     for finding in found:
@@ -269,8 +306,8 @@ def publish_staged(spark: SparkSession, staged: Staged, job: ScoringJob, target:
     metadata = {**staged.commit.metadata, "attempt": str(uuid.uuid4()), "rows_failed": staged.failed}
     if quarantine is not None and staged.failed:
         place = describe_target(spark, quarantine)
-        _once(spark, _quarantined(staged), place, "append", metadata, {QUARANTINE: "true"})
-    rows = staged.df.drop(REST).withColumnRenamed(ERROR, "error") if job.errors.inline else staged.good()
+        _once(spark, staged.bad(), place, "append", metadata, {QUARANTINE: "true"})
+    rows = staged.all() if job.errors.inline else staged.good()
     commit = _once(spark, rows, target, job.output.mode, metadata, None)
     drop_staging(spark, staged.place)
     return commit
@@ -294,16 +331,6 @@ def _once(
         return earlier
 
 
-def _quarantined(staged: Staged) -> DataFrame:
-    names = staged.df.columns
-    if REST in names:
-        own = [F.col(f"{REST}.*")]
-    else:
-        own = [F.col(sql.quote(name)) for name in names[: names.index(staged.commit.metadata["predictions"][0])]]
-    failure = [F.col(ERROR).alias("error"), F.col("run_id"), F.col("model_id"), F.col("scored_at")]
-    return staged.df.where(f"{ERROR} IS NOT NULL").select(*own, *failure, F.expr("uuid()").alias("quarantine_id"))
-
-
 def staged_contract(contract: Contract) -> Contract:
-    """Returns the contract under which the rows are scored: with an error column that no input column clashes with."""
-    return replace(contract, stamps=(*contract.stamps[:3], ERROR))
+    """Returns the contract under which rows are staged: no stamps, and an error column that clashes with no input's."""
+    return replace(contract, stamps=(ERROR,))

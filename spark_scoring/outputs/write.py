@@ -49,11 +49,12 @@ def write_rows(
     """
     created = False
     try:
-        if not target.exists and (target.path is None or properties):
+        own = {key for key in properties or {} if not key.startswith("delta.")}
+        if not target.exists and (target.path is None or own):
             # The commit that creates a catalog table carries no userMetadata, so the rows come in one of their own.
             _create_empty(spark, df.schema, target, {**(properties or {}), CREATED_FOR: metadata["run_id"]})
             created, mode = True, "append"
-        _write(df, target, mode, metadata)
+        _write(df, target, mode, metadata, properties or {})
     except (PySparkException, Py4JJavaError) as exc:
         if created:
             _drop_unwritten(spark, target)
@@ -68,7 +69,9 @@ def write_rows(
     return commit
 
 
-def _write(df: DataFrame, target: Target, mode: str, metadata: Mapping[str, Any]) -> None:
+def _write(
+    df: DataFrame, target: Target, mode: str, metadata: Mapping[str, Any], properties: Mapping[str, str]
+) -> None:
     options = {
         "userMetadata": json.dumps(dict(metadata)),
         "txnAppId": f"spark-scoring/{metadata['run_id']}",
@@ -78,8 +81,10 @@ def _write(df: DataFrame, target: Target, mode: str, metadata: Mapping[str, Any]
         # A session setting could make it a dynamic overwrite, which keeps the old rows of other partitions.
         options["partitionOverwriteMode"] = "static"
     if target.path is not None:
-        if not target.exists and needs_column_mapping(df.schema):
-            options["delta.columnMapping.mode"] = "name"
+        if not target.exists:
+            options.update({key: value for key, value in properties.items() if key.startswith("delta.")})
+            if needs_column_mapping(df.schema):
+                options["delta.columnMapping.mode"] = "name"
         df.write.format("delta").mode(mode).options(**options).save(target.path)
         return
     # Not saveAsTable, whose overwrite would replace the table itself, with its properties and history of commits.

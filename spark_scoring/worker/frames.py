@@ -47,6 +47,14 @@ def build_input(arguments: pd.DataFrame, columns: Sequence[dict[str, Any]], form
     return restored[0] if form == "tensor" else np.concatenate(restored, axis=1)
 
 
+def have_gaps(arguments: pd.DataFrame) -> Any:
+    """Tells for each row whether a value is missing or infinite, which is what most models raise for."""
+    gaps = np.zeros(len(arguments), dtype=bool)
+    for _, values in arguments.items():
+        gaps |= ~np.isfinite(values.to_numpy()) if values.dtype.kind == "f" else values.isna().to_numpy()
+    return gaps
+
+
 def _restore(values: Any, spec: dict[str, Any]) -> Any:
     return _COLUMNS[spec["type"]](values, spec)
 

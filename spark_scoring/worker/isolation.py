@@ -20,7 +20,11 @@ class Room:
 
 
 def isolate(
-    rows: int, attempt: Callable[[int, int], T], room: Room | None = None, breaker: Breaker | None = None
+    rows: int,
+    attempt: Callable[[int, int], T],
+    room: Room | None = None,
+    breaker: Breaker | None = None,
+    suspects: Callable[[], int] = lambda: 0,
 ) -> Iterator[Outcome[T]]:
     """Yields (start, stop, outcome) for pieces that cover ``0..rows``, in order.
 
@@ -40,6 +44,8 @@ def isolate(
         attempt: Scores the rows ``start..stop``, or raises `ModelRaisedError` or MemoryError.
         room: What is known of the size that fits; kept by the caller from batch to batch.
         breaker: What is known of the model's failures; kept likewise.
+        suspects: Asked once, when all rows together failed: how many of them, the last ones from then on, are likelier
+            to fail than the others, which are then tried first, and all at once.
 
     Yields:
         A piece with its result, or a single row with its failure.
@@ -59,7 +65,13 @@ def isolate(
             yield from hopeless
             if hopeless:
                 return
-        size = min(step if failing is None else max(1, (failing - start) // 2), most, rows - start)
+        if failing is None:
+            size = step
+        elif (start, failing) == (0, rows) and 0 < (likely := suspects()) < rows:
+            size = rows - likely
+        else:
+            size = max(1, (failing - start) // 2)
+        size = min(size, most, rows - start)
         if loss >= rows // 4:
             size = 1
         stop = start + size

@@ -11,7 +11,7 @@ import pandas as pd
 
 from .encoding import Array, Encoded
 from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
-from .frames import build_input
+from .frames import build_input, have_gaps
 from .isolation import isolate
 from .models import load_once
 from .results import encode, nothing
@@ -92,10 +92,17 @@ class ScoringModel:
         """Returns the transport values of each output, and the rows that failed."""
         rows = len(arguments)
         loaded = load_once(self._model, self._folder)
+        order = np.arange(rows)
+
+        def suspects() -> int:
+            nonlocal order
+            gaps = have_gaps(arguments)
+            order = np.argsort(gaps, kind="stable")
+            return int(gaps.sum())
 
         def attempt(start: int, stop: int) -> list[Encoded]:
             # Built anew for each try: a model may have changed its input before it raised.
-            part = arguments if stop - start == rows else arguments.iloc[start:stop].reset_index(drop=True)
+            part = arguments if stop - start == rows else arguments.take(order[start:stop]).reset_index(drop=True)
             piece = build_input(part, self._columns, self._form)
             try:
                 result = loaded.model.predict(piece, params=self._params)
@@ -108,18 +115,19 @@ class ScoringModel:
 
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
-        for start, _, outcome in isolate(rows, attempt, loaded.room, loaded.breaker):
+        for start, _, outcome in isolate(rows, attempt, loaded.room, loaded.breaker, suspects):
             if isinstance(outcome, RowFailure):
-                failures[start] = outcome
+                failures[int(order[start])] = outcome
                 parts.append(self._nothing(1))
             else:
                 parts.append([one.values for one in outcome])
                 for one in outcome:
                     for row, message in one.failures.items():
-                        failures.setdefault(start + row, RowFailure("bad_output", "output", message))
+                        failures.setdefault(int(order[start + row]), RowFailure("bad_output", "output", message))
         if len(parts) == 1:
             return parts[0], failures
-        return [np.concatenate(column) for column in zip(*parts, strict=True)], failures
+        back = np.argsort(order, kind="stable")
+        return [np.concatenate(column)[back] for column in zip(*parts, strict=True)], failures
 
     def _nothing(self, rows: int) -> list[Array]:
         """Returns the transport values of rows without a prediction."""

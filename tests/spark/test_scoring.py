@@ -52,6 +52,7 @@ def test_the_commit_says_where_its_rows_come_from(spark, job, target, numbers, a
     (commit,) = DeltaTable(target).history()
     said = json.loads(commit["userMetadata"])
     assert said.pop("attempt") != said.pop("job")
+    assert isinstance(said.pop("scored_at"), int)
     assert said == {
         "run_id": result.run_id,
         "model_id": model_digest(adds),

@@ -94,6 +94,26 @@ def test_a_tenth_of_bad_rows_costs_far_less_than_a_call_for_each_row():
     assert len(model.calls) <= 650
 
 
+@pytest.mark.parametrize("bad", [{999}, {990, 999}, set(range(990, 1000))])
+def test_suspects_that_are_to_blame_leave_the_others_in_one_call(bad):
+    model = Model(bad)
+    found = list(isolate(1000, model, suspects=lambda: 10))
+    assert {start for start, _, what in found if isinstance(what, RowFailure)} == bad
+    assert model.calls[:2] == [1000, 990]
+    assert len(model.calls) <= 20
+
+
+@pytest.mark.parametrize("suspects", [0, 1, 500, 999, 1000])
+@pytest.mark.parametrize("n", [1, 2, 7, 1000])
+def test_suspects_that_are_not_to_blame_cost_no_row_and_no_bound(n, suspects):
+    for bad in (set(), {0}, {n // 3}, placed(n, n // 3, "random"), set(range(n))):
+        model = Model(bad)
+        found = list(isolate(n, model, suspects=lambda: min(suspects, n)))
+        assert {start for start, _, what in found if isinstance(what, RowFailure)} == bad
+        assert sum(stop - start for start, stop, _ in found) == n
+        assert len(model.calls) <= 1.25 * n + 1
+
+
 def test_a_model_that_only_fails_for_many_rows_at_once_scores_all():
     def model(start: int, stop: int) -> int:
         if stop - start > 100:
