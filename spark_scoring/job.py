@@ -22,7 +22,8 @@ from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.errors import AuditError, ConfigurationError, RowsFailedError, ScoringError, combine
 from spark_scoring.inputs import Source, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
-from spark_scoring.outputs import Commit, Target, describe_target, find_run, target_problems, write_rows
+from spark_scoring.outputs import Commit, Target, describe_target, drop_staging, find_run, target_problems, write_rows
+from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
 from spark_scoring.scorer import Stamp, added_columns, declared_result, new_run_id, result_schema, score_frame
 from spark_scoring.session import full_batches, get_session, is_connect
@@ -157,7 +158,12 @@ def sample(job: ScoringJob, found: Plan, rows: int, *, spark: SparkSession) -> l
 
 @told_in_words()
 def score(
-    job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None, run_id: str | None = None
+    job: ScoringJob,
+    *,
+    spark: SparkSession | None = None,
+    df: DataFrame | None = None,
+    run_id: str | None = None,
+    replay: str | None = None,
 ) -> RunResult:
     """Scores the job's input into its target, in one commit.
 
@@ -167,6 +173,8 @@ def score(
         df: The rows to score, in place of the job's input.
         run_id: An id under which the run happens once: called again, it returns the first result. By default every
             call is a run of its own.
+        replay: The id of a run whose quarantined rows are scored, in place of the job's input: those that no later run
+            scored. What is scored now is appended to the target, and noted in ``<quarantine>_resolved``.
 
     Returns:
         What happened. Its counts come from the commit that the target's history holds.
@@ -175,11 +183,16 @@ def score(
         ScoringError: Of the class that tells what to mend; the target is then untouched.
     """
     started = time.monotonic()
+    if replay is not None:
+        job = replay_job(job, replay)
     output = _output(job)
     spark = spark or get_session()
     run = run_id or new_run_id()
     if run_id is not None:
         if (earlier := _earlier(spark, output, run_id)) is not None:
+            if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
+                _same_job(waiting.commit, run, job.fingerprint())
+                _tidy_up(spark, job, waiting)  # what an attempt that died behind its last commit left
             return _already_published(earlier, run, job, started)
         if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
             _same_job(waiting.commit, run, job.fingerprint())
@@ -196,21 +209,22 @@ def score(
     _log.info("contract  %s", _in_a_line(found.contract))
     stamp = Stamp.now(model.model_id, run)
 
-    rows_in = found.source.count_without_scan()
+    source = open_replay(spark, job) if replay is not None else found.source
+    rows_in = source.count_without_scan()
     metadata = {
         "run_id": run,
         "attempt": str(uuid.uuid4()),
         "model_id": model.model_id,
         "digest": model.digest,
-        "input": found.source.location,
-        "input_version": found.source.version,
+        "input": source.location,
+        "input_version": source.version,
         "job": job.fingerprint(),
         "rows_in": rows_in,
         "scored_at": stamp.scored_at,
     }
-    if rows_in == 0 or (rows_in is None and found.source.is_empty()):
+    if rows_in == 0 or (rows_in is None and source.is_empty()):
         return _result("empty", job, metadata, None, started)
-    rows, counted = _observed(found.source, rows_in, spark)
+    rows, counted = _observed(source, rows_in, spark)
     if not needs_staging(job):
         scored = score_frame(spark, rows, model, found.contract, stamp, on_error="raise")
         with full_batches(spark):
@@ -220,15 +234,16 @@ def score(
         spark,
         rows,
         model,
-        staged_contract(found.contract),
+        staged_contract(found.contract, rows),
         None,
         on_error="collect",
         detail=job.errors.detail,
+        end_after=job.errors.threshold if isinstance(job.errors.threshold, int) else -1,
         rest=rest_column(job, found.contract, rows.schema),
     )
     with full_batches(spark):
         waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})
-    return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=found.source.df)
+    return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
 
 
 def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) -> RunResult:
@@ -299,9 +314,15 @@ def _publish(
     rows_in: int | None = None,
 ) -> RunResult:
     commit = publish_staged(spark, waiting, job, target)
+    _tidy_up(spark, job, waiting)
     local_runs.forget(commit.metadata["run_id"])
     metadata = {**commit.metadata, "rows_in": commit.metadata.get("rows_in") if rows_in is None else rows_in}
     return _result("succeeded", job, metadata, commit, started, findings)
+
+
+def _tidy_up(spark: SparkSession, job: ScoringJob, published: Staged) -> None:
+    resolve(spark, published, job)
+    drop_staging(spark, published.place)
 
 
 def _output(job: ScoringJob) -> OutputConfig:

@@ -25,6 +25,7 @@ from spark_scoring.signatures import read_signature
 
 OnError = Literal["raise", "collect"]
 ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
+STAMPS = ("model_id", "run_id", "scored_at")
 _CARRIER = "__spark_scoring_carrier"
 
 
@@ -48,7 +49,7 @@ class Stamp:
     scored_at: int
 
     def columns(self) -> list[Column]:
-        """Returns the values of ``model_id``, ``run_id`` and ``scored_at``."""
+        """Returns the values of `STAMPS`."""
         return [F.lit(self.model_id), F.lit(self.run_id), F.expr(f"timestamp_micros({self.scored_at}L)")]
 
     @classmethod
@@ -153,8 +154,8 @@ def load_scorer(
 
 def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
     """Returns the names of the columns that scoring adds: the prediction, the three stamps, and maybe the error."""
-    stamps = (prediction, "model_id", "run_id", "scored_at")
-    return stamps if on_error == "raise" else (*stamps, "error")
+    added = (prediction, *STAMPS)
+    return added if on_error == "raise" else (*added, "error")
 
 
 def result_schema(schema: StructType, contract: Contract) -> StructType:
@@ -203,6 +204,7 @@ def score_frame(
     on_error: OnError,
     detail: Literal["code", "full"] = "code",
     rest: str | None = None,
+    end_after: int = -1,
 ) -> DataFrame:
     """Returns the kept columns of `df` and the added ones, lazily.
 
@@ -215,8 +217,9 @@ def score_frame(
         on_error: Whether a row that fails ends the job or is told in ``error``.
         detail: Whether a failure's message holds the exception's text, too.
         rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
+        end_after: How many rows may fail in one task before it ends the job; any number with -1.
     """
-    udf = _scoring_udf(spark, model, contract, on_error, detail)
+    udf = _scoring_udf(spark, model, contract, {"on_error": on_error, "detail": detail, "end_after": end_after})
     carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
     kept = [F.col(sql.quote(name)) for name in contract.kept]
     stamps = stamp.columns() if stamp is not None else []
@@ -230,7 +233,7 @@ def score_frame(
     return carried.select(*kept, *added)
 
 
-def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on_error: OnError, detail: str) -> Any:
+def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
     settings = {
         "model": locate(model, spark),
         "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
@@ -238,12 +241,14 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, on
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
         "params": dict(contract.params),
-        "on_error": on_error,
-        "detail": detail,
+        **errors,
     }
     with _without_advice():
         udf = mlflow.pyfunc.spark_udf(
-            spark, lay_scoring_model(settings), result_type=_carrier_type(contract, on_error), env_manager="local"
+            spark,
+            lay_scoring_model(settings),
+            result_type=_carrier_type(contract, errors["on_error"]),
+            env_manager="local",
         )
     # Without this, a filter on the prediction makes Spark run the model twice.
     return udf.asNondeterministic()

@@ -96,6 +96,12 @@ def from_worker(exc: BaseException) -> ScoringError | None:
             code=failure.code,
             remedy="make the model's requirements (see: spark-scoring inspect) available on the workers",
         )
+    if kind == "threshold":
+        return RowsFailedError(
+            f"too many rows failed, and the run ended early: {failure.message}",
+            code=failure.code,
+            remedy="nothing was published; a threshold of -1 or a ratio has all of them staged and counted",
+        )
     return RowsFailedError(
         f"a row failed with {failure.code}: {failure.message}",
         code=failure.code,

@@ -22,7 +22,6 @@ from spark_scoring.outputs import (
     Target,
     describe_target,
     drop_expired,
-    drop_staging,
     find_commit,
     find_last_run,
     find_run,
@@ -30,12 +29,12 @@ from spark_scoring.outputs import (
     target_problems,
     write_rows,
 )
-from spark_scoring.scorer import ERROR_TYPE, Stamp
+from spark_scoring.scorer import ERROR_TYPE, STAMPS, Stamp
 
 # Columns of the staging table that no table of a user's has.
 ERROR = "__spark_scoring_error"
 REST = "__spark_scoring_rest"
-STAMPS = ("model_id", "run_id", "scored_at")
+REPLAYED = "__spark_scoring_quarantine_id"
 # Nobody looks for single rows in a staging table.
 _WITHOUT_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
 _EXAMPLES = 5
@@ -118,7 +117,7 @@ class Staged:
 
     def good(self) -> DataFrame:
         """Returns the rows that were scored, as a target without inline errors holds them."""
-        return self._stamped(self.df.where(f"{ERROR}.code IS NULL"))
+        return self._stamped(self.df.where(f"{ERROR} IS NULL"))
 
     def all(self) -> DataFrame:
         """Returns every row, as a target with inline errors holds them."""
@@ -126,24 +125,27 @@ class Staged:
 
     def bad(self) -> DataFrame:
         """Returns the rows that failed, as a quarantine holds them: all that the input had, and why they failed."""
-        names = self.df.columns
-        if REST in names:
-            own = [F.col(f"{REST}.*")]
+        if REST in self.df.columns:
+            whole = self.df.select(f"{REST}.*").columns
+            own = [F.col(f"{REST}.{sql.quote(name)}") for name in whole if name != REPLAYED]
         else:
-            own = [F.col(sql.quote(name)) for name in names[: names.index(self.predictions[0])]]
-        model_id, run_id, scored_at = self._stamps()
+            own = [F.col(sql.quote(name)) for name in self._columns_before(self.predictions[0])]
+        model_id, run_id, scored_at = self.stamps()
         failure = [F.col(ERROR).alias("error"), run_id, model_id, scored_at]
-        # Of the struct's field rather than the struct, since Spark skips pages of Parquet files by fields only.
-        return self.df.where(f"{ERROR}.code IS NOT NULL").select(
+        return self.df.where(f"{ERROR} IS NOT NULL").select(
             *own, *failure, F.expr("uuid()").alias(QUARANTINE_COLUMNS[-1])
         )
 
     def _stamped(self, rows: DataFrame, *more: Column) -> DataFrame:
-        names = self.df.columns
-        last = names.index(self.predictions[-1])
-        return rows.select(*(F.col(sql.quote(name)) for name in names[: last + 1]), *self._stamps(), *more)
+        kept = [*self._columns_before(self.predictions[0]), *self.predictions]
+        return rows.select(*(F.col(sql.quote(name)) for name in kept), *self.stamps(), *more)
 
-    def _stamps(self) -> list[Column]:
+    def _columns_before(self, name: str) -> list[str]:
+        names = self.df.columns
+        return [column for column in names[: names.index(name)] if column != REPLAYED]
+
+    def stamps(self) -> list[Column]:
+        """Returns the columns ``model_id``, ``run_id`` and ``scored_at``."""
         # The same for every row, so they are not staged: they would be written twice.
         metadata = self.commit.metadata
         values = Stamp(metadata["model_id"], metadata["run_id"], metadata["scored_at"]).columns()
@@ -192,7 +194,7 @@ def stage(spark: SparkSession, df: DataFrame, job: ScoringJob, metadata: Mapping
 
 def _staged(spark: SparkSession, job: ScoringJob, place: OutputConfig, target: Target, commit: Commit) -> Staged:
     df = spark.table(target.name)
-    failed = df.where(f"{ERROR}.code IS NOT NULL")
+    failed = df.where(f"{ERROR} IS NOT NULL")
     keys = [name for name in job.input.key if name in df.columns]
     example = F.to_json(F.struct(*(F.col(sql.quote(name)) for name in keys))) if keys else F.lit(None).cast("string")
     found = (
@@ -306,21 +308,20 @@ def publish_staged(spark: SparkSession, staged: Staged, job: ScoringJob, target:
     metadata = {**staged.commit.metadata, "attempt": str(uuid.uuid4()), "rows_failed": staged.failed}
     if quarantine is not None and staged.failed:
         place = describe_target(spark, quarantine)
-        _once(spark, staged.bad(), place, "append", metadata, {QUARANTINE: "true"})
+        write_once(spark, staged.bad(), place, "append", metadata, {QUARANTINE: "true"})
     rows = staged.all() if job.errors.inline else staged.good()
-    commit = _once(spark, rows, target, job.output.mode, metadata, None)
-    drop_staging(spark, staged.place)
-    return commit
+    return write_once(spark, rows, target, job.output.mode, metadata)
 
 
-def _once(
+def write_once(
     spark: SparkSession,
     rows: DataFrame,
     target: Target,
     mode: str,
     metadata: Mapping[str, Any],
-    properties: Mapping[str, str] | None,
+    properties: Mapping[str, str] | None = None,
 ) -> Commit:
+    """Writes rows like `write_rows`, and returns the run's earlier commit where another attempt was quicker."""
     run_id = str(metadata["run_id"])
     try:
         return write_rows(spark, rows, target, mode, metadata, properties=properties)
@@ -331,6 +332,7 @@ def _once(
         return earlier
 
 
-def staged_contract(contract: Contract) -> Contract:
+def staged_contract(contract: Contract, rows: DataFrame) -> Contract:
     """Returns the contract under which rows are staged: no stamps, and an error column that clashes with no input's."""
-    return replace(contract, stamps=(ERROR,))
+    replayed = (REPLAYED,) if REPLAYED in rows.columns else ()
+    return replace(contract, kept=(*contract.kept, *replayed), stamps=(ERROR,))

@@ -47,6 +47,10 @@ Variables = Annotated[
     list[str] | None,
     typer.Option("--var", metavar="NAME=VALUE", help="Fill ${NAME} in the job file.", show_default=False),
 ]
+Replay = Annotated[
+    str | None,
+    typer.Option("--replay", metavar="RUN_ID", help="Score that run's quarantined rows again, in place of the input."),
+]
 RunId = Annotated[str | None, typer.Option("--run-id", help="An id under which the run happens once.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="URI", help="Without a job file: the model.")]
 Input = Annotated[
@@ -85,6 +89,7 @@ def score(
     settings: Settings = None,
     variables: Variables = None,
     run_id: RunId = None,
+    replay: Replay = None,
     model: Model = None,
     input_: Input = None,
     output: Output = None,
@@ -97,7 +102,7 @@ def score(
     options = _options(model, input_, output, format_, mode, tracking_uri)
     job = commands.read_job(conf, settings or (), variables or (), options)
     return Request(
-        partial(commands.score, job, run_id), {"run_id": run_id, "target": commands.target_of(job)["target"]}
+        partial(commands.score, job, run_id, replay), {"run_id": run_id, "target": commands.target_of(job)["target"]}
     )
 
 

@@ -69,11 +69,11 @@ def read_job(
     return ScoringJob.from_options({**{keys[option]: value for option, value in given.items()}, **overrides})
 
 
-def score(job: ScoringJob, run_id: str | None) -> Outcome:
-    """Runs a job."""
+def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Outcome:
+    """Runs a job, on its input or on what an earlier run of it quarantined."""
     from spark_scoring.job import score
 
-    result = score(job, run_id=run_id)
+    result = score(job, run_id=run_id, replay=replay)
     return Outcome(result.to_dict(), summary.of_run(result))
 
 

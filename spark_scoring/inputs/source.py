@@ -54,6 +54,11 @@ class Source:
         return self.df.isEmpty()
 
 
+def open_quarantine(spark: SparkSession, config: InputConfig) -> Source:
+    """Opens a quarantine with all of its columns; otherwise like `open_input`."""
+    return _filtered(_opened(spark, config), config.where)
+
+
 def open_input(spark: SparkSession, config: InputConfig) -> Source:
     """Opens what `config` names.
 
@@ -64,6 +69,10 @@ def open_input(spark: SparkSession, config: InputConfig) -> Source:
     Raises:
         InputError: If it does not exist, has another format, lacks the version, or ``where`` is no condition on it.
     """
+    return _without_failure(spark, open_quarantine(spark, config))
+
+
+def _opened(spark: SparkSession, config: InputConfig) -> Source:
     for setting in _LOSSY_SETTINGS:
         if str(spark.conf.get(setting, "false")).lower() == "true":
             raise InputError(
@@ -76,7 +85,7 @@ def open_input(spark: SparkSession, config: InputConfig) -> Source:
         source.df.schema  # noqa: B018  (on Spark Connect this is where a wrong name is found)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
-    return _without_failure(spark, _filtered(source, config.where))
+    return source
 
 
 def _without_failure(spark: SparkSession, source: Source) -> Source:

@@ -33,8 +33,9 @@ class ScoringModel:
     Args:
         settings: What the driver decided: ``model`` (see `models.load_once`), ``columns`` and
             ``form`` (see `frames.build_input`), ``checks`` (the failures
-            that Spark found before scoring, by number), ``outputs``, ``params``, ``on_error`` and
-            ``detail``, which is ``full`` where messages may hold the exception's text.
+            that Spark found before scoring, by number), ``outputs``, ``params``, ``on_error``,
+            ``detail``, which is ``full`` where messages may hold the exception's text, and ``end_after``, the number
+            of failed rows beyond which a task ends the job, or -1.
         folder: The scoring model's data folder.
     """
 
@@ -47,6 +48,8 @@ class ScoringModel:
         self._params = settings["params"] or None
         self._raises = settings["on_error"] == "raise"
         self._in_full = settings.get("detail") == "full"
+        self._end_after = settings.get("end_after", -1)
+        self._failed_in_task: tuple[Any, int] = (None, 0)
         self._folder = folder
 
     def predict(self, arguments: pd.DataFrame) -> Any:
@@ -61,9 +64,11 @@ class ScoringModel:
             ``v0``, ``v1`` and so on, and ``e``, the failure as JSON or an empty text, unless a failure raises.
 
         Raises:
-            ScoringFailedError: If the model can't be loaded, or a row failed and ``on_error`` is ``raise``.
+            ScoringFailedError: If the model can't be loaded, a row failed and ``on_error`` is ``raise``, or too many
+                rows failed in this task.
         """
         rows = len(arguments)
+        self._end_at_threshold()
         failures = self._failed_checks(arguments)
         self._end_at_failure(failures)
         if not failures:
@@ -76,11 +81,21 @@ class ScoringModel:
             for whole, scored in zip(values, part, strict=False):
                 whole[good] = scored
         self._end_at_failure(failures)
+        self._failed_in_task = (self._failed_in_task[0], self._failed_in_task[1] + len(failures))
         return self._carrier(values, failures)
 
     def _end_at_failure(self, failures: dict[int, RowFailure]) -> None:
         if failures and self._raises:
             raise ScoringFailedError("row", failures[min(failures)])
+
+    def _end_at_threshold(self) -> None:
+        """Ends a task that has more rows to score, and more failed ones already than the whole job may have."""
+        task, failed = _task(), self._failed_in_task[1]
+        if task != self._failed_in_task[0]:
+            self._failed_in_task = (task, 0)
+        elif task is not None and -1 < self._end_after < failed:
+            message = f"{failed:,} rows failed in one task alone, and errors.threshold is {self._end_after:,}"
+            raise ScoringFailedError("threshold", RowFailure("threshold_exceeded", "model", message))
 
     def _failed_checks(self, arguments: pd.DataFrame) -> dict[int, RowFailure]:
         if not self._checks:
@@ -147,3 +162,11 @@ class ScoringModel:
                     one[row] = nothing(output["spec"])
             data["e"] = texts
         return pd.DataFrame(data, copy=False)
+
+
+def _task() -> int | None:
+    """Returns the id of the task attempt that this process works for, or None outside of Spark."""
+    # Asked of the running worker rather than imported, so that this folder also runs where there is no pyspark.
+    module = sys.modules.get("pyspark.taskcontext")
+    context = module.TaskContext.get() if module is not None else None
+    return int(context.taskAttemptId()) if context is not None else None

@@ -298,3 +298,90 @@ def test_the_text_of_an_error_is_kept_only_on_request(build, spark, tmp_path):
     score(build({"errors.detail": "full", "output.mode": "append"}), spark=spark)
     told = [error["message"] for error in read(str(tmp_path / "bad"))["error"]]
     assert sum(bool(re.search("1971", message)) for message in told) == 3
+
+
+def dies(*_: Any, **__: Any) -> Any:
+    raise Died
+
+
+def mended(spark, build, tmp_path) -> None:
+    """One of the three quarantined rows is mended, as somebody would."""
+    spark.sql(f"UPDATE delta.`{tmp_path / 'bad'}` SET a = 7 WHERE id = 1")
+
+
+@pytest.mark.parametrize("columns", ["all", "keys"])
+def test_a_runs_quarantine_is_scored_again_and_what_scored_is_noted(build, spark, target, tmp_path, columns):
+    made = build({"output.columns": columns})
+    first = score(made, spark=spark)
+    mended(spark, build, tmp_path)
+    wanted = {row["quarantine_id"] for row in read(str(tmp_path / "bad")).to_dict("records") if row["id"] == 1}
+    again = score(made, spark=spark, replay=first.run_id)
+    assert (again.status, again.rows_in, again.rows_scored, again.rows_failed) == ("succeeded", 3, 1, 2)
+    scored = read(target)
+    assert len(scored) == 18
+    assert scored[scored["id"] == 1]["prediction"].tolist() == [7.5]
+    assert list(scored.columns) == list(read(target).columns)
+    resolved = read(str(tmp_path / "bad_resolved"), order="quarantine_id")
+    assert set(resolved["quarantine_id"]) == wanted
+    assert resolved["run_id"].tolist() == [again.run_id]
+    bad = read(str(tmp_path / "bad"))
+    assert bad.groupby("run_id").size().to_dict() == {first.run_id: 3, again.run_id: 2}
+    assert list(bad.columns)[:4] == ["id", "a", "b", "name"]
+    assert staging(tmp_path) == []
+
+
+def test_a_row_that_was_resolved_is_not_scored_once_more(build, spark, target, tmp_path):
+    made = build()
+    first = score(made, spark=spark)
+    spark.sql(f"UPDATE delta.`{tmp_path / 'bad'}` SET a = 7")
+    assert score(made, spark=spark, replay=first.run_id).rows_scored == 3
+    assert score(made, spark=spark, replay=first.run_id).status == "empty"
+    assert sorted(read(target)["id"]) == list(range(20))
+
+
+def test_a_replay_is_appended_whatever_the_mode_of_the_job(build, spark, target, tmp_path):
+    made = build({"output.mode": "overwrite"})
+    first = score(made, spark=spark)
+    mended(spark, build, tmp_path)
+    score(made, spark=spark, replay=first.run_id)
+    assert len(read(target)) == 18
+
+
+def test_a_replay_that_died_before_it_noted_what_scored_is_finished_by_its_run_id(
+    build, spark, target, tmp_path, monkeypatch
+):
+    made = build()
+    first = score(made, spark=spark)
+    mended(spark, build, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("spark_scoring.job.resolve", dies)
+        with pytest.raises(Died):
+            score(made, spark=spark, run_id="again", replay=first.run_id)
+    assert version(str(tmp_path / "bad_resolved")) is None
+    assert score(made, spark=spark, run_id="again", replay=first.run_id).status == "already_published"
+    assert len(read(str(tmp_path / "bad_resolved"), order="quarantine_id")) == 1
+    assert len(read(target)) == 18
+    assert staging(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"), [({}, "run_not_found"), ({"errors.quarantine": None, "errors.inline": True}, "no_quarantine")]
+)
+def test_a_replay_needs_a_quarantine_with_rows_of_that_run(build, spark, changes, code):
+    made = build(changes)
+    score(made, spark=spark)
+    with refused(5 if code == "run_not_found" else 2, code):
+        score(made, spark=spark, replay="unknown")
+
+
+def test_a_task_with_more_bad_rows_than_the_job_may_have_ends_it(build, spark, target, tmp_path):
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 4)
+    try:
+        sql = "SELECT /*+ COALESCE(1) */ id, CAST(id - 13 AS DOUBLE) a, 0.5D b FROM range(20)"
+        with refused(6, "threshold_exceeded") as caught:
+            score(build({"errors.threshold": 5, "input.sql": sql}), spark=spark)
+        assert "8 rows failed in one task alone, and errors.threshold is 5" in str(caught.value)
+        assert [version(str(left)) for left in staging(tmp_path)] in ([], [None])
+        assert score(build({"errors.threshold": 13, "input.sql": sql}), spark=spark).rows_failed == 13
+    finally:
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 20000)

@@ -28,6 +28,7 @@ ORDER = [
     "audit",
     "result",
     "staged",
+    "replay",
     "local_runs",
     "job",
     "__init__",  # the public names

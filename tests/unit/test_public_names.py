@@ -28,7 +28,7 @@ def test_the_calls_keep_their_parameters():
     def parameters(call):
         return list(inspect.signature(call).parameters)
 
-    assert parameters(score) == ["job", "spark", "df", "run_id"]
+    assert parameters(score) == ["job", "spark", "df", "run_id", "replay"]
     assert parameters(check) == ["job", "spark", "df"]
     assert parameters(get_session) == []
     assert parameters(ScoringJob.from_yaml) == ["path", "overrides", "variables"]
