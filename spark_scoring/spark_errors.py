@@ -126,6 +126,14 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             code="ancient_datetime",
             remedy="nothing was written; set spark.sql.parquet.datetimeRebaseModeInWrite to CORRECTED, as in Spark 4",
         )
+    if any(said in str(exc) for said in _WORKER_DIED):
+        return ScoringError(
+            "the Python process of the model died, and again when Spark tried once more",
+            code="worker_died",
+            remedy="nothing was written; a crash in a native library or too little memory does that: see the "
+            "executors' stderr, raise spark.executor.memoryOverhead, or lower "
+            "spark.sql.execution.arrow.maxRecordsPerBatch",
+        )
     return ScoringError(
         f"Spark failed: {first_line(exc)}",
         code="spark_failed",
@@ -133,6 +141,7 @@ def scoring_failure(exc: BaseException) -> ScoringError:
     )
 
 
+_WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
 _SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
 _ROW_REMEDIES = {
     "null_in_required": f"fill or filter the nulls (input.where); {_SEE_ALL}",
