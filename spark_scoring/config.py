@@ -182,6 +182,12 @@ class OutputConfig(_Part):
             raise ValueError("mode merge needs merge_keys")
         if self.mode == "replace_where" and not self.replace_where:
             raise ValueError("mode replace_where needs replace_where, such as {month: 12}")
+        if self.merge_keys and self.mode != "merge":
+            raise ValueError(f"merge_keys go with mode merge, not with {self.mode}")
+        if self.replace_where and self.mode != "replace_where":
+            raise ValueError(f"replace_where goes with the mode of that name, not with {self.mode}")
+        if self.partition_by and self.cluster_by:
+            raise ValueError("a table has partition_by or cluster_by, not both")
         return self
 
     @property
@@ -367,18 +373,11 @@ SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})
 # Part of the job file's schema from the start. Until the function behind a key is built, only these values are
 # accepted: anything else is refused, never silently ignored.
 NOT_YET: dict[str, tuple[Any, ...]] = {
-    "model.allow": ((),),
     "model.env_manager": ("local",),
     "model.method": ("predict",),
     "model.script": (None,),
     "input.format": (None, "delta", "parquet", "csv", "json"),
     "input.incremental": (False,),
-    "output.mode": ("error", "append", "overwrite"),
-    "output.replace_where": ({},),
-    "output.merge_keys": ((),),
-    "output.partition_by": ((),),
-    "output.cluster_by": ((),),
-    "output.evolve_schema": (False,),
     "errors.bad_files": ("fail",),
     "record.table": (None,),
     "record.mlflow": (False,),

@@ -19,10 +19,26 @@ from spark_scoring import local_runs
 from spark_scoring.audit import Finding, audit_problems
 from spark_scoring.config import OutputConfig, ScoringJob, absolute, redact
 from spark_scoring.contract import Contract, Terms, check_contract
-from spark_scoring.errors import AuditError, ConfigurationError, RowsFailedError, ScoringError, combine
+from spark_scoring.errors import (
+    AuditError,
+    ConfigurationError,
+    RowsFailedError,
+    ScoringError,
+    TargetError,
+    combine,
+)
 from spark_scoring.inputs import Source, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
-from spark_scoring.outputs import Commit, Target, describe_target, drop_staging, find_run, target_problems, write_rows
+from spark_scoring.outputs import (
+    Commit,
+    Target,
+    describe_target,
+    drop_staging,
+    find_run,
+    replace_predicate,
+    target_problems,
+    write_rows,
+)
 from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
 from spark_scoring.scorer import Stamp, added_columns, declared_result, new_run_id, result_schema, score_frame
@@ -33,6 +49,7 @@ from spark_scoring.staged import (
     audit,
     find_staged,
     hold_against_audit,
+    hold_against_keys,
     hold_against_threshold,
     needs_staging,
     publish_staged,
@@ -96,6 +113,8 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
         contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
         step(contract.raise_for_problems)
     schema = result_schema(source.df.schema, contract) if source is not None and contract and contract.ok else None
+    if schema is not None and contract is not None and output is not None and output.mode == "replace_where":
+        step(lambda: replace_predicate(output.replace_where, _kept(schema, contract)))
     if target is not None and output is not None:
         problems += target_problems(target, output, schema)
         if source is not None:
@@ -224,11 +243,12 @@ def score(
     }
     if rows_in == 0 or (rows_in is None and source.is_empty()):
         return _result("empty", job, metadata, None, started)
+    _refuse_rows_outside(source, output, found)
     rows, counted = _observed(source, rows_in, spark)
     if not needs_staging(job):
         scored = score_frame(spark, rows, model, found.contract, stamp, on_error="raise")
         with full_batches(spark):
-            commit = write_rows(spark, scored, found.target, output.mode, metadata)
+            commit = write_rows(spark, scored, found.target, output, metadata)
         return _result("succeeded", job, {**metadata, "rows_in": counted()}, commit, started)
     scored = score_frame(
         spark,
@@ -313,11 +333,31 @@ def _publish(
     findings: Sequence[Finding],
     rows_in: int | None = None,
 ) -> RunResult:
+    hold_against_keys(waiting, job)
     commit = publish_staged(spark, waiting, job, target)
     _tidy_up(spark, job, waiting)
     local_runs.forget(commit.metadata["run_id"])
     metadata = {**commit.metadata, "rows_in": commit.metadata.get("rows_in") if rows_in is None else rows_in}
     return _result("succeeded", job, metadata, commit, started, findings)
+
+
+def _kept(schema: StructType, contract: Contract) -> StructType:
+    return StructType([schema[name] for name in contract.kept])
+
+
+def _refuse_rows_outside(source: Source, output: OutputConfig, found: Plan) -> None:
+    """Looks for a row that ``replace_where`` does not name, before any is scored: Delta would find it at the end."""
+    if output.mode != "replace_where":
+        return
+    assert found.schema is not None
+    assert found.contract is not None
+    predicate = replace_predicate(output.replace_where, _kept(found.schema, found.contract))
+    if not source.df.where(f"({predicate}) IS NOT TRUE").isEmpty():
+        raise TargetError(
+            f"the input has rows that output.replace_where does not name: {predicate}",
+            code="rows_outside_replace_where",
+            remedy="nothing was written; filter them with input.where, or mend output.replace_where",
+        )
 
 
 def _tidy_up(spark: SparkSession, job: ScoringJob, published: Staged) -> None:

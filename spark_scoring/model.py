@@ -78,15 +78,39 @@ class PinnedModel:
         return tuple(sorted(self.metadata.flavors))
 
 
+def _refuse_unless_allowed(config: ModelConfig) -> None:
+    """Holds the URI as it stands in the job against ``model.allow``, before anything is asked or read."""
+    if config.allow and not any(_is_below(config.uri, prefix) for prefix in config.allow):
+        raise ModelError(
+            f"the model {redact(config.uri)} is not among those that model.allow names",
+            code="model_not_allowed",
+            available=", ".join(redact(prefix) for prefix in config.allow),
+            remedy="score with an allowed model, or have model.allow extended",
+        )
+
+
+def _is_below(uri: str, prefix: str) -> bool:
+    """Tells whether a prefix names `uri`, as a whole or up to a ``/`` or ``@``: `flights` does not name `flights2`."""
+    folder, below = _local_folder(uri), _local_folder(prefix)
+    if folder is not None:
+        return below is not None and Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(below))
+    if ".." in unquote(uri).split("/"):
+        return False
+    whole = prefix.rstrip("/")
+    return uri == whole or uri.startswith((f"{whole}/", f"{whole}@"))
+
+
 def pin(config: ModelConfig) -> PinnedModel:
     """Resolves `config.uri` to one version and reads its metadata; the files themselves are not downloaded.
 
     A local model is hashed in place, so its digest is known at once; a remote one's comes with `fetch`.
 
     Raises:
-        ModelError: If there is no such model, alias or version, or it is no model that can score in a Python worker.
+        ModelError: If ``allow`` does not name it, if there is no such model, alias or version, or if it can't be
+            scored in a Python worker.
         ConfigurationError: If ``input_signature`` is no signature, or the model has one of its own.
     """
+    _refuse_unless_allowed(config)
     pinned_uri, name, version, location = _resolve(config)
     download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=_registry_uri(config))
     path = _local_folder(location)

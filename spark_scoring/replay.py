@@ -79,7 +79,8 @@ def resolve(spark: SparkSession, staged: Staged, job: ScoringJob) -> None:
     rows = staged.df.where(f"{ERROR} IS NULL").select(
         F.col(REPLAYED).alias(_ID), run_id, scored_at.alias("resolved_at")
     )
-    write_once(spark, rows, describe_target(spark, _resolved(job)), "append", staged.commit.metadata)
+    place = _resolved(job)
+    write_once(spark, rows, describe_target(spark, place), place, staged.commit.metadata)
 
 
 def _resolved(job: ScoringJob) -> OutputConfig:

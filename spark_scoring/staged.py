@@ -15,7 +15,7 @@ from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 from spark_scoring.audit import Finding, LastRun, evaluate, is_wanted, reconcile, refusal
 from spark_scoring.config import OutputConfig, ScoringJob, is_path, redact
 from spark_scoring.contract import Contract, sql
-from spark_scoring.errors import ContractError, RowsFailedError, ScoringError
+from spark_scoring.errors import ContractError, RowsFailedError, ScoringError, combine
 from spark_scoring.inputs import QUARANTINE, QUARANTINE_COLUMNS
 from spark_scoring.outputs import (
     Commit,
@@ -25,6 +25,7 @@ from spark_scoring.outputs import (
     find_commit,
     find_last_run,
     find_run,
+    key_problems,
     staging_config,
     target_problems,
     write_rows,
@@ -42,9 +43,10 @@ _log = logging.getLogger(__name__)
 
 
 def needs_staging(job: ScoringJob) -> bool:
-    """Tells whether a job's rows must wait: for a threshold, a quarantine, inline errors or an audit."""
+    """Tells whether a job's rows must wait: for a merge, a threshold, a quarantine, inline errors or an audit."""
     errors = job.errors
-    return errors.threshold != 0 or errors.quarantine is not None or errors.inline or is_wanted(job.audit)
+    merges = job.output is not None and job.output.mode == "merge"
+    return merges or errors.threshold != 0 or errors.quarantine is not None or errors.inline or is_wanted(job.audit)
 
 
 def quarantine_config(job: ScoringJob) -> OutputConfig | None:
@@ -178,7 +180,7 @@ def stage(spark: SparkSession, df: DataFrame, job: ScoringJob, metadata: Mapping
     drop_expired(spark, place, job.staging.keep)
     target = describe_target(spark, place)
     try:
-        write_rows(spark, df, target, "error", metadata, properties=_WITHOUT_STATISTICS)
+        write_rows(spark, df, target, place, metadata, properties=_WITHOUT_STATISTICS)
     except ScoringError as exc:
         if exc.code not in {"written_by_another_attempt", "target_exists", "target_conflict"}:
             raise
@@ -289,6 +291,19 @@ def hold_against_audit(staged: Staged, findings: Sequence[Finding]) -> None:
         raise error
 
 
+def hold_against_keys(staged: Staged, job: ScoringJob) -> None:
+    """Refuses rows that MERGE could not tell apart.
+
+    Raises:
+        TargetError: If a key is NULL or occurs twice.
+    """
+    if job.output is None or job.output.mode != "merge":
+        return
+    problems = key_problems(staged.all() if job.errors.inline else staged.good(), job.output.merge_keys)
+    if problems:
+        raise combine(problems)
+
+
 def publish_staged(spark: SparkSession, staged: Staged, job: ScoringJob, target: Target) -> Commit:
     """Publishes staged rows: the failed ones to the quarantine first, then the good ones to the target.
 
@@ -308,23 +323,23 @@ def publish_staged(spark: SparkSession, staged: Staged, job: ScoringJob, target:
     metadata = {**staged.commit.metadata, "attempt": str(uuid.uuid4()), "rows_failed": staged.failed}
     if quarantine is not None and staged.failed:
         place = describe_target(spark, quarantine)
-        write_once(spark, staged.bad(), place, "append", metadata, {QUARANTINE: "true"})
+        write_once(spark, staged.bad(), place, quarantine, metadata, {QUARANTINE: "true"})
     rows = staged.all() if job.errors.inline else staged.good()
-    return write_once(spark, rows, target, job.output.mode, metadata)
+    return write_once(spark, rows, target, job.output, metadata)
 
 
 def write_once(
     spark: SparkSession,
     rows: DataFrame,
     target: Target,
-    mode: str,
+    output: OutputConfig,
     metadata: Mapping[str, Any],
     properties: Mapping[str, str] | None = None,
 ) -> Commit:
     """Writes rows like `write_rows`, and returns the run's earlier commit where another attempt was quicker."""
     run_id = str(metadata["run_id"])
     try:
-        return write_rows(spark, rows, target, mode, metadata, properties=properties)
+        return write_rows(spark, rows, target, output, metadata, properties=properties)
     except ScoringError:
         earlier = find_run(spark, target.name, run_id)
         if earlier is None or find_commit(spark, target.name, metadata["attempt"]) is not None:

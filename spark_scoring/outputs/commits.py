@@ -7,7 +7,7 @@ error nor the latest version says anything. The commit's ``userMetadata`` does.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ def find_last_run(spark: SparkSession, name: str) -> Commit | None:
 def _find(spark: SparkSession, name: str, wanted: Callable[[dict[str, Any]], bool]) -> Commit | None:
     for limit in (f" LIMIT {_RECENT}", ""):
         history = spark.sql(f"DESCRIBE HISTORY {name}{limit}")
-        rows = history.select("version", "userMetadata", "operationMetrics").collect()
+        rows = history.select("version", "operation", "userMetadata", "operationMetrics").collect()
         for commit in _commits(rows):
             if wanted(commit.metadata):
                 return commit
@@ -79,4 +79,11 @@ def _commits(rows: list[Any]) -> Iterator[Commit]:
             continue  # somebody else's commit, with a text of its own
         if isinstance(metadata, dict):
             metrics = row["operationMetrics"] or {}
-            yield Commit(int(row["version"]), int(metrics.get("numOutputRows", 0)), metadata)
+            yield Commit(int(row["version"]), _rows(row["operation"], metrics), metadata)
+
+
+def _rows(operation: str, metrics: Mapping[str, str]) -> int:
+    """Returns how many rows a commit brought; what it only copied from files that it rewrote is not among them."""
+    if operation == "MERGE":
+        return int(metrics.get("numTargetRowsInserted", 0)) + int(metrics.get("numTargetRowsUpdated", 0))
+    return int(metrics.get("numOutputRows", 0)) - int(metrics.get("numCopiedRows", 0))

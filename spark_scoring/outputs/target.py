@@ -34,6 +34,8 @@ class Target:
         schema: Its schema, or None where it does not exist yet.
         properties: Its table properties.
         unwritten: Whether it is the empty table of a run that ended before it wrote anything.
+        partition_by: Its partition columns.
+        cluster_by: Its clustering columns.
     """
 
     location: str
@@ -42,6 +44,8 @@ class Target:
     schema: StructType | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     unwritten: bool = False
+    partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -74,10 +78,17 @@ def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
                 code="target_not_delta",
                 remedy="write to another table",
             )
-    detail = spark.sql(f"DESCRIBE DETAIL {target.name}").first()
-    properties = dict(detail["properties"]) if detail is not None else {}
-    unwritten = version == 0 and CREATED_FOR in properties
-    return replace(target, schema=spark.table(target.name).schema, properties=properties, unwritten=unwritten)
+    row = spark.sql(f"DESCRIBE DETAIL {target.name}").first()
+    detail = row.asDict() if row is not None else {}
+    properties = dict(detail.get("properties", {}))
+    return replace(
+        target,
+        schema=spark.table(target.name).schema,
+        properties=properties,
+        unwritten=version == 0 and CREATED_FOR in properties,
+        partition_by=tuple(detail.get("partitionColumns") or ()),
+        cluster_by=tuple(detail.get("clusteringColumns") or ()),
+    )
 
 
 def target_problems(target: Target, config: OutputConfig, schema: StructType | None) -> list[TargetError]:
@@ -89,17 +100,17 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
         schema: The result's schema, or None where it isn't known because the contract is not satisfied.
     """
     if target.schema is None:
-        return []
+        return _unknown_columns(config, schema)
     if config.mode == "error" and not target.unwritten:
         return [
             TargetError(
                 f"the target {redact(target.location)} exists already",
                 code="target_exists",
-                remedy="choose another target, or output.mode: append | overwrite",
+                remedy="choose another target, or output.mode: append | overwrite | replace_where | merge",
             )
         ]
-    problems = []
-    if config.mode == "overwrite" and target.properties.get("delta.appendOnly", "false").lower() == "true":
+    problems = _unknown_columns(config, schema) + _layout_differences(target, config)
+    if config.mode not in {"error", "append"} and target.properties.get("delta.appendOnly", "false").lower() == "true":
         problems.append(
             TargetError(
                 f"the target {redact(target.location)} is append-only (delta.appendOnly)",
@@ -108,7 +119,52 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
             )
         )
     if schema is not None:
-        problems += _differences(target, target.schema, schema)
+        found = _differences(target, target.schema, schema)
+        problems += [problem for problem in found if problem.code not in _evolved(config)]
+    return problems
+
+
+def _evolved(config: OutputConfig) -> set[str]:
+    """Returns the differences that schema evolution does away with."""
+    if not config.evolve_schema:
+        return set()
+    if config.mode == "overwrite":
+        return {"target_column_missing", "target_column_extra", "target_type_differs", "target_not_null"}
+    return {"target_column_missing"}
+
+
+def _unknown_columns(config: OutputConfig, schema: StructType | None) -> list[TargetError]:
+    """Returns the keys, partition and cluster columns that the result does not have."""
+    if schema is None:
+        return []
+    there = {name.lower() for name in schema.fieldNames()}
+    return [
+        TargetError(
+            f"output.{option}: the result has no column {name!r}",
+            code="unknown_column",
+            available=", ".join(schema.fieldNames()),
+            remedy="name a column that output.columns keeps",
+        )
+        for option in ("merge_keys", "partition_by", "cluster_by")
+        for name in getattr(config, option)
+        if name.lower() not in there
+    ]
+
+
+def _layout_differences(target: Target, config: OutputConfig) -> list[TargetError]:
+    """Returns how the table is laid out otherwise than the job says; an existing table is never laid out anew."""
+    problems = []
+    for option, found in (("partition_by", target.partition_by), ("cluster_by", target.cluster_by)):
+        wanted = getattr(config, option)
+        if wanted and [name.lower() for name in wanted] != [name.lower() for name in found]:
+            problems.append(
+                TargetError(
+                    f"the target {redact(target.location)} has {option} {', '.join(found) or 'nothing'}, "
+                    f"and output.{option} says {', '.join(wanted)}",
+                    code="target_layout_differs",
+                    remedy=f"leave output.{option} out, or write to a new target",
+                )
+            )
     return problems
 
 
@@ -137,7 +193,7 @@ def _differences(target: Target, there: StructType, ours: StructType) -> list[Ta
                     f"{place} has no column {column.name!r} ({column.dataType.simpleString()})",
                     code="target_column_missing",
                     available=", ".join(there.fieldNames()),
-                    remedy="leave it out with output.columns, or write to a new target",
+                    remedy="output.evolve_schema: true adds it, and output.columns leaves it out",
                 )
             )
         elif existing.dataType != column.dataType and _shape(existing.dataType) != _shape(column.dataType):

@@ -13,9 +13,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
-from spark_scoring.config import redact
+from spark_scoring.config import OutputConfig, redact
+from spark_scoring.contract import sql
 from spark_scoring.errors import ScoringError, TargetError
 from spark_scoring.outputs.commits import Commit, find_commit, latest_version
+from spark_scoring.outputs.merge import merge
+from spark_scoring.outputs.replace import replace_predicate
 from spark_scoring.outputs.target import CREATED_FOR, Target, needs_column_mapping
 from spark_scoring.spark_errors import first_line, from_worker, is_bad_file, scoring_failure
 
@@ -24,7 +27,7 @@ def write_rows(
     spark: SparkSession,
     df: DataFrame,
     target: Target,
-    mode: str,
+    output: OutputConfig,
     metadata: Mapping[str, Any],
     *,
     properties: Mapping[str, str] | None = None,
@@ -35,7 +38,7 @@ def write_rows(
         spark: The session.
         df: The rows.
         target: Where they go, as it was when the run was planned.
-        mode: ``error``, ``append`` or ``overwrite``.
+        output: How: its mode, and what goes with that. For ``merge``, `df` has unique keys.
         metadata: What the commit's ``userMetadata`` says; ``run_id`` and an ``attempt`` that no other try has.
         properties: Table properties for a new table.
 
@@ -49,12 +52,16 @@ def write_rows(
     """
     created = False
     try:
-        own = {key for key in properties or {} if not key.startswith("delta.")}
-        if not target.exists and (target.path is None or own):
+        if not target.exists and _needs_creation(target, output, properties or {}):
             # The commit that creates a catalog table carries no userMetadata, so the rows come in one of their own.
-            _create_empty(spark, df.schema, target, {**(properties or {}), CREATED_FOR: metadata["run_id"]})
-            created, mode = True, "append"
-        _write(df, target, mode, metadata, properties or {})
+            _create_empty(spark, df.schema, target, output, {**(properties or {}), CREATED_FOR: metadata["run_id"]})
+            created = True
+        if output.mode == "merge" and target.exists:
+            merge(spark, df, target, output, metadata)
+        elif target.path is None:
+            _write_table(df, target, output, metadata)
+        else:
+            _write_path(df, target, output, metadata, None if created or target.exists else properties or {})
     except (PySparkException, Py4JJavaError) as exc:
         if created:
             _drop_unwritten(spark, target)
@@ -69,38 +76,74 @@ def write_rows(
     return commit
 
 
-def _write(
-    df: DataFrame, target: Target, mode: str, metadata: Mapping[str, Any], properties: Mapping[str, str]
+def _needs_creation(target: Target, output: OutputConfig, properties: Mapping[str, str]) -> bool:
+    """Tells whether a table must be there before its rows; most that a path needs are options of the write itself."""
+    own = any(not key.startswith("delta.") for key in properties)
+    return target.path is None or own or bool(output.cluster_by) or output.mode == "replace_where"
+
+
+def _write_path(
+    df: DataFrame, target: Target, output: OutputConfig, metadata: Mapping[str, Any], new: Mapping[str, str] | None
 ) -> None:
-    options = {
-        "userMetadata": json.dumps(dict(metadata)),
-        "txnAppId": f"spark-scoring/{metadata['run_id']}",
-        "txnVersion": "1",
-    }
-    if mode == "overwrite":
-        # A session setting could make it a dynamic overwrite, which keeps the old rows of other partitions.
-        options["partitionOverwriteMode"] = "static"
-    if target.path is not None:
-        if not target.exists:
-            options.update({key: value for key, value in properties.items() if key.startswith("delta.")})
-            if needs_column_mapping(df.schema):
-                options["delta.columnMapping.mode"] = "name"
-        df.write.format("delta").mode(mode).options(**options).save(target.path)
-        return
+    """Writes to a path; `new` are the properties of a table that this write makes, None where there is one."""
+    options = _options(target, output, metadata)
+    writer = df.write.format("delta")
+    if new is not None:
+        options |= new
+        if needs_column_mapping(df.schema):
+            options["delta.columnMapping.mode"] = "name"
+        writer = writer.partitionBy(*output.partition_by).mode("error" if output.mode == "error" else "append")
+    elif output.mode == "replace_where":
+        options["replaceWhere"] = replace_predicate(output.replace_where, df.schema)
+        writer = writer.mode("overwrite")
+    else:
+        writer = writer.mode("overwrite" if output.mode == "overwrite" else "append")
+    writer.options(**options).save(target.path)
+
+
+def _write_table(df: DataFrame, target: Target, output: OutputConfig, metadata: Mapping[str, Any]) -> None:
     # Not saveAsTable, whose overwrite would replace the table itself, with its properties and history of commits.
-    writer = df.writeTo(target.name).options(**options)
-    if mode == "overwrite":
+    writer = df.writeTo(target.name).options(**_options(target, output, metadata))
+    if output.mode == "replace_where":
+        writer.overwrite(F.expr(replace_predicate(output.replace_where, df.schema)))
+    elif output.mode == "overwrite" and target.exists:
         writer.overwrite(F.lit(True))
     else:
         writer.append()
 
 
-def _create_empty(spark: SparkSession, schema: StructType, target: Target, properties: Mapping[str, str]) -> None:
+def _options(target: Target, output: OutputConfig, metadata: Mapping[str, Any]) -> dict[str, str]:
+    options = {
+        "userMetadata": json.dumps(dict(metadata)),
+        "txnAppId": f"spark-scoring/{metadata['run_id']}",
+        "txnVersion": "1",
+    }
+    if output.mode == "overwrite":
+        # A session setting could make it a dynamic overwrite, which keeps the old rows of other partitions.
+        options["partitionOverwriteMode"] = "static"
+    if output.evolve_schema and target.exists:
+        # Overwriting may change types and drop columns, too; adding rows may only add columns.
+        options["overwriteSchema" if output.mode == "overwrite" else "mergeSchema"] = "true"
+    return options
+
+
+def _create_empty(
+    spark: SparkSession, schema: StructType, target: Target, output: OutputConfig, properties: Mapping[str, str]
+) -> None:
+    if needs_column_mapping(schema):
+        properties = {**properties, "delta.columnMapping.mode": "name"}
+    if output.cluster_by:
+        # Delta knows clustering in SQL only, not from a writer.
+        columns = ", ".join(f"{sql.quote(field.name)} {field.dataType.simpleString()}" for field in schema.fields)
+        keys = ", ".join(sql.quote(name) for name in output.cluster_by)
+        pairs = ", ".join(f"{sql.literal(key)} = {sql.literal(value)}" for key, value in properties.items())
+        spark.sql(f"CREATE TABLE {target.name} ({columns}) USING delta CLUSTER BY ({keys}) TBLPROPERTIES ({pairs})")
+        return
     writer = spark.createDataFrame([], schema).writeTo(target.name).using("delta")
     for key, value in properties.items():
         writer = writer.tableProperty(key, value)
-    if needs_column_mapping(schema):
-        writer = writer.tableProperty("delta.columnMapping.mode", "name")
+    if output.partition_by:
+        writer = writer.partitionedBy(*(F.col(sql.quote(name)) for name in output.partition_by))
     writer.create()
 
 
@@ -121,6 +164,12 @@ def _translate(exc: Exception, target: Target) -> ScoringError:
             f"another writer changed {place} while this run wrote to it: {first_line(exc)}",
             code="target_conflict",
             remedy="nothing was written; run it again",
+        )
+    if "DELTA_REPLACE_WHERE_MISMATCH" in text:
+        return TargetError(
+            f"the result has rows that output.replace_where does not name, and {place} is left as it was",
+            code="rows_outside_replace_where",
+            remedy="nothing was written; filter them with input.where, or mend output.replace_where",
         )
     if any(condition in text for condition in ("ALREADY_EXISTS", "DELTA_PATH_EXISTS", "already exists")):
         return TargetError(

@@ -82,23 +82,16 @@ def keys(part: type[BaseModel]) -> set[str]:
 
 # A value for each key whose function comes with a later version.
 LATER = {
-    "model.allow": ["models:/"],
     "model.env_manager": "uv",
     "model.method": "predict_proba",
     "model.script": "score.py",
     "input.incremental": True,
-    "output.replace_where": {"month": 12},
-    "output.merge_keys": ["id"],
-    "output.partition_by": ["month"],
-    "output.cluster_by": ["month"],
-    "output.evolve_schema": True,
     "errors.bad_files": "quarantine",
     "record.table": "runs",
     "record.mlflow": True,
 }
 LATER_WITH_COMPANIONS = {
     "input.format": {"input.table": None, "input.path": "x", "input.format": "orc"},
-    "output.mode": {"output.mode": "merge", "output.merge_keys": ["id"]},
 }
 
 
@@ -132,3 +125,19 @@ def test_the_fingerprint_is_the_same_for_the_same_job_alone(job):
 
 def test_the_job_has_no_key_that_the_schema_above_lacks():
     assert keys(ScoringJob) == set(read_yaml(SCHEMA, "the schema"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"output.mode": "merge"}, "mode merge needs merge_keys"),
+        ({"output.mode": "replace_where"}, "mode replace_where needs replace_where"),
+        ({"output.merge_keys": ["id"]}, "merge_keys go with mode merge, not with error"),
+        ({"output.replace_where": {"month": 12}}, "replace_where goes with the mode of that name, not with error"),
+        ({"output.partition_by": ["a"], "output.cluster_by": ["b"]}, "partition_by or cluster_by, not both"),
+    ],
+)
+def test_modes_and_what_goes_with_them(changes, said, refused):
+    error = refused(changes)
+    assert error.exit_code == 2
+    assert said in str(error)

@@ -1,0 +1,204 @@
+"""replace_where, merge, layout and schema evolution: which rows are there afterwards, and what is refused before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from spark_scoring import ScoringJob, score
+from spark_scoring.job import check
+from tests.spark.conftest import read, refused
+
+ROWS = (
+    "SELECT id, CAST(id AS DOUBLE) a, 0.5D b, half, concat('o\\'', half) name, DATE'2026-01-01' + half day "
+    "FROM (SELECT id, CAST(id % 2 AS INT) half FROM range(10))"
+)
+EVEN = f"SELECT * FROM ({ROWS}) WHERE half = 0"
+
+
+@pytest.fixture(params=["path", "table"])
+def place(request, target, schema) -> dict[str, Any]:
+    return {"output.path": target} if request.param == "path" else {"output.table": "shop.scores"}
+
+
+@pytest.fixture
+def build(adds, place, tmp_path):
+    def build(changes: dict[str, Any] | None = None) -> ScoringJob:
+        return ScoringJob.from_options({"model.uri": adds, "input.sql": ROWS, **place, **(changes or {})})
+
+    return build
+
+
+@pytest.fixture
+def rows(spark, place):
+    def rows() -> list[tuple[int, float, str]]:
+        name = place.get("output.table") or f"delta.`{place['output.path']}`"
+        return sorted(tuple(row) for row in spark.sql(f"SELECT id, prediction, run_id FROM {name}").collect())
+
+    return rows
+
+
+@pytest.mark.parametrize("staged", [False, True], ids=["direct", "staged"])
+@pytest.mark.parametrize(
+    "where", [{"half": 0}, {"name": "o'0"}, {"day": "2026-01-01"}, {"HALF": 0, "name": "o'0"}], ids=str
+)
+def test_replace_where_replaces_those_rows_alone(spark, build, rows, tmp_path, where, staged):
+    more = {"errors.threshold": -1, "errors.quarantine": str(tmp_path / "bad")} if staged else {}
+    first = score(build(), spark=spark)
+    again = score(
+        build(
+            {"input.sql": f"{EVEN} AND id > 2", "output.mode": "replace_where", "output.replace_where": where, **more}
+        ),
+        spark=spark,
+    )
+    assert (again.rows_scored, again.reconciled) == (3, True)
+    assert rows() == sorted(
+        [(i, i + 0.5, first.run_id) for i in range(1, 10, 2)] + [(i, i + 0.5, again.run_id) for i in (4, 6, 8)]
+    )
+
+
+def test_replace_where_makes_a_new_table_and_runs_once_under_its_id(spark, build, rows):
+    made = build({"input.sql": EVEN, "output.mode": "replace_where", "output.replace_where": {"half": 0}})
+    assert score(made, spark=spark, run_id="once").status == "succeeded"
+    assert score(made, spark=spark, run_id="once").status == "already_published"
+    assert rows() == [(i, i + 0.5, "once") for i in range(0, 10, 2)]
+
+
+def test_rows_outside_replace_where_are_refused_before_any_is_scored(spark, build, rows):
+    score(build(), spark=spark)
+    before = rows()
+    for sql in (ROWS, f"SELECT id, a, b, IF(id = 4, NULL, half) half, name, day FROM ({EVEN})"):
+        with refused(8, "rows_outside_replace_where"):
+            score(
+                build({"input.sql": sql, "output.mode": "replace_where", "output.replace_where": {"half": 0}}),
+                spark=spark,
+            )
+    assert rows() == before
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"half": "0 OR true"},
+        {"half": True},
+        {"half": 0.5},
+        {"day": "2026-13-01"},
+        {"a": 1},
+        {"name": 7},
+        {"unknown": 1},
+        {"prediction": 1},
+    ],
+    ids=str,
+)
+def test_a_value_of_another_type_is_refused_and_says_what_fits(spark, build, where):
+    code = "unknown_column" if set(where) & {"unknown", "prediction"} else "invalid_value"
+    with refused(2, code):
+        check(build({"output.mode": "replace_where", "output.replace_where": where}), spark=spark)
+
+
+def test_text_in_replace_where_can_say_nothing_else(spark, build, rows):
+    score(build(), spark=spark)
+    before = rows()
+    hostile = "o'0' OR true OR name = '"
+    with refused(8, "rows_outside_replace_where"):
+        score(build({"output.mode": "replace_where", "output.replace_where": {"name": hostile}}), spark=spark)
+    assert rows() == before
+
+
+def test_merge_updates_known_keys_and_inserts_the_others(spark, build, rows):
+    merging = {"output.mode": "merge", "output.merge_keys": ["id"]}
+    first = score(build({**merging, "input.sql": f"{EVEN}"}), spark=spark)
+    assert (first.rows_scored, first.rows_failed) == (5, 0)
+    again = score(build({**merging, "input.sql": f"SELECT * FROM ({ROWS}) WHERE id < 5"}), spark=spark, run_id="once")
+    assert (again.rows_scored, again.reconciled) == (5, True)
+    assert rows() == [(i, i + 0.5, first.run_id if i in (6, 8) else "once") for i in (0, 1, 2, 3, 4, 6, 8)]
+    kept = rows()
+    assert (
+        score(
+            build({**merging, "input.sql": f"SELECT * FROM ({ROWS}) WHERE id < 5"}), spark=spark, run_id="once"
+        ).status
+        == "already_published"
+    )
+    assert rows() == kept
+    assert spark.conf.get("spark.databricks.delta.write.txnAppId", None) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "code"),
+    [
+        (f"SELECT IF(id < 2, NULL, id) id, a, b FROM ({ROWS})", "merge_key_null"),
+        (f"SELECT id DIV 2 id, a, b FROM ({ROWS})", "merge_key_duplicate"),
+    ],
+)
+def test_keys_that_identify_no_row_are_refused_before_the_write(spark, build, rows, sql, code):
+    with refused(8, code):
+        score(build({"input.sql": sql, "output.mode": "merge", "output.merge_keys": ["id"]}), spark=spark)
+    score(build({"input.sql": f"SELECT id, a, b FROM ({ROWS})"}), spark=spark)
+    before = rows()
+    with refused(8, code):
+        score(build({"input.sql": sql, "output.mode": "merge", "output.merge_keys": ["id"]}), spark=spark)
+    assert rows() == before
+
+
+def test_a_merge_writes_no_bad_row(spark, build, rows, tattles, tmp_path):
+    made = build(
+        {
+            "model.uri": tattles,
+            "input.sql": f"SELECT id, a - 1 a, b FROM ({ROWS})",
+            "output.mode": "merge",
+            "output.merge_keys": ["id"],
+            "errors.threshold": 1,
+            "errors.quarantine": str(tmp_path / "bad"),
+        }
+    )
+    assert score(made, spark=spark).rows_failed == 1
+    assert [row[0] for row in rows()] == list(range(1, 10))
+    assert read(str(tmp_path / "bad"))["id"].tolist() == [0]
+
+
+@pytest.mark.parametrize(("option", "kept"), [("partition_by", "partition_by"), ("cluster_by", "cluster_by")])
+def test_a_new_target_is_laid_out_as_the_job_says(spark, build, rows, place, option, kept):
+    if option == "cluster_by" and spark.version < "4":
+        pytest.skip("Spark 4 brought the writer's clusterBy")
+    made = build({f"output.{option}": ["half"]})
+    score(made, spark=spark)
+    name = place.get("output.table") or f"delta.`{place['output.path']}`"
+    detail = spark.sql(f"DESCRIBE DETAIL {name}").first().asDict()
+    assert detail["partitionColumns" if option == "partition_by" else "clusteringColumns"] == ["half"]
+    assert len(rows()) == 10
+    score(build({f"output.{option}": ["half"], "output.mode": "append"}), spark=spark)
+    assert len(rows()) == 20
+    with refused(8, "target_layout_differs"):
+        check(build({f"output.{option}": ["name"], "output.mode": "append"}), spark=spark)
+
+
+def test_a_layout_by_an_unknown_column_is_refused(spark, build):
+    with refused(8, "unknown_column"):
+        check(build({"output.partition_by": ["month"]}), spark=spark)
+
+
+def test_a_schema_changes_only_when_asked(spark, build, rows, place):
+    score(build({"input.sql": f"SELECT id, a, b FROM ({ROWS})"}), spark=spark)
+    for mode in ("append", "overwrite"):
+        with refused(8, "target_column_missing") as caught:
+            score(build({"output.mode": mode}), spark=spark)
+        assert "evolve_schema" in str(caught.value)
+    score(build({"output.mode": "append", "output.evolve_schema": True}), spark=spark)
+    assert len(rows()) == 20
+    fewer = {"input.sql": f"SELECT id, a, b, 1 extra FROM ({ROWS})", "output.evolve_schema": True}
+    with refused(8, "target_column_extra"):
+        score(build({**fewer, "output.mode": "append"}), spark=spark)
+    score(build({**fewer, "output.mode": "overwrite"}), spark=spark)
+    name = place.get("output.table") or f"delta.`{place['output.path']}`"
+    assert spark.sql(f"SELECT * FROM {name}").columns[:4] == ["id", "a", "b", "extra"]
+    assert len(rows()) == 10
+
+
+def test_a_merge_may_add_columns_when_asked(spark, build, rows):
+    if spark.version < "3.5":
+        pytest.skip("needs MERGE WITH SCHEMA EVOLUTION")
+    score(build({"input.sql": f"SELECT id, a, b FROM ({ROWS})"}), spark=spark)
+    merging = {"output.mode": "merge", "output.merge_keys": ["id"], "output.evolve_schema": True}
+    assert score(build(merging), spark=spark).rows_scored == 10
+    assert len(rows()) == 10
