@@ -40,7 +40,7 @@ def write_rows(
         target: Where they go, as it was when the run was planned.
         output: How: its mode, and what goes with that. For ``merge``, `df` has unique keys.
         metadata: What the commit's ``userMetadata`` says; ``run_id`` and an ``attempt`` that no other try has.
-        properties: Table properties for a new table.
+        properties: Table properties that the table has afterwards; Delta's own (``delta.…``) only where it is new.
 
     Returns:
         The commit, as the table's history has it.
@@ -51,17 +51,22 @@ def write_rows(
         TargetError: If the target changed since it was looked at, or does not take the result.
     """
     created = False
+    properties = properties or {}
+    delta = {key: value for key, value in properties.items() if key.startswith("delta.")}
     try:
-        if not target.exists and _needs_creation(target, output, properties or {}):
+        # A path is made by its first rows where that is possible: a driver that dies while it creates an empty table
+        # can leave a log without a commit, which Delta writes to, but does not create again.
+        if not target.exists and (target.path is None or output.cluster_by):
             # The commit that creates a catalog table carries no userMetadata, so the rows come in one of their own.
-            _create_empty(spark, df.schema, target, output, {**(properties or {}), CREATED_FOR: metadata["run_id"]})
+            _create_empty(spark, df.schema, target, output, {**delta, CREATED_FOR: metadata["run_id"]})
             created = True
         if output.mode == "merge" and target.exists:
             merge(spark, df, target, output, metadata)
         elif target.path is None:
             _write_table(df, target, output, metadata)
         else:
-            _write_path(df, target, output, metadata, None if created or target.exists else properties or {})
+            _write_path(df, target, output, metadata, None if created or target.exists else delta)
+        _mark(spark, target, {key: value for key, value in properties.items() if key not in delta})
     except (PySparkException, Py4JJavaError) as exc:
         if created:
             _drop_unwritten(spark, target)
@@ -76,10 +81,12 @@ def write_rows(
     return commit
 
 
-def _needs_creation(target: Target, output: OutputConfig, properties: Mapping[str, str]) -> bool:
-    """Tells whether a table must be there before its rows; most that a path needs are options of the write itself."""
-    own = any(not key.startswith("delta.") for key in properties)
-    return target.path is None or own or bool(output.cluster_by) or output.mode == "replace_where"
+def _mark(spark: SparkSession, target: Target, properties: Mapping[str, str]) -> None:
+    """Gives the table properties that it does not have yet, in a commit of their own."""
+    missing = {key: value for key, value in properties.items() if target.properties.get(key) != value}
+    if missing:
+        pairs = ", ".join(f"{sql.literal(key)} = {sql.literal(value)}" for key, value in missing.items())
+        spark.sql(f"ALTER TABLE {target.name} SET TBLPROPERTIES ({pairs})")
 
 
 def _write_path(
