@@ -259,7 +259,7 @@ def score(
         on_error="collect",
         detail=job.errors.detail,
         end_after=job.errors.threshold if isinstance(job.errors.threshold, int) else -1,
-        rest=rest_column(job, found.contract, rows.schema),
+        rest=rest_column(job),
     )
     with full_batches(spark):
         waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})

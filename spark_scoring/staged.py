@@ -79,9 +79,10 @@ def quarantine_problems(spark: SparkSession, job: ScoringJob, schema: StructType
     return list(found)
 
 
-def rest_column(job: ScoringJob, contract: Contract, schema: StructType) -> str | None:
-    """Returns the staging column for what the quarantine needs of a failed row, where it is not kept anyway."""
-    return REST if job.errors.quarantine is not None and set(contract.kept) != set(schema.fieldNames()) else None
+def rest_column(job: ScoringJob) -> str | None:
+    """Returns the staging column that holds the whole input row of a failed one, for the quarantine."""
+    # Also where all columns are kept: a column that is nearly always null is found and read in no time.
+    return REST if job.errors.quarantine is not None else None
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,8 @@ class Staged:
 
     def bad(self) -> DataFrame:
         """Returns the rows that failed, as a quarantine holds them: all that the input had, and why they failed."""
-        if REST in self.df.columns:
-            whole = self.df.select(f"{REST}.*").columns
-            own = [F.col(f"{REST}.{sql.quote(name)}") for name in whole if name != REPLAYED]
-        else:
-            own = [F.col(sql.quote(name)) for name in self._columns_before(self.predictions[0])]
+        whole = self.df.select(f"{REST}.*").columns
+        own = [F.col(f"{REST}.{sql.quote(name)}") for name in whole if name != REPLAYED]
         model_id, run_id, scored_at = self.stamps()
         failure = [F.col(ERROR).alias("error"), run_id, model_id, scored_at]
         return self.df.where(f"{ERROR} IS NOT NULL").select(
