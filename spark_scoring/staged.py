@@ -132,9 +132,9 @@ class Staged:
         own = [F.col(f"{REST}.{sql.quote(name)}") for name in whole if name != REPLAYED]
         model_id, run_id, scored_at = self.stamps()
         failure = [F.col(ERROR).alias("error"), run_id, model_id, scored_at]
-        return self.df.where(f"{ERROR} IS NOT NULL").select(
-            *own, *failure, F.expr("uuid()").alias(QUARANTINE_COLUMNS[-1])
-        )
+        # Gathered, since a few rows from each of many files would make as many files of one row.
+        found = self.df.where(f"{ERROR} IS NOT NULL").hint("rebalance")
+        return found.select(*own, *failure, F.expr("uuid()").alias(QUARANTINE_COLUMNS[-1]))
 
     def _stamped(self, rows: DataFrame, *more: Column) -> DataFrame:
         kept = [*self._columns_before(self.predictions[0]), *self.predictions]
