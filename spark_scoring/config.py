@@ -135,6 +135,7 @@ class InputConfig(_Part):
     key: tuple[str, ...] = ()
     time_zone: str = "UTC"
     incremental: bool = False
+    rescore: Literal["all", "older"] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> InputConfig:
@@ -149,6 +150,10 @@ class InputConfig(_Part):
             raise ValueError("version goes with a Delta table or path; in sql write VERSION AS OF")
         if self.version is not None and self.format not in (None, "delta"):
             raise ValueError(f"version needs a Delta table; {self.format} files have no versions")
+        if self.incremental and (self.sql is not None or self.format not in (None, "delta")):
+            raise ValueError("incremental needs a Delta table or path: nothing else says what is new in it")
+        if self.rescore is not None and not self.incremental:
+            raise ValueError("rescore goes with incremental: true")
         return self
 
 
@@ -267,6 +272,15 @@ class ScoringJob(_Part):
         return {key: value for key, value in values.items() if value is not None or key in {"model", "input"}}
 
     @model_validator(mode="after")
+    def _increments_have_a_mode(self) -> ScoringJob:
+        if self.input.incremental and self.output is not None:
+            if self.output.mode not in {"append", "merge"}:
+                raise ValueError(f"input.incremental goes with output.mode append or merge, not {self.output.mode}")
+            if self.input.rescore is not None and self.output.mode != "merge":
+                raise ValueError("input.rescore needs output.mode merge: append would add rows that are there already")
+        return self
+
+    @model_validator(mode="after")
     def _only_what_is_built(self) -> ScoringJob:
         unbuilt: list[InitErrorDetails] = []
         for key, accepted in NOT_YET.items():
@@ -377,7 +391,6 @@ NOT_YET: dict[str, tuple[Any, ...]] = {
     "model.method": ("predict",),
     "model.script": (None,),
     "input.format": (None, "delta", "parquet", "csv", "json"),
-    "input.incremental": (False,),
     "errors.bad_files": ("fail",),
     "record.table": (None,),
     "record.mlflow": (False,),

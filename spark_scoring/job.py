@@ -27,6 +27,7 @@ from spark_scoring.errors import (
     TargetError,
     combine,
 )
+from spark_scoring.increment import Increment, covered, gone_keys, open_increment, plan_increment, reading_feed
 from spark_scoring.inputs import Source, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
@@ -37,7 +38,6 @@ from spark_scoring.outputs import (
     find_run,
     replace_predicate,
     target_problems,
-    write_rows,
 )
 from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
@@ -58,9 +58,12 @@ from spark_scoring.staged import (
     rest_column,
     stage,
     staged_contract,
+    write_once,
 )
 
 T = TypeVar("T")
+# Errors behind a commit of the very run: its being there is no comfort.
+_OWN_COMMIT = {"not_reconciled"}
 _log = logging.getLogger(__name__)
 
 
@@ -77,6 +80,7 @@ class Plan:
     target: Target | None
     schema: StructType | None
     problems: tuple[ScoringError, ...]
+    increment: Increment | None = None
 
     def raise_for_problems(self) -> None:
         """Raises every problem at once, as the class of the earliest step's."""
@@ -112,6 +116,9 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
         terms = Terms.of_job(job, added=_added(job), textual=source.textual, result=result)
         contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
         step(contract.raise_for_problems)
+    increment = None
+    if job.input.incremental and source is not None and target is not None:
+        increment = step(lambda: plan_increment(spark, job, source, target))
     schema = result_schema(source.df.schema, contract) if source is not None and contract and contract.ok else None
     if schema is not None and contract is not None and output is not None and output.mode == "replace_where":
         step(lambda: replace_predicate(output.replace_where, _kept(schema, contract)))
@@ -121,7 +128,7 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
             problems += step(lambda: quarantine_problems(spark, job, source.df.schema)) or ()
         if schema is not None and contract is not None:
             problems += audit_problems(spark, job.audit, schema, contract.predictions, job.input.key)
-    return Plan(model, source, contract, target, schema, tuple(problems))
+    return Plan(model, source, contract, target, schema, tuple(problems), increment)
 
 
 def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:
@@ -207,16 +214,32 @@ def score(
     output = _output(job)
     spark = spark or get_session()
     run = run_id or new_run_id()
-    if run_id is not None:
-        if (earlier := _earlier(spark, output, run_id)) is not None:
+    try:
+        if run_id is not None:
+            earlier = _earlier(spark, output, run_id)
             if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
                 _same_job(waiting.commit, run, job.fingerprint())
+                if earlier is None:
+                    return _publish_if_allowed(spark, job, waiting, describe_target(spark, output), started)
                 _tidy_up(spark, job, waiting)  # what an attempt that died behind its last commit left
+            if earlier is not None:
+                return _already_published(earlier, run, job, started)
+        return _score(spark, job, run, df, replay is not None, started)
+    except (ScoringError, PySparkException, Py4JJavaError) as exc:
+        # A twin with the same id may have published, and tidied up, under this one's feet.
+        earlier = _earlier(spark, output, run_id) if run_id is not None else None
+        if earlier is not None and getattr(exc, "code", None) not in _OWN_COMMIT:
             return _already_published(earlier, run, job, started)
-        if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
-            _same_job(waiting.commit, run, job.fingerprint())
-            return _publish_if_allowed(spark, job, waiting, describe_target(spark, output), started)
+        if isinstance(exc, ScoringError):
+            raise
+        raise scoring_failure(exc) from exc
 
+
+def _score(
+    spark: SparkSession, job: ScoringJob, run: str, df: DataFrame | None, replays: bool, started: float
+) -> RunResult:
+    """Plans a job, scores its input, and publishes what is allowed to be."""
+    output = _output(job)
     found = plan(job, spark=spark, df=df)
     found.raise_for_problems()
     assert found.model is not None
@@ -228,9 +251,12 @@ def score(
     _log.info("contract  %s", _in_a_line(found.contract))
     stamp = Stamp.now(model.model_id, run)
 
-    source = open_replay(spark, job) if replay is not None else found.source
+    source = open_replay(spark, job) if replays else found.source
+    gone = None
+    if found.increment is not None:
+        source, gone = _new_rows(spark, job, source, found.increment, model.model_id)
     rows_in = source.count_without_scan()
-    metadata = {
+    metadata: dict[str, Any] = {
         "run_id": run,
         "attempt": str(uuid.uuid4()),
         "model_id": model.model_id,
@@ -241,14 +267,20 @@ def score(
         "rows_in": rows_in,
         "scored_at": stamp.scored_at,
     }
-    if rows_in == 0 or (rows_in is None and source.is_empty()):
+    if (covers := covered(spark, job, source)) is not None:
+        metadata["covers"] = covers
+    if found.increment is not None:
+        metadata["increment"] = found.increment.to_dict()
+    if (rows_in == 0 or (rows_in is None and source.is_empty())) and (gone is None or gone.isEmpty()):
         return _result("empty", job, metadata, None, started)
     _refuse_rows_outside(source, output, found)
     rows, counted = _observed(source, rows_in, spark)
     if not needs_staging(job):
         scored = score_frame(spark, rows, model, found.contract, stamp, on_error="raise")
         with full_batches(spark):
-            commit = write_rows(spark, scored, found.target, output, metadata)
+            commit = write_once(spark, scored, found.target, output, metadata)
+        if commit.metadata["attempt"] != metadata["attempt"]:
+            return _already_published(commit, run, job, started)
         return _result("succeeded", job, {**metadata, "rows_in": counted()}, commit, started)
     scored = score_frame(
         spark,
@@ -261,7 +293,7 @@ def score(
         end_after=job.errors.threshold if isinstance(job.errors.threshold, int) else -1,
         rest=rest_column(job),
     )
-    with full_batches(spark):
+    with full_batches(spark), reading_feed(source, found.increment):
         waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
 
@@ -312,8 +344,7 @@ def _publish_if_allowed(
     if rows_in is not None and rows_in != waiting.rows:
         raise _not_reconciled(rows_in, waiting.rows, redact(waiting.place.location))
     if source is None and job.audit.reconcile:
-        pinned = {"version": metadata["input_version"]} if metadata["input_version"] is not None else {}
-        source = open_input(spark, job.input.model_copy(update=pinned)).df
+        source = _scored_source(spark, job, waiting).df
     try:
         hold_against_threshold(waiting, job.errors.threshold)
         findings = audit(spark, waiting, job, target, source)
@@ -334,11 +365,42 @@ def _publish(
     rows_in: int | None = None,
 ) -> RunResult:
     hold_against_keys(waiting, job)
-    commit = publish_staged(spark, waiting, job, target)
+    gone = None
+    if (increment := Increment.of(waiting.commit.metadata)) is not None:
+        gone = gone_keys(spark, job, _pinned_source(spark, job, waiting), increment)
+    attempt = str(uuid.uuid4())
+    commit = publish_staged(spark, waiting, job, target, attempt, gone)
     _tidy_up(spark, job, waiting)
     local_runs.forget(commit.metadata["run_id"])
+    if commit.metadata["attempt"] != attempt:
+        return _already_published(commit, commit.metadata["run_id"], job, started)
     metadata = {**commit.metadata, "rows_in": commit.metadata.get("rows_in") if rows_in is None else rows_in}
     return _result("succeeded", job, metadata, commit, started, findings)
+
+
+def _new_rows(
+    spark: SparkSession, job: ScoringJob, whole: Source, increment: Increment, model_id: str
+) -> tuple[Source, DataFrame | None]:
+    """Returns the rows that are new, and the keys of those that are gone; None where none can be."""
+    target = describe_target(spark, _output(job))
+    new = open_increment(spark, job, whole, increment, target, model_id)
+    return new, gone_keys(spark, job, whole, increment)
+
+
+def _pinned_source(spark: SparkSession, job: ScoringJob, waiting: Staged) -> Source:
+    """Opens the input as it was when staged rows were scored."""
+    version = waiting.commit.metadata["input_version"]
+    pinned = {"version": version} if version is not None else {}
+    return open_input(spark, job.input.model_copy(update=pinned))
+
+
+def _scored_source(spark: SparkSession, job: ScoringJob, waiting: Staged) -> Source:
+    """Opens those of its rows that were scored."""
+    whole = _pinned_source(spark, job, waiting)
+    increment = Increment.of(waiting.commit.metadata)
+    if increment is None:
+        return whole
+    return _new_rows(spark, job, whole, increment, waiting.commit.metadata["model_id"])[0]
 
 
 def _kept(schema: StructType, contract: Contract) -> StructType:

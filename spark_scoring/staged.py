@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from spark_scoring.audit import Finding, LastRun, evaluate, is_wanted, reconcile
 from spark_scoring.config import OutputConfig, ScoringJob, is_path, redact
 from spark_scoring.contract import Contract, sql
 from spark_scoring.errors import ContractError, RowsFailedError, ScoringError, combine
+from spark_scoring.increment import Increment
 from spark_scoring.inputs import QUARANTINE, QUARANTINE_COLUMNS
 from spark_scoring.outputs import (
     Commit,
@@ -43,10 +43,10 @@ _log = logging.getLogger(__name__)
 
 
 def needs_staging(job: ScoringJob) -> bool:
-    """Tells whether a job's rows must wait: for a merge, a threshold, a quarantine, inline errors or an audit."""
+    """Tells whether a job's rows must wait: for a merge, an increment, a threshold, a place for errors or an audit."""
     errors = job.errors
-    merges = job.output is not None and job.output.mode == "merge"
-    return merges or errors.threshold != 0 or errors.quarantine is not None or errors.inline or is_wanted(job.audit)
+    waits = job.input.incremental or (job.output is not None and job.output.mode == "merge")
+    return waits or errors.threshold != 0 or errors.quarantine is not None or errors.inline or is_wanted(job.audit)
 
 
 def quarantine_config(job: ScoringJob) -> OutputConfig | None:
@@ -302,7 +302,9 @@ def hold_against_keys(staged: Staged, job: ScoringJob) -> None:
         raise combine(problems)
 
 
-def publish_staged(spark: SparkSession, staged: Staged, job: ScoringJob, target: Target) -> Commit:
+def publish_staged(
+    spark: SparkSession, staged: Staged, job: ScoringJob, target: Target, attempt: str, gone: DataFrame | None = None
+) -> Commit:
     """Publishes staged rows: the failed ones to the quarantine first, then the good ones to the target.
 
     Each table gets one commit under the run's transaction id, so a repetition writes nothing twice.
@@ -312,18 +314,36 @@ def publish_staged(spark: SparkSession, staged: Staged, job: ScoringJob, target:
         staged: The staged rows.
         job: The job.
         target: The target as it is.
+        attempt: An id that no other try has.
+        gone: Keys of an increment whose rows the target shall not hold any more.
 
     Returns:
         The target's commit, of this attempt or of one that was quicker.
     """
     assert job.output is not None
     quarantine = quarantine_config(job)
-    metadata = {**staged.commit.metadata, "attempt": str(uuid.uuid4()), "rows_failed": staged.failed}
+    metadata = {**staged.commit.metadata, "attempt": attempt, "rows_failed": staged.failed}
     if quarantine is not None and staged.failed:
         place = describe_target(spark, quarantine)
         write_once(spark, staged.bad(), place, quarantine, metadata, {QUARANTINE: "true"})
     rows = staged.all() if job.errors.inline else staged.good()
-    return write_once(spark, rows, target, job.output, metadata)
+    increment = Increment.of(metadata)
+    if increment is not None:
+        # The quarantine stays the run's own: a run that died after writing it must not be in another's way.
+        metadata["transaction"] = increment.claim
+        gone = _without_prediction(staged, job, rows, gone)
+    return write_once(spark, rows, target, job.output, metadata, gone=gone)
+
+
+def _without_prediction(staged: Staged, job: ScoringJob, rows: DataFrame, gone: DataFrame | None) -> DataFrame | None:
+    """Adds the keys of rows that failed, whose earlier prediction is of a row that is no more."""
+    if job.output is None or job.output.mode != "merge":
+        return None
+    keys = job.output.merge_keys
+    if staged.failed and not job.errors.inline:
+        failed = staged.df.where(f"{ERROR} IS NOT NULL").select(*map(sql.quote, keys))
+        gone = failed if gone is None else gone.union(failed)
+    return gone.join(rows, list(keys), "left_anti").distinct() if gone is not None else None
 
 
 def write_once(
@@ -333,11 +353,12 @@ def write_once(
     output: OutputConfig,
     metadata: Mapping[str, Any],
     properties: Mapping[str, str] | None = None,
+    gone: DataFrame | None = None,
 ) -> Commit:
     """Writes rows like `write_rows`, and returns the run's earlier commit where another attempt was quicker."""
     run_id = str(metadata["run_id"])
     try:
-        return write_rows(spark, rows, target, output, metadata, properties=properties)
+        return write_rows(spark, rows, target, output, metadata, properties=properties, gone=gone)
     except ScoringError:
         earlier = find_run(spark, target.name, run_id)
         if earlier is None or find_commit(spark, target.name, metadata["attempt"]) is not None:

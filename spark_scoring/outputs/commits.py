@@ -79,7 +79,9 @@ def _commits(rows: list[Any]) -> Iterator[Commit]:
             continue  # somebody else's commit, with a text of its own
         if isinstance(metadata, dict):
             metrics = row["operationMetrics"] or {}
-            yield Commit(int(row["version"]), _rows(row["operation"], metrics), metadata)
+            # A commit behind a MERGE that could not carry metadata says itself how many rows that brought.
+            brought = metadata["rows"] if "rows" in metadata else _rows(row["operation"], metrics)
+            yield Commit(int(row["version"]), int(brought), metadata)
 
 
 def _rows(operation: str, metrics: Mapping[str, str]) -> int:

@@ -1,4 +1,9 @@
-"""MERGE into an existing target: rows with known keys are updated, the others inserted, in one commit."""
+"""MERGE into an existing target: rows with known keys are updated, the others inserted, in one commit.
+
+MERGE takes no options, so the run's ids go by session settings (Delta's documentation of idempotent writes names them).
+Where a platform refuses those, the rows' own ``run_id`` tells that the run is in the table, and a commit of no rows
+right behind the MERGE says the rest.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -15,6 +21,9 @@ from spark_scoring.config import OutputConfig
 from spark_scoring.contract import sql
 from spark_scoring.errors import TargetError
 from spark_scoring.outputs.target import Target
+
+# Marks the rows of a MERGE that delete.
+_GONE = "__spark_scoring_gone"
 
 
 def key_problems(rows: DataFrame, keys: Sequence[str]) -> list[TargetError]:
@@ -47,13 +56,20 @@ def key_problems(rows: DataFrame, keys: Sequence[str]) -> list[TargetError]:
     return problems
 
 
-def merge(
-    spark: SparkSession, rows: DataFrame, target: Target, output: OutputConfig, metadata: Mapping[str, Any]
-) -> None:
-    """Runs the MERGE under the run's transaction id.
+def transaction(metadata: Mapping[str, Any]) -> str:
+    """Returns the id under which Delta lets a write happen once: the run's, or a ``transaction`` that runs share."""
+    return f"spark-scoring/{metadata.get('transaction', metadata['run_id'])}"
 
-    The ids go by session settings, since MERGE takes no options (Delta's documentation of idempotent writes names
-    them); whoever calls has looked for the run in the target before.
+
+def merge(
+    spark: SparkSession,
+    rows: DataFrame,
+    target: Target,
+    output: OutputConfig,
+    metadata: Mapping[str, Any],
+    gone: DataFrame | None = None,
+) -> None:
+    """Runs the MERGE under the run's transaction id; whoever calls has looked for the run in the target before.
 
     Args:
         spark: The session.
@@ -61,34 +77,70 @@ def merge(
         target: An existing target.
         output: The job's output, with the keys.
         metadata: What the commit's ``userMetadata`` says.
+        gone: Keys, none of them in `rows`, whose rows are deleted.
     """
+    settings = {
+        "spark.databricks.delta.commitInfo.userMetadata": json.dumps(dict(metadata)),
+        "spark.databricks.delta.write.txnAppId": transaction(metadata),
+        "spark.databricks.delta.write.txnVersion": "1",
+    }
+    with _set(spark, settings) as accepted:
+        if accepted or not is_merged(spark, target, str(metadata["run_id"])):
+            _merge(spark, rows, target, output, gone)
+    if not accepted:
+        told = {**metadata, "rows": spark.table(target.name).where(_of_run(str(metadata["run_id"]))).count()}
+        options = {"userMetadata": json.dumps(told), "txnAppId": transaction(metadata), "txnVersion": "1"}
+        spark.table(target.name).limit(0).writeTo(target.name).options(**options).append()
+
+
+def is_merged(spark: SparkSession, target: Target, run_id: str) -> bool:
+    """Tells whether the table holds rows of a run; scans it, or, where statistics of ``run_id`` allow, parts of it."""
+    if target.schema is None or "run_id" not in target.schema.fieldNames():
+        return False
+    return not spark.table(target.name).where(_of_run(run_id)).isEmpty()
+
+
+def _of_run(run_id: str) -> str:
+    return f"run_id = {sql.literal(run_id)}"
+
+
+def _merge(spark: SparkSession, rows: DataFrame, target: Target, output: OutputConfig, gone: DataFrame | None) -> None:
     view = f"__spark_scoring_merge_{uuid.uuid4().hex}"
     same = " AND ".join(f"t.{sql.quote(name)} = s.{sql.quote(name)}" for name in output.merge_keys)
     evolving = "WITH SCHEMA EVOLUTION " if output.evolve_schema else ""
-    settings = {
-        "spark.databricks.delta.commitInfo.userMetadata": json.dumps(dict(metadata)),
-        "spark.databricks.delta.write.txnAppId": f"spark-scoring/{metadata['run_id']}",
-        "spark.databricks.delta.write.txnVersion": "1",
-    }
+    statements = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    if gone is not None:
+        columns = ", ".join(sql.quote(name) for name in rows.columns)
+        names = [sql.quote(name) for name in rows.columns]
+        sets = ", ".join(f"t.{name} = s.{name}" for name in names)
+        values = ", ".join(f"s.{name}" for name in names)
+        statements = (
+            f"WHEN MATCHED AND s.{_GONE} THEN DELETE WHEN MATCHED THEN UPDATE SET {sets} "
+            f"WHEN NOT MATCHED AND NOT s.{_GONE} THEN INSERT ({columns}) VALUES ({values})"
+        )
+        there = rows.withColumn(_GONE, F.lit(False))
+        rows = there.unionByName(gone.withColumn(_GONE, F.lit(True)), allowMissingColumns=True)
     rows.createOrReplaceTempView(view)
     try:
-        with _set(spark, settings):
-            spark.sql(
-                f"MERGE {evolving}INTO {target.name} AS t USING {view} AS s ON {same} "
-                "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
-            )
+        spark.sql(f"MERGE {evolving}INTO {target.name} AS t USING {view} AS s ON {same} {statements}")
     finally:
         spark.catalog.dropTempView(view)
 
 
 @contextmanager
-def _set(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+def _set(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[bool]:
+    """Sets session settings for a while; yields whether the platform accepted them."""
     before = {}
     try:
-        for key, value in settings.items():
-            before[key] = spark.conf.get(key, None)
-            spark.conf.set(key, value)
-        yield
+        accepted = True
+        try:
+            for key, value in settings.items():
+                earlier = spark.conf.get(key, None)
+                spark.conf.set(key, value)
+                before[key] = earlier
+        except PySparkException:
+            accepted = False
+        yield accepted
     finally:
         for key, earlier in before.items():
             if earlier is None:

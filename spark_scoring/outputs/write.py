@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import random
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,12 +18,24 @@ from pyspark.sql.types import StructType
 
 from spark_scoring.config import OutputConfig, redact
 from spark_scoring.contract import sql
-from spark_scoring.errors import ScoringError, TargetError
+from spark_scoring.errors import ScoringError, TargetError, combine
 from spark_scoring.outputs.commits import Commit, find_commit, latest_version
-from spark_scoring.outputs.merge import merge
+from spark_scoring.outputs.merge import merge, transaction
 from spark_scoring.outputs.replace import replace_predicate
-from spark_scoring.outputs.target import CREATED_FOR, Target, needs_column_mapping
+from spark_scoring.outputs.target import CREATED_FOR, Target, describe_target, needs_column_mapping, target_problems
 from spark_scoring.spark_errors import first_line, from_worker, is_bad_file, scoring_failure
+
+# Seconds to wait after each conflict with another writer, give or take a half; as many tries more.
+_WAITS = (0.5, 1, 2, 4, 8)
+_CONFLICTS = (
+    "DELTA_CONCURRENT",
+    "ConcurrentModification",
+    "DELTA_METADATA_CHANGED",
+    "MetadataChanged",
+    "DELTA_PROTOCOL_CHANGED",
+    "ProtocolChanged",
+)
+_log = logging.getLogger(__name__)
 
 
 def write_rows(
@@ -31,16 +46,22 @@ def write_rows(
     metadata: Mapping[str, Any],
     *,
     properties: Mapping[str, str] | None = None,
+    gone: DataFrame | None = None,
 ) -> Commit:
     """Runs `df` and writes it to `target` in one commit.
+
+    Where another writer got in between, the target is looked at again, and if it still takes the rows, they are
+    written again under the same ids. Rows that are scored while they are written are scored again then.
 
     Args:
         spark: The session.
         df: The rows.
         target: Where they go, as it was when the run was planned.
         output: How: its mode, and what goes with that. For ``merge``, `df` has unique keys.
-        metadata: What the commit's ``userMetadata`` says; ``run_id`` and an ``attempt`` that no other try has.
+        metadata: What the commit's ``userMetadata`` says; ``run_id``, an ``attempt`` that no other try has, and maybe
+            a ``transaction``, for what only one of several runs may do.
         properties: Table properties that the table has afterwards; Delta's own (``delta.…``) only where it is new.
+        gone: For ``merge``: keys whose rows the target shall not hold any more.
 
     Returns:
         The commit, as the table's history has it.
@@ -48,10 +69,36 @@ def write_rows(
     Raises:
         RowsFailedError: If a row failed.
         ModelError: If the workers can't load the model.
-        TargetError: If the target changed since it was looked at, or does not take the result.
+        TargetError: If other writers were quicker each time, the target changed so that it does not take the result,
+            or never did.
     """
+    for wait in (*_WAITS, None):
+        try:
+            return _write(spark, df, target, output, metadata, properties or {}, gone)
+        except TargetError as exc:
+            # A table that somebody else creates meanwhile is none of mode error's.
+            conflict = exc.code == "target_conflict" or (exc.code == "target_exists" and output.mode != "error")
+            if not conflict or wait is None:
+                raise
+            _log.warning("%s; trying again", exc.message)
+        time.sleep(wait * random.uniform(0.5, 1.5))
+        target = describe_target(spark, output)
+        problems = target_problems(target, output, df.schema)
+        if problems:
+            raise combine(problems)
+    raise AssertionError("the last try returns or raises")
+
+
+def _write(
+    spark: SparkSession,
+    df: DataFrame,
+    target: Target,
+    output: OutputConfig,
+    metadata: Mapping[str, Any],
+    properties: Mapping[str, str],
+    gone: DataFrame | None,
+) -> Commit:
     created = False
-    properties = properties or {}
     delta = {key: value for key, value in properties.items() if key.startswith("delta.")}
     try:
         # A path is made by its first rows where that is possible: a driver that dies while it creates an empty table
@@ -61,7 +108,7 @@ def write_rows(
             _create_empty(spark, df.schema, target, output, {**delta, CREATED_FOR: metadata["run_id"]})
             created = True
         if output.mode == "merge" and target.exists:
-            merge(spark, df, target, output, metadata)
+            merge(spark, df, target, output, metadata, gone)
         elif target.path is None:
             _write_table(df, target, output, metadata)
         else:
@@ -73,6 +120,12 @@ def write_rows(
         raise _translate(exc, target) from exc
     commit = find_commit(spark, target.name, metadata["attempt"])
     if commit is None:
+        if "transaction" in metadata:
+            raise TargetError(
+                f"another run has scored what is new in {metadata['input']} into {redact(target.location)} meanwhile",
+                code="increment_taken",
+                remedy="nothing was written twice; run it again, and it scores what is new since then",
+            )
         raise TargetError(
             f"the run {metadata['run_id']} is in {redact(target.location)} already, by another attempt",
             code="written_by_another_attempt",
@@ -122,7 +175,7 @@ def _write_table(df: DataFrame, target: Target, output: OutputConfig, metadata: 
 def _options(target: Target, output: OutputConfig, metadata: Mapping[str, Any]) -> dict[str, str]:
     options = {
         "userMetadata": json.dumps(dict(metadata)),
-        "txnAppId": f"spark-scoring/{metadata['run_id']}",
+        "txnAppId": transaction(metadata),
         "txnVersion": "1",
     }
     if output.mode == "overwrite":
@@ -166,7 +219,7 @@ def _translate(exc: Exception, target: Target) -> ScoringError:
         return scoring_failure(exc)
     text = str(exc)
     place = redact(target.location)
-    if "DELTA_CONCURRENT" in text or "ConcurrentModification" in text or "ProtocolChanged" in text:
+    if any(said in text for said in _CONFLICTS):
         return TargetError(
             f"another writer changed {place} while this run wrote to it: {first_line(exc)}",
             code="target_conflict",

@@ -25,6 +25,7 @@ ORDER = [
     "scoring_model",
     "scorer",
     "outputs",
+    "increment",  # what is new in the input, by the target's commits
     "audit",
     "result",
     "staged",
