@@ -364,7 +364,7 @@ def _publish(
     findings: Sequence[Finding],
     rows_in: int | None = None,
 ) -> RunResult:
-    hold_against_keys(waiting, job)
+    hold_against_keys(spark, waiting, job, target)
     gone = None
     if (increment := Increment.of(waiting.commit.metadata)) is not None:
         gone = gone_keys(spark, job, _pinned_source(spark, job, waiting), increment)

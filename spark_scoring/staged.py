@@ -289,15 +289,16 @@ def hold_against_audit(staged: Staged, findings: Sequence[Finding]) -> None:
         raise error
 
 
-def hold_against_keys(staged: Staged, job: ScoringJob) -> None:
+def hold_against_keys(spark: SparkSession, staged: Staged, job: ScoringJob, target: Target) -> None:
     """Refuses rows that MERGE could not tell apart.
 
     Raises:
-        TargetError: If a key is NULL or occurs twice.
+        TargetError: If a key is NULL or occurs twice, here or in the target.
     """
     if job.output is None or job.output.mode != "merge":
         return
-    problems = key_problems(staged.all() if job.errors.inline else staged.good(), job.output.merge_keys)
+    there = spark.table(target.name) if target.exists else None
+    problems = key_problems(staged.all() if job.errors.inline else staged.good(), job.output.merge_keys, there)
     if problems:
         raise combine(problems)
 

@@ -22,35 +22,49 @@ from spark_scoring.contract import sql
 from spark_scoring.errors import TargetError
 from spark_scoring.outputs.target import Target
 
+_MEND_ROWS = "nothing was written; filter them with input.where, or name keys that identify a row"
+_MEND_TARGET = "nothing was written; remove the double rows from the target, or name keys that identify a row"
 # Marks the rows of a MERGE that delete.
 _GONE = "__spark_scoring_gone"
 
 
-def key_problems(rows: DataFrame, keys: Sequence[str]) -> list[TargetError]:
+def key_problems(rows: DataFrame, keys: Sequence[str], there: DataFrame | None = None) -> list[TargetError]:
     """Counts the keys that MERGE could not tell apart: NULL and duplicate ones; runs Spark jobs over the keys.
 
     Args:
         rows: The rows to merge.
         keys: The columns that identify a row.
+        there: The rows of the target, of which each would be updated that has such a key; None if there are none.
     """
     quoted = [F.col(sql.quote(name)) for name in keys]
     named = ", ".join(keys)
     example = F.to_json(F.struct(*quoted), {"ignoreNullFields": "false"})
     missing = rows.where(" OR ".join(f"{sql.quote(name)} IS NULL" for name in keys))
     twice = rows.groupBy(*quoted).agg(F.count(F.lit(1)).alias("n")).where("n > 1")
-    found = (
-        (missing, "merge_key_null", "have a NULL in"),
-        (twice.dropna(subset=[sql.quote(name) for name in keys]), "merge_key_duplicate", "occur more than once in"),
-    )
+    found = [
+        (missing, "merge_key_null", "have a NULL in", _MEND_ROWS),
+        (
+            twice.dropna(subset=[sql.quote(name) for name in keys]),
+            "merge_key_duplicate",
+            "occur more than once in",
+            _MEND_ROWS,
+        ),
+    ]
+    if there is not None:
+        matched = (
+            there.join(rows.select(*quoted), list(keys), "left_semi").groupBy(*quoted).agg(F.count("*").alias("n"))
+        )
+        what = "occur more than once in the target by"
+        found.append((matched.where("n > 1"), "target_key_duplicate", what, _MEND_TARGET))
     problems = []
-    for bad, code, what in found:
+    for bad, code, what, remedy in found:
         count, first = bad.agg(F.count(F.lit(1)), F.min(example)).collect()[0]
         if count:
             problems.append(
                 TargetError(
                     f"{count:,} keys {what} output.merge_keys ({named}), such as {first}",
                     code=code,
-                    remedy="nothing was written; filter them with input.where, or name keys that identify a row",
+                    remedy=remedy,
                 )
             )
     return problems
