@@ -379,6 +379,4 @@ NOT_YET: dict[str, tuple[Any, ...]] = {
     "input.format": (None, "delta", "parquet", "csv", "json"),
     "input.incremental": (False,),
     "errors.bad_files": ("fail",),
-    "record.table": (None,),
-    "record.mlflow": (False,),
 }

@@ -39,6 +39,7 @@ from spark_scoring.outputs import (
     target_problems,
     write_rows,
 )
+from spark_scoring.record import facts, recorded
 from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
 from spark_scoring.scorer import Stamp, added_columns, declared_result, new_run_id, result_schema, score_frame
@@ -201,23 +202,39 @@ def score(
     Raises:
         ScoringError: Of the class that tells what to mend; the target is then untouched.
     """
-    started = time.monotonic()
-    if replay is not None:
-        job = replay_job(job, replay)
-    output = _output(job)
-    spark = spark or get_session()
+    made = replay_job(job, replay) if replay is not None else job
+    _output(made)
+    session = spark or get_session()
     run = run_id or new_run_id()
+    return recorded(session, made, run, lambda known: _score(made, session, df, run, run_id, replay, known))
+
+
+def _score(
+    job: ScoringJob,
+    spark: SparkSession,
+    df: DataFrame | None,
+    run: str,
+    run_id: str | None,
+    replay: str | None,
+    known: dict[str, Any],
+) -> RunResult:
+    """Scores as `score` says, and puts what is to be recorded into `known`."""
+    started = time.monotonic()
+    output = _output(job)
     if run_id is not None:
         if (earlier := _earlier(spark, output, run_id)) is not None:
+            known.update(earlier.metadata)
             if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
                 _same_job(waiting.commit, run, job.fingerprint())
                 _tidy_up(spark, job, waiting)  # what an attempt that died behind its last commit left
             return _already_published(earlier, run, job, started)
         if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
             _same_job(waiting.commit, run, job.fingerprint())
+            known.update(facts(waiting))
             return _publish_if_allowed(spark, job, waiting, describe_target(spark, output), started)
 
     found = plan(job, spark=spark, df=df)
+    known.update(model=found.model)
     found.raise_for_problems()
     assert found.model is not None
     assert found.source is not None
@@ -241,6 +258,7 @@ def score(
         "rows_in": rows_in,
         "scored_at": stamp.scored_at,
     }
+    known.update(metadata, model=model)
     if rows_in == 0 or (rows_in is None and source.is_empty()):
         return _result("empty", job, metadata, None, started)
     _refuse_rows_outside(source, output, found)
@@ -263,6 +281,7 @@ def score(
     )
     with full_batches(spark):
         waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})
+    known.update(facts(waiting))
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
 
 
@@ -281,10 +300,16 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
         ConfigurationError: If the run has no staged rows.
         TargetError: If the target does not take them.
     """
+    _output(job)
+    session = spark or get_session()
+    return recorded(session, job, run_id, lambda known: _publish_waiting(job, run_id, session, known))
+
+
+def _publish_waiting(job: ScoringJob, run_id: str, spark: SparkSession, known: dict[str, Any]) -> RunResult:
     started = time.monotonic()
     output = _output(job)
-    spark = spark or get_session()
     if (earlier := _earlier(spark, output, run_id)) is not None:
+        known.update(earlier.metadata)
         return _already_published(earlier, run_id, job, started)
     waiting = find_staged(spark, job, run_id)
     if waiting is None:
@@ -293,6 +318,7 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
             code="run_not_found",
             remedy="check the id and the job file; staged rows are kept for staging.keep",
         )
+    known.update(facts(waiting))
     return _publish(spark, job, waiting, describe_target(spark, output), started, ())
 
 

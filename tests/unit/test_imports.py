@@ -30,6 +30,7 @@ ORDER = [
     "staged",
     "replay",
     "local_runs",
+    "record",
     "job",
     "__init__",  # the public names
     "submit",
