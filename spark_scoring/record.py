@@ -75,6 +75,11 @@ _TYPES: dict[str, DataType] = {
 SCHEMA = StructType([StructField(name, dtype) for name, dtype in _TYPES.items()])
 _DONE = ("succeeded", "empty")
 _ABSENT = "TABLE_OR_VIEW_NOT_FOUND"
+# What Delta says where another writer was quicker; a table that is just being created has files and no log yet.
+_MEANWHILE = (
+    *("CONCURRENT", "Concurrent", "ProtocolChanged", "PROTOCOL_CHANGED"),
+    *("ALREADY_EXISTS", "already exists", "NON_EMPTY_LOCATION", "not empty and also not a Delta table"),
+)
 _log = logging.getLogger(__name__)
 
 
@@ -324,14 +329,15 @@ def write_record(spark: SparkSession, record: Record, job: ScoringJob) -> None:
     if record.status in _DONE:
         options |= {"txnAppId": transaction(record.run_id, record.target), "txnVersion": "1"}
     rows = _as_row(spark, record)
-    for last in (False, True):
+    for wait in (0.5, 2, None):
         try:
             _append(spark, rows, place, options)
             return
         except (PySparkException, Py4JJavaError) as exc:
-            # Another run created the table meanwhile, or this very run was recorded: the second try sees it.
-            if last or not any(said in str(exc) for said in ("CONCURRENT", "Concurrent", "ProtocolChanged")):
+            # Another run is creating the table, or recorded this very run: a later try sees what it did.
+            if wait is None or not any(said in str(exc) for said in _MEANWHILE):
                 raise
+            time.sleep(wait)
 
 
 def transaction(run_id: str, target: str) -> str:

@@ -79,11 +79,11 @@ def test_what_failed_within_the_threshold_is_counted(spark, staged, runs, tmp_pa
 
 
 def test_a_refused_contract_is_recorded_with_its_model(spark, job, adds, target, runs):
-    with refused(3, "column_missing") as caught:
+    with refused(3, "missing_column") as caught:
         score(job({"input.sql": "SELECT 1D a"}), spark=spark, run_id="night")
     row = only(runs)
     assert (row["run_id"], row["status"], row["exit_code"]) == ("night", "refused", 3)
-    assert (row["error_code"], row["error_message"]) == ("column_missing", caught.value.message)
+    assert (row["error_code"], row["error_message"]) == ("missing_column", caught.value.message)
     assert row["model_id"] == row["digest"] != ""
     assert row["digest"].startswith("sha256:")
     assert [row[name] for name in ("rows_in", "target_version")] == [None, None]
@@ -206,7 +206,7 @@ def test_a_place_below_a_file_only_warns(spark, job, target, tmp_path, caplog):
 
 def test_a_failing_record_hides_neither_the_error_nor_its_code(spark, job, runs, caplog):
     a_file(Path(runs))
-    with refused(3, "column_missing"):
+    with refused(3, "missing_column"):
         score(job({"input.sql": "SELECT 1D a"}), spark=spark)
     assert "is not in the runs table" in caplog.text
 
@@ -366,6 +366,7 @@ def test_an_mlflow_run_goes_where_the_models_own_run_is(spark, job, registry, tm
     made = job({"model.uri": logged.model_uri, "model.tracking_uri": registry.uri, "record.mlflow": True})
     result = score(made, spark=spark)
     (run,) = [run for run in mlflow_runs(registry, registry.experiment) if run.info.run_name == result.run_id]
+    run = registry.client.get_run(run.info.run_id)
     assert [model.model_id for model in run.inputs.model_inputs] == [logged.model_id]
     assert mlflow.active_run() is None
 

@@ -87,8 +87,6 @@ LATER = {
     "model.script": "score.py",
     "input.incremental": True,
     "errors.bad_files": "quarantine",
-    "record.table": "runs",
-    "record.mlflow": True,
 }
 LATER_WITH_COMPANIONS = {
     "input.format": {"input.table": None, "input.path": "x", "input.format": "orc"},
@@ -104,17 +102,19 @@ def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
 
 
 def test_every_unavailable_key_is_told_at_once(refused):
-    error = refused({"record.mlflow": True, "model.script": "s.py", "record.table": "s3://key:secret@bucket/x"})
+    error = refused(
+        {"model.method": "predict_proba", "model.script": "s3://key:secret@bucket/x", "input.incremental": True}
+    )
     assert [problem.message for problem in error.problems] == [
-        "job.yml: model.script: s.py is not available in this version",
-        "job.yml: record.table: s3://***@bucket/x is not available in this version",
-        "job.yml: record.mlflow: True is not available in this version",
+        "job.yml: model.method: predict_proba is not available in this version",
+        "job.yml: model.script: s3://***@bucket/x is not available in this version",
+        "job.yml: input.incremental: True is not available in this version",
     ]
 
 
 def test_what_is_available_instead_is_told(refused):
     assert refused({"model.env_manager": "conda"}).remedy == "write model.env_manager: local"
-    assert refused({"record.table": "runs"}).remedy == "leave record.table out"
+    assert refused({"model.script": "s.py"}).remedy == "leave model.script out"
 
 
 def test_the_fingerprint_is_the_same_for_the_same_job_alone(job):
