@@ -46,7 +46,8 @@ def dies(*_: Any, **__: Any) -> Any:
 
 
 def rows(path: str) -> list[dict[str, Any]]:
-    return read(path, order="ended_at").astype(object).to_dict("records")
+    found = read(path, order="ended_at").astype(object)
+    return found.where(found.notna(), None).to_dict("records")
 
 
 def only(path: str) -> dict[str, Any]:
