@@ -392,6 +392,4 @@ NOT_YET: dict[str, tuple[Any, ...]] = {
     "model.script": (None,),
     "input.format": (None, "delta", "parquet", "csv", "json"),
     "errors.bad_files": ("fail",),
-    "record.table": (None,),
-    "record.mlflow": (False,),
 }

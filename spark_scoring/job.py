@@ -39,6 +39,7 @@ from spark_scoring.outputs import (
     replace_predicate,
     target_problems,
 )
+from spark_scoring.record import facts, recorded
 from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
 from spark_scoring.scorer import Stamp, added_columns, declared_result, new_run_id, result_schema, score_frame
@@ -208,23 +209,43 @@ def score(
     Raises:
         ScoringError: Of the class that tells what to mend; the target is then untouched.
     """
-    started = time.monotonic()
-    if replay is not None:
-        job = replay_job(job, replay)
-    output = _output(job)
-    spark = spark or get_session()
+    made = replay_job(job, replay) if replay is not None else job
+    _output(made)
+    session = spark or get_session()
     run = run_id or new_run_id()
+    return recorded(
+        session, made, run, lambda known: _score_once(made, session, df, run, run_id, replay is not None, known)
+    )
+
+
+def _score_once(
+    job: ScoringJob,
+    spark: SparkSession,
+    df: DataFrame | None,
+    run: str,
+    run_id: str | None,
+    replays: bool,
+    known: dict[str, Any],
+) -> RunResult:
+    """Scores, goes on where an attempt with the same id ended, or returns what that published.
+
+    What is to be recorded goes into `known`.
+    """
+    started = time.monotonic()
+    output = _output(job)
     try:
         if run_id is not None:
             earlier = _earlier(spark, output, run_id)
+            known.update(earlier.metadata if earlier is not None else {})
             if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
                 _same_job(waiting.commit, run, job.fingerprint())
+                known.update(facts(waiting))
                 if earlier is None:
                     return _publish_if_allowed(spark, job, waiting, describe_target(spark, output), started)
                 _tidy_up(spark, job, waiting)  # what an attempt that died behind its last commit left
             if earlier is not None:
                 return _already_published(earlier, run, job, started)
-        return _score(spark, job, run, df, replay is not None, started)
+        return _score(job, spark, df, run, replays, started, known)
     except (ScoringError, PySparkException, Py4JJavaError) as exc:
         # A twin with the same id may have published, and tidied up, under this one's feet.
         earlier = _earlier(spark, output, run_id) if run_id is not None else None
@@ -236,11 +257,18 @@ def score(
 
 
 def _score(
-    spark: SparkSession, job: ScoringJob, run: str, df: DataFrame | None, replays: bool, started: float
+    job: ScoringJob,
+    spark: SparkSession,
+    df: DataFrame | None,
+    run: str,
+    replays: bool,
+    started: float,
+    known: dict[str, Any],
 ) -> RunResult:
     """Plans a job, scores its input, and publishes what is allowed to be."""
     output = _output(job)
     found = plan(job, spark=spark, df=df)
+    known.update(model=found.model)
     found.raise_for_problems()
     assert found.model is not None
     assert found.source is not None
@@ -271,6 +299,7 @@ def _score(
         metadata["covers"] = covers
     if found.increment is not None:
         metadata["increment"] = found.increment.to_dict()
+    known.update(metadata, model=model)
     if (rows_in == 0 or (rows_in is None and source.is_empty())) and (gone is None or gone.isEmpty()):
         return _result("empty", job, metadata, None, started)
     _refuse_rows_outside(source, output, found)
@@ -295,6 +324,7 @@ def _score(
     )
     with full_batches(spark), reading_feed(source, found.increment):
         waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})
+    known.update(facts(waiting))
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
 
 
@@ -313,10 +343,16 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
         ConfigurationError: If the run has no staged rows.
         TargetError: If the target does not take them.
     """
+    _output(job)
+    session = spark or get_session()
+    return recorded(session, job, run_id, lambda known: _publish_waiting(job, run_id, session, known))
+
+
+def _publish_waiting(job: ScoringJob, run_id: str, spark: SparkSession, known: dict[str, Any]) -> RunResult:
     started = time.monotonic()
     output = _output(job)
-    spark = spark or get_session()
     if (earlier := _earlier(spark, output, run_id)) is not None:
+        known.update(earlier.metadata)
         return _already_published(earlier, run_id, job, started)
     waiting = find_staged(spark, job, run_id)
     if waiting is None:
@@ -325,6 +361,7 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
             code="run_not_found",
             remedy="check the id and the job file; staged rows are kept for staging.keep",
         )
+    known.update(facts(waiting))
     return _publish(spark, job, waiting, describe_target(spark, output), started, ())
 
 

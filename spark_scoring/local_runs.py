@@ -1,4 +1,4 @@
-"""The user's own index of runs that wait: which job a refused run was, so that its id alone is enough to publish it."""
+"""The user's own index of runs: the job of each that waits, to publish it by its id, and where runs were recorded."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 
 from spark_scoring.config import ScoringJob
 from spark_scoring.errors import ConfigurationError
 
 _FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spark-scoring" / "runs"
+_TABLES = "tables.json"
+_RECORDED = 200
 
 
 def _file(run_id: str) -> Path:
@@ -43,6 +46,32 @@ def recall(run_id: str) -> ScoringJob:
             remedy=f"name its job file: spark-scoring publish {run_id} CONF.yml",
         ) from exc
     return ScoringJob.from_values(values, source=f"the run {run_id}")
+
+
+def remember_table(run_id: str, runs_table: str) -> None:
+    """Writes down in which runs table a run was recorded; a failure is no error."""
+    entries = [entry for entry in _recorded() if entry["run_id"] != run_id or entry["runs_table"] != runs_table]
+    entries.insert(0, {"run_id": run_id, "runs_table": runs_table})
+    with contextlib.suppress(OSError):
+        _FOLDER.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Made for this user alone, as mkstemp does, and then put in its place whole: two runs may end at once.
+        descriptor, scratch = tempfile.mkstemp(dir=_FOLDER)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(entries[:_RECORDED], stream)
+        os.replace(scratch, _FOLDER / _TABLES)
+
+
+def last_table() -> str | None:
+    """Returns the runs table in which this user's latest run was recorded, or None."""
+    return next((entry["runs_table"] for entry in _recorded()), None)
+
+
+def _recorded() -> list[dict[str, str]]:
+    try:
+        entries = json.loads((_FOLDER / _TABLES).read_text(encoding="utf-8"))
+        return [{"run_id": str(entry["run_id"]), "runs_table": str(entry["runs_table"])} for entry in entries]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 def forget(run_id: str) -> None:

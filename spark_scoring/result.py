@@ -5,7 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from spark_scoring.errors import (
+    AuditError,
+    ConfigurationError,
+    ContractError,
+    InputError,
+    ModelError,
+    ScoringError,
+    TargetError,
+)
+
 Status = Literal["succeeded", "empty", "already_published", "refused", "failed"]
+
+# A refused run was stopped by a rule, before anything was published; any other failed on the way.
+_REFUSALS = (ConfigurationError, ContractError, ModelError, InputError, AuditError, TargetError)
+
+
+def status_of(error: ScoringError) -> Status:
+    """Returns the status of a run that ended with `error`."""
+    return "refused" if isinstance(error, _REFUSALS) else "failed"
 
 
 @dataclass(frozen=True)

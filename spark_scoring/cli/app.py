@@ -181,6 +181,26 @@ def publish(
 
 
 @app.command()
+def history(
+    conf: OptionalConf = None,
+    settings: Settings = None,
+    variables: Variables = None,
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            "--runs", metavar="LOCATION", help="The runs table: a path if it has a / in it.", show_default=False
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many runs at most.")] = 20,
+    as_json: AsJson = False,
+) -> Request:
+    """List past runs, the newest first: those of a job file's runs table, or of the one used last."""
+    named = conf is not None or settings or variables
+    job = commands.read_job(conf, settings or (), variables or (), {}) if named else None
+    return Request(partial(commands.history, job, runs, limit))
+
+
+@app.command()
 def submit(
     conf: Conf,
     submit_args: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from spark_scoring.config import ScoringJob
     from spark_scoring.contract import Proposal
 
+# The environment variable that names the runs table.
+_RUNS = "SPARK_SCORING_RUNS"
 # The options that stand in for a job file, with the key of each.
 _KEYS = {
     "--model": "model.uri",
@@ -167,6 +170,41 @@ def demo(folder: Path) -> Outcome:
 
     shown = run_demo(folder)
     return Outcome(shown.result.to_dict(), summary.of_demo(shown))
+
+
+def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
+    """Tells the latest runs of a runs table.
+
+    Args:
+        job: A job that is recorded there, or None.
+        runs: The table's path or name; the environment and the user's own index of runs name it otherwise.
+        limit: How many runs at most.
+
+    Raises:
+        ConfigurationError: If nothing names a runs table.
+        InputError: If there is none in that place.
+    """
+    from spark_scoring.config import redact
+    from spark_scoring.local_runs import last_table
+    from spark_scoring.record import read_runs, runs_place, runs_table
+    from spark_scoring.session import get_session
+
+    if runs is not None and job is not None:
+        raise ConfigurationError("--runs and a job file can't stand together", code="usage", remedy="name one of them")
+    if job is not None and job.output is None and job.record.table is None:
+        raise ConfigurationError(
+            "the job has neither an output nor record.table", code="missing_key", remedy="name the table with --runs"
+        )
+    location = runs or os.environ.get(_RUNS) or last_table()
+    if job is None and not location:
+        raise ConfigurationError(
+            "no runs table is known here: this user's index has no run that was recorded",
+            code="no_runs_table",
+            remedy=f"name it with --runs, name a job file, or set {_RUNS}",
+        )
+    place = runs_table(job) if job is not None else runs_place(location or "")
+    found = read_runs(get_session(), place, limit)
+    return Outcome({"runs_table": redact(place.location), "runs": found}, summary.of_history(found, place.location))
 
 
 def submit_command(

@@ -6,19 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from spark_scoring.errors import (
-    AuditError,
-    ConfigurationError,
-    ContractError,
-    InputError,
-    ModelError,
-    ScoringError,
-    TargetError,
-)
-from spark_scoring.result import RunResult
+from spark_scoring.errors import ScoringError
+from spark_scoring.result import RunResult, status_of
 
-# A refused run was stopped by a rule, before anything was published; any other failed on the way.
-_REFUSALS = (ConfigurationError, ContractError, ModelError, InputError, AuditError, TargetError)
 _MODEL_KEYS = (
     "model",
     "pinned",
@@ -77,10 +67,11 @@ def failure(command: str, error: ScoringError, known: Mapping[str, Any]) -> Outc
         problems = [problem.to_dict() for problem in (error.problems or (error,))]
         parts = dict.fromkeys(("contract", "target", "mode", "sample"))
         data = {"ok": False, **parts, **known, "problems": problems}
+    elif command == "history":
+        data = {"runs_table": None, "runs": [], **known, "error": error.to_dict()}
     elif command == "inspect":
         data = {**dict.fromkeys(_MODEL_KEYS), **known, "error": error.to_dict()}
     else:
-        status = "refused" if isinstance(error, _REFUSALS) else "failed"
         keys = [key.name for key in fields(RunResult)]
-        data = {**dict.fromkeys(keys), **known, "status": status, "error": error.to_dict()}
+        data = {**dict.fromkeys(keys), **known, "status": status_of(error), "error": error.to_dict()}
     return Outcome(data, error=error)

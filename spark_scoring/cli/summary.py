@@ -143,6 +143,31 @@ def of_model(model: PinnedModel) -> str:
     return aligned(facts)
 
 
+def of_history(runs: Sequence[Mapping[str, Any]], location: str) -> str:
+    """Returns past runs as a table.
+
+    Args:
+        runs: The runs, as `record.read_runs` gives them.
+        location: The runs table.
+    """
+    from spark_scoring.config import redact
+
+    facts = aligned([("runs", redact(location))])
+    if not runs:
+        return f"{facts}\n\nno run was recorded yet"
+    titles = ("run", "status", "started (UTC)", "model", "in", "scored", "failed", "target", "seconds", "error")
+    return f"{facts}\n\n{_table(titles, [_history_line(run) for run in runs])}"
+
+
+def _history_line(run: Mapping[str, Any]) -> list[str]:
+    counts = ["-" if run[name] is None else f"{run[name]:,}" for name in ("rows_in", "rows_scored", "rows_failed")]
+    version = "" if run["target_version"] is None else f", version {run['target_version']}"
+    when = (run["started_at"] or "-")[:19].replace("T", " ")
+    first = [run["run_id"], run["status"], when, run["model_id"] or "-"]
+    seconds = "-" if run["seconds"] is None else f"{run['seconds']:.1f}"
+    return [*first, *counts, f"{run['target']}{version}", seconds, run["error_code"] or ""]
+
+
 def of_demo(demo: Demo) -> str:
     """Returns what the demo did, a first look at the rows, and what to type next."""
     program = _program()

@@ -55,7 +55,7 @@ def test_it_is_a_valid_job(path):
 
 def test_the_flights_file_explains_every_key():
     text = (CONF / "flights.yml").read_text()
-    parts = ("model", "input", "contract", "output", "errors", "audit", "staging")
+    parts = ("model", "input", "contract", "output", "errors", "audit", "staging", "record")
     keys = {name for part in parts for name in keys_of(part)}
     assert not [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)]
     parts = set(ScoringJob.model_fields)

@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from spark_scoring import RunResult
+from spark_scoring import RunResult, local_runs
 from spark_scoring.cli import app, commands, console, databricks, main
 from spark_scoring.errors import (
     AuditError,
@@ -78,11 +78,11 @@ def test_help_names_every_command_and_no_other(cli):
     help_ = cli("--help")
     assert help_.code == 0
     registered = {command.callback.__name__ for command in app.app.registered_commands}
-    assert registered == {"score", "check", "inspect", "demo", "publish", "submit"}
+    assert registered == {"score", "check", "inspect", "demo", "publish", "history", "submit"}
     assert all(name in help_.out for name in registered)
 
 
-@pytest.mark.parametrize("command", ["score", "check", "inspect", "demo", "publish", "submit"])
+@pytest.mark.parametrize("command", ["score", "check", "inspect", "demo", "publish", "history", "submit"])
 def test_every_command_has_help(cli, command):
     assert cli(command, "--help").code == 0
 
@@ -116,7 +116,7 @@ def test_the_package_is_the_same_program(tmp_path):
     [
         ((), "there is no command"),
         (("fly",), "No such command 'fly'"),
-        (("history", "r1"), "No such command 'history'"),
+        (("report", "r1"), "No such command 'report'"),
         (("score", "--fly"), "No such option: --fly"),
         (("inspect",), "MODEL_URI"),
         (("score",), "there is no job to run"),
@@ -130,6 +130,9 @@ def test_the_package_is_the_same_program(tmp_path):
         (("score", "--model", "models:/adds/1"), "input"),
         (("score", "none.yml"), "none.yml"),
         (("submit", "none.yml", "--dry-run"), "none.yml"),
+        (("history",), "no runs table is known here"),
+        (("history", "none.yml"), "none.yml"),
+        (("history", "--limit", "0"), "--limit"),
     ],
 )
 def test_a_wrong_command_line_is_told_in_a_sentence_and_exits_with_2(cli, words, said):
@@ -169,6 +172,65 @@ def test_each_error_has_its_exit_code_and_status_and_the_results_keys(cli, score
     assert done.json["run_id"] == "r1"
     assert done.json["target"] == "scores"
     assert done.json["error"] == error.to_dict()
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Puts two runs in the place of those that a runs table has, and tells which table was asked for."""
+    asked = []
+    done = {**dict.fromkeys(RUNS_COLUMNS), "run_id": "r2", "status": "succeeded", "model_id": "adds/1", "seconds": 1.25}
+    done |= {"rows_in": 1200, "rows_scored": 1198, "rows_failed": 2, "target": "/scores", "target_version": 3}
+    done["started_at"] = "2013-12-24T10:11:12.130Z"
+    failed = {**done, "run_id": "r1", "status": "refused", "model_id": None, "rows_in": None, "target_version": None}
+    failed["error_code"] = "missing_column"
+
+    def read_runs(_, place, limit):
+        asked.append((place.location, limit))
+        return [done, failed]
+
+    monkeypatch.setattr("spark_scoring.record.read_runs", read_runs)
+    monkeypatch.setattr("spark_scoring.session.get_session", lambda: None)
+    monkeypatch.delenv("SPARK_SCORING_RUNS", raising=False)
+    return asked
+
+
+RUNS_COLUMNS = ("started_at", "model_id", "rows_in", "rows_scored", "rows_failed", "error_code")
+
+
+def test_history_shows_each_run_in_a_line(cli, runs):
+    said = cli("history", "--runs", "/runs").out.splitlines()
+    assert runs == [("/runs", 20)]
+    assert said[0] == "runs  /runs"
+    lines = [line.split() for line in said]
+    assert lines[-2][:5] == ["r2", "succeeded", "2013-12-24", "10:11:12", "adds/1"]
+    assert lines[-2][5:] == ["1,200", "1,198", "2", "/scores,", "version", "3", "1.2"]
+    assert lines[-1][0:2] + lines[-1][-1:] == ["r1", "refused", "missing_column"]
+
+
+def test_history_prints_the_table_and_its_runs_as_json(cli, runs):
+    done = cli("history", "--runs", "s3://ada:secret@b/runs", "--limit", "2", "--json")
+    assert (done.code, runs) == (0, [("s3://ada:secret@b/runs", 2)])
+    assert done.json["runs_table"] == "s3://***@b/runs"
+    assert [run["run_id"] for run in done.json["runs"]] == ["r2", "r1"]
+
+
+def test_the_runs_table_is_named_by_an_option_a_job_file_the_environment_or_the_last_run(
+    cli, runs, monkeypatch, tmp_path
+):
+    conf = tmp_path / "job.yml"
+    conf.write_text("model: {uri: m}\ninput: {table: n}\noutput: {table: ml.scores}\n")
+    assert cli("history").code == 2
+    local_runs.remember_table("r1", "/first")
+    local_runs.remember_table("r2", "/last")
+    cli("history")
+    monkeypatch.setenv("SPARK_SCORING_RUNS", "ml.runs")
+    cli("history")
+    cli("history", str(conf))
+    cli("history", str(conf), "--set", "record.table=ml.others")
+    cli("history", "--runs", "/named")
+    assert [place for place, _ in runs] == ["/last", "ml.runs", "ml.scoring_runs", "ml.others", "/named"]
+    both = cli("history", str(conf), "--runs", "/named", "--json")
+    assert (both.code, both.json["runs"], both.json["error"]["code"]) == (2, [], "usage")
 
 
 def test_ctrl_c_exits_with_130(cli, scores):

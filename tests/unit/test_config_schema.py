@@ -31,6 +31,7 @@ input:
   key: []
   time_zone: UTC
   incremental: false
+  rescore: null
 contract:
   policy: safe
   nulls: as_model
@@ -85,10 +86,7 @@ LATER = {
     "model.env_manager": "uv",
     "model.method": "predict_proba",
     "model.script": "score.py",
-    "input.incremental": True,
     "errors.bad_files": "quarantine",
-    "record.table": "runs",
-    "record.mlflow": True,
 }
 LATER_WITH_COMPANIONS = {
     "input.format": {"input.table": None, "input.path": "x", "input.format": "orc"},
@@ -104,17 +102,19 @@ def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
 
 
 def test_every_unavailable_key_is_told_at_once(refused):
-    error = refused({"record.mlflow": True, "model.script": "s.py", "record.table": "s3://key:secret@bucket/x"})
+    error = refused(
+        {"model.method": "predict_proba", "model.script": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"}
+    )
     assert [problem.message for problem in error.problems] == [
-        "job.yml: model.script: s.py is not available in this version",
-        "job.yml: record.table: s3://***@bucket/x is not available in this version",
-        "job.yml: record.mlflow: True is not available in this version",
+        "job.yml: model.method: predict_proba is not available in this version",
+        "job.yml: model.script: s3://***@bucket/x is not available in this version",
+        "job.yml: errors.bad_files: quarantine is not available in this version",
     ]
 
 
 def test_what_is_available_instead_is_told(refused):
     assert refused({"model.env_manager": "conda"}).remedy == "write model.env_manager: local"
-    assert refused({"record.table": "runs"}).remedy == "leave record.table out"
+    assert refused({"model.script": "s.py"}).remedy == "leave model.script out"
 
 
 def test_the_fingerprint_is_the_same_for_the_same_job_alone(job):
@@ -134,6 +134,9 @@ def test_the_job_has_no_key_that_the_schema_above_lacks():
         ({"output.mode": "replace_where"}, "mode replace_where needs replace_where"),
         ({"output.merge_keys": ["id"]}, "merge_keys go with mode merge, not with error"),
         ({"output.replace_where": {"month": 12}}, "replace_where goes with the mode of that name, not with error"),
+        ({"input.incremental": True, "output.mode": "overwrite"}, "goes with output.mode append or merge"),
+        ({"input.incremental": True, "input.rescore": "all", "output.mode": "append"}, "needs output.mode merge"),
+        ({"input.rescore": "all"}, "rescore goes with incremental: true"),
         ({"output.partition_by": ["a"], "output.cluster_by": ["b"]}, "partition_by or cluster_by, not both"),
     ],
 )

@@ -31,6 +31,7 @@ ORDER = [
     "staged",
     "replay",
     "local_runs",
+    "record",
     "job",
     "__init__",  # the public names
     "submit",

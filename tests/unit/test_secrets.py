@@ -52,7 +52,7 @@ def test_a_jobs_text_holds_no_secret():
     [
         {"model.env_manager": f"https://ada:{SECRET}@host"},
         {"output.mode": f"s3://k:{SECRET}@b"},
-        {"record.table": f"s3://k:{SECRET}@b/q"},
+        {"model.script": f"s3://k:{SECRET}@b/q"},
         {"output.path": f"s3://k:{SECRET}@b/x"},
         {"output.pth": f"s3://k:{SECRET}@b/x"},
         {"input.version": f"https://host?token={SECRET}"},
