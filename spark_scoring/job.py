@@ -266,6 +266,7 @@ def score(
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
 
 
+@told_in_words()
 def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) -> RunResult:
     """Publishes a staged run that its threshold or its audit refused: a person's decision.
 

@@ -22,6 +22,7 @@ from spark_scoring.errors import ConfigurationError
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.signatures import read_signature
+from spark_scoring.spark_errors import told_in_words
 
 OnError = Literal["raise", "collect"]
 ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
@@ -90,6 +91,7 @@ class Scorer:
         return score_frame(self.spark, df, self.model, contract, stamp, on_error=self.on_error)
 
 
+@told_in_words()
 def load_scorer(
     model_uri: str,
     *,
