@@ -41,7 +41,7 @@ class ScoringError(Exception):
         remedy: str | None = None,
         problems: Sequence[ScoringError] = (),
     ) -> None:
-        # Here, and not where each error is made: names, paths and what libraries say may all hold a URI with a password.
+        # Here, and not where each error is made: names, paths and what libraries say may all hold a password.
         message = redact(message)
         super().__init__(message)
         self.message = message

@@ -41,7 +41,15 @@ from spark_scoring.outputs import (
 )
 from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
-from spark_scoring.scorer import Stamp, added_columns, declared_result, new_run_id, result_schema, score_frame
+from spark_scoring.scorer import (
+    Stamp,
+    added_columns,
+    declared_result,
+    new_run_id,
+    result_schema,
+    score_frame,
+    valid_run_id,
+)
 from spark_scoring.session import full_batches, get_session, is_connect
 from spark_scoring.spark_errors import scoring_failure, told_in_words
 from spark_scoring.staged import (
@@ -202,11 +210,11 @@ def score(
         ScoringError: Of the class that tells what to mend; the target is then untouched.
     """
     started = time.monotonic()
+    run = valid_run_id(run_id) if run_id is not None else new_run_id()
     if replay is not None:
-        job = replay_job(job, replay)
+        job = replay_job(job, valid_run_id(replay))
     output = _output(job)
     spark = spark or get_session()
-    run = run_id or new_run_id()
     if run_id is not None:
         if (earlier := _earlier(spark, output, run_id)) is not None:
             if needs_staging(job) and (waiting := find_staged(spark, job, run_id)) is not None:
@@ -285,6 +293,7 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
     started = time.monotonic()
     output = _output(job)
     spark = spark or get_session()
+    valid_run_id(run_id)
     if (earlier := _earlier(spark, output, run_id)) is not None:
         return _already_published(earlier, run_id, job, started)
     waiting = find_staged(spark, job, run_id)
@@ -375,7 +384,7 @@ def _output(job: ScoringJob) -> OutputConfig:
 
 
 def _place(output: OutputConfig) -> str:
-    return redact(absolute(output.path)) if output.path else output.location
+    return redact(absolute(output.path) if output.path else output.location)
 
 
 def _added(job: ScoringJob) -> tuple[str, ...]:

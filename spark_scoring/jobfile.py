@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from spark_scoring.errors import ConfigurationError
 
@@ -40,6 +41,7 @@ def read_yaml(text: str, source: str) -> Any:
         ConfigurationError: If `text` is no YAML, or a key stands in it twice.
     """
     try:
+        _refuse_repeated(YAML(typ="safe", pure=True).compose(StringIO(text)))
         return _of_sensible_size(YAML(typ="safe", pure=True).load(StringIO(text)), source)
     except DuplicateKeyError as exc:
         line = exc.problem_mark.line + 1
@@ -64,6 +66,26 @@ def read_yaml(text: str, source: str) -> Any:
             code="not_yaml",
             remedy="quote values that are text and look like a date or a number",
         ) from None
+
+
+def _refuse_repeated(document: Any) -> None:
+    """Looks for keys that stand twice also beside a merge (``<<``), where the loader takes the last one."""
+    waiting, seen = [document], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, SequenceNode):
+            waiting.extend(node.value)
+        elif isinstance(node, MappingNode):
+            keys = set()
+            for key, value in node.value:
+                waiting += (key, value)
+                name = (key.tag, key.value) if isinstance(key, ScalarNode) else None
+                if name in keys:
+                    raise DuplicateKeyError(problem_mark=key.start_mark)
+                keys |= {name} if name else set()
 
 
 def _of_sensible_size(values: Any, source: str) -> Any:
@@ -113,7 +135,7 @@ def read_values(
             f"the job file {path} can't be read: {reason}",
             code="job_file_not_readable",
             remedy="name a YAML job file; spark-scoring demo writes one to start from",
-        ) from exc
+        ) from None
     values = read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise ConfigurationError(

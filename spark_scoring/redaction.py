@@ -43,7 +43,7 @@ def is_secret_name(name: str) -> bool:
 def _without_user(match: re.Match[str]) -> str:
     scheme, user = match.groups()
     slashes = match.group()[len(scheme) + 1 :][: 2 if match.re is _USER_INFO else 1]
-    if match.re is _ONE_SLASH and scheme.lower() in _NAMES:
+    if match.re is _ONE_SLASH and scheme.lower() in _NAMES and ":" not in user:
         return match.group()
     if scheme.lower() in _CONTAINERS and ":" not in user:
         return match.group()

@@ -16,6 +16,8 @@ from spark_scoring.contract import sql
 from spark_scoring.errors import TargetError
 from spark_scoring.outputs.target import Target
 
+_COUNT = "__spark_scoring_count"
+
 
 def key_problems(rows: DataFrame, keys: Sequence[str]) -> list[TargetError]:
     """Counts the keys that MERGE could not tell apart: NULL and duplicate ones; runs Spark jobs over the keys.
@@ -28,7 +30,7 @@ def key_problems(rows: DataFrame, keys: Sequence[str]) -> list[TargetError]:
     named = ", ".join(keys)
     example = F.to_json(F.struct(*quoted), {"ignoreNullFields": "false"})
     missing = rows.where(" OR ".join(f"{sql.quote(name)} IS NULL" for name in keys))
-    twice = rows.groupBy(*quoted).agg(F.count(F.lit(1)).alias("n")).where("n > 1")
+    twice = rows.groupBy(*quoted).agg(F.count(F.lit(1)).alias(_COUNT)).where(f"{_COUNT} > 1")
     found = (
         (missing, "merge_key_null", "have a NULL in"),
         (twice.dropna(subset=[sql.quote(name) for name in keys]), "merge_key_duplicate", "occur more than once in"),
