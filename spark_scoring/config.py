@@ -14,44 +14,40 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from spark_scoring import jobfile
+from spark_scoring.redaction import is_secret_name
+from spark_scoring.redaction import redact as redact  # what belongs to a job's text is looked for here
 from spark_scoring.refusals import refusal
 
 Columns = Literal["all", "keys"] | tuple[str, ...]
 Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "payload"]
 Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
 
-# Up to the last @ before a slash: a password may hold one.
-_USER_INFO = re.compile(r"(\w[\w+.-]*)://([^/\s]+)@")
-# Where Azure's storage URIs carry the container's name.
-_CONTAINER_SCHEMES = {"abfs", "abfss", "wasb", "wasbs"}
-_QUERY = re.compile(r"\?\S*")
 _PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
 _THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such as 0.01 or '1%'"
 _DURATION = re.compile(r"^\d+[smhdw]$")
 
 
-def redact(uri: str) -> str:
-    """Returns `uri` without user information and query string, which may hold secrets."""
-    if "://" not in uri:
-        return uri
-    return _QUERY.sub("", _USER_INFO.sub(_without_user, uri))
-
-
-def _without_user(match: re.Match[str]) -> str:
-    scheme, user = match.groups()
-    return match.group() if scheme in _CONTAINER_SCHEMES and ":" not in user else f"{scheme}://***@"
-
-
 def _redacted(value: Any) -> Any:
-    """Returns `value` with every URI in it redacted, however deep it lies."""
+    """Returns `value` with every secret in it redacted, however deep it lies."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {name: _redacted(inner) for name, inner in value.items()}
+        return {
+            _redacted(name): "***" if is_secret_name(str(name)) else _redacted(inner) for name, inner in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return type(value)(_redacted(inner) for inner in value)
     return value
@@ -98,12 +94,32 @@ def _column_list(value: Any) -> Any:
     return value
 
 
-class _Part(BaseModel):
+def _refuse_unwritable(value: Any) -> None:
+    """Refuses text that neither a file system nor Spark can hold."""
+    if isinstance(value, str):
+        if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("text holds no NUL and no half of a surrogate pair")
+    elif isinstance(value, (list, tuple, dict)):
+        for inner in value:
+            _refuse_unwritable(inner)
+        if isinstance(value, dict):
+            _refuse_unwritable(list(value.values()))
+
+
+class _Keys(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
             yield name, _redacted(value)
+
+
+class _Part(_Keys):
+    @field_validator("*", mode="before")
+    @classmethod
+    def _writable(cls, value: Any) -> Any:
+        _refuse_unwritable(value)
+        return value
 
 
 class ModelConfig(_Part):
@@ -183,6 +199,8 @@ class OutputConfig(_Part):
     def _one_target(self) -> OutputConfig:
         if (self.table is None) == (self.path is None):
             raise ValueError("name where to write: table or path, one of the two")
+        if self.table is not None and is_path(self.table):
+            raise ValueError("table names a table, and what has a / in it is a path: write path")
         if self.mode == "merge" and not self.merge_keys:
             raise ValueError("mode merge needs merge_keys")
         if self.mode == "replace_where" and not self.replace_where:
@@ -247,7 +265,7 @@ class RecordConfig(_Part):
     mlflow: bool = False
 
 
-class ScoringJob(_Part):
+class ScoringJob(_Keys):
     """A whole job: the model, the input, the contract, the output and what surrounds them.
 
     `output` may be missing where nothing is written, as in `check` and `load_scorer`.

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spark_scoring.redaction import redact
+
 
 class ScoringError(Exception):
     """Says what was wrong, what was available, and what to do.
@@ -39,11 +41,13 @@ class ScoringError(Exception):
         remedy: str | None = None,
         problems: Sequence[ScoringError] = (),
     ) -> None:
+        # Here, and not where each error is made: names, paths and what libraries say may all hold a password.
+        message = redact(message)
         super().__init__(message)
         self.message = message
         self.code = code
-        self.available = available
-        self.remedy = remedy
+        self.available = redact(available) if available is not None else None
+        self.remedy = redact(remedy) if remedy is not None else None
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
@@ -142,6 +146,20 @@ STEPS: tuple[type[ScoringError], ...] = (
     RowsFailedError,
     AuditError,
 )
+
+
+def drop_telling_causes(error: ScoringError) -> None:
+    """Forgets what `error` was raised from, where a traceback would show a secret that `error` itself does not.
+
+    MLflow's and Spark's own messages quote URIs as they were given.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        said = str(seen)
+        if redact(said) != said:
+            error.__cause__ = error.__context__ = None
+            return
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
 
 
 def combine(errors: Sequence[ScoringError]) -> ScoringError:

@@ -42,7 +42,15 @@ from spark_scoring.outputs import (
 from spark_scoring.record import facts, recorded
 from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
-from spark_scoring.scorer import Stamp, added_columns, declared_result, new_run_id, result_schema, score_frame
+from spark_scoring.scorer import (
+    Stamp,
+    added_columns,
+    declared_result,
+    new_run_id,
+    result_schema,
+    score_frame,
+    valid_run_id,
+)
 from spark_scoring.session import full_batches, get_session, is_connect
 from spark_scoring.spark_errors import scoring_failure, told_in_words
 from spark_scoring.staged import (
@@ -209,10 +217,10 @@ def score(
     Raises:
         ScoringError: Of the class that tells what to mend; the target is then untouched.
     """
-    made = replay_job(job, replay) if replay is not None else job
+    run = valid_run_id(run_id) if run_id is not None else new_run_id()
+    made = replay_job(job, valid_run_id(replay)) if replay is not None else job
     _output(made)
     session = spark or get_session()
-    run = run_id or new_run_id()
     return recorded(
         session, made, run, lambda known: _score_once(made, session, df, run, run_id, replay is not None, known)
     )
@@ -328,6 +336,7 @@ def _score(
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
 
 
+@told_in_words()
 def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) -> RunResult:
     """Publishes a staged run that its threshold or its audit refused: a person's decision.
 
@@ -344,6 +353,7 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
         TargetError: If the target does not take them.
     """
     _output(job)
+    valid_run_id(run_id)
     session = spark or get_session()
     return recorded(session, job, run_id, lambda known: _publish_waiting(job, run_id, session, known))
 
@@ -473,7 +483,7 @@ def _output(job: ScoringJob) -> OutputConfig:
 
 
 def _place(output: OutputConfig) -> str:
-    return redact(absolute(output.path)) if output.path else output.location
+    return redact(absolute(output.path) if output.path else output.location)
 
 
 def _added(job: ScoringJob) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from spark_scoring.errors import ConfigurationError
 
@@ -25,6 +26,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:].*)")
 # What a variable may bring into SQL: a number, a word, a date or time; nothing that ends a literal or starts a clause.
 _SQL_SAFE = re.compile(r"(?!.*--)[\w.:+-]*|\d{4}-\d\d-\d\d[ T][\d:.]+")
+
+_LARGEST = 100_000
 
 
 def read_yaml(text: str, source: str) -> Any:
@@ -38,14 +41,15 @@ def read_yaml(text: str, source: str) -> Any:
         ConfigurationError: If `text` is no YAML, or a key stands in it twice.
     """
     try:
-        return YAML(typ="safe", pure=True).load(StringIO(text))
+        _refuse_repeated(YAML(typ="safe", pure=True).compose(StringIO(text)))
+        return _of_sensible_size(YAML(typ="safe", pure=True).load(StringIO(text)), source)
     except DuplicateKeyError as exc:
         line = exc.problem_mark.line + 1
         raise ConfigurationError(
             f"{source}, line {line}: a key stands twice in the same place",
             code="duplicate_key",
             remedy="keep one of them",
-        ) from exc
+        ) from None  # the parser's own error quotes the line, which may hold a secret
     except YAMLError as exc:
         mark = exc.problem_mark if isinstance(exc, MarkedYAMLError) else None
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -54,7 +58,53 @@ def read_yaml(text: str, source: str) -> Any:
             f"{source}{where} is not YAML: {why}",
             code="not_yaml",
             remedy="mind the indentation, and quote values that hold ': ' or start with a sign",
-        ) from exc
+        ) from None
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as exc:
+        # What a safe loader's own conversions raise: a date that no calendar has, a key that is a list.
+        raise ConfigurationError(
+            f"{source} holds a value that can't be read: {type(exc).__name__}",
+            code="not_yaml",
+            remedy="quote values that are text and look like a date or a number",
+        ) from None
+
+
+def _refuse_repeated(document: Any) -> None:
+    """Looks for keys that stand twice also beside a merge (``<<``), where the loader takes the last one."""
+    waiting, seen = [document], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, SequenceNode):
+            waiting.extend(node.value)
+        elif isinstance(node, MappingNode):
+            keys = set()
+            for key, value in node.value:
+                waiting += (key, value)
+                name = (key.tag, key.value) if isinstance(key, ScalarNode) else None
+                if name in keys:
+                    raise DuplicateKeyError(problem_mark=key.start_mark)
+                keys |= {name} if name else set()
+
+
+def _of_sensible_size(values: Any, source: str) -> Any:
+    """Refuses what a few aliases blow up: each of a list's aliases is a copy of it once the job is read."""
+    left, waiting = _LARGEST, [values]
+    while waiting:
+        value = waiting.pop()
+        left -= 1
+        if left < 0:
+            raise ConfigurationError(
+                f"{source} holds more than {_LARGEST:,} values, or one that holds itself",
+                code="not_yaml",
+                remedy="write it without aliases (&name and *name)",
+            )
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, (list, tuple, set)):
+            waiting.extend(value)
+    return values
 
 
 def read_values(
@@ -79,13 +129,13 @@ def read_values(
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(
             f"the job file {path} can't be read: {reason}",
             code="job_file_not_readable",
             remedy="name a YAML job file; spark-scoring demo writes one to start from",
-        ) from exc
+        ) from None
     values = read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise ConfigurationError(
@@ -137,7 +187,7 @@ def _variables(values: dict[str, Any], given: Mapping[str, Any], path: Path) -> 
         raise ConfigurationError(
             f"--var {unknown[0]}: {path} declares no such variable",
             code="unknown_variable",
-            available=", ".join(sorted(declared)) or "no variables",
+            available=", ".join(sorted(map(str, declared))) or "no variables",
             remedy=f"declare it in the file: vars: {{{unknown[0]}: null}}",
         )
     return {**declared, **given}
@@ -182,7 +232,7 @@ def _lookup(name: str, known: Mapping[str, Any], source: str, key: str) -> Any:
         raise ConfigurationError(
             f"{source}: {key} uses ${{{name}}}, which {state}",
             code="unset_variable",
-            available=", ".join(sorted(known)) or "no variables",
+            available=", ".join(sorted(map(str, known))) or "no variables",
             remedy=f"give it: --var {name}=VALUE, or under vars: in the file (write $${{{name}}} for the text itself)",
         )
     return known[name]
@@ -205,7 +255,11 @@ def _anchor_value(value: Any, test: Callable[[str], bool] | None, folder: Path) 
         return value
     if sqlite := _SQLITE.fullmatch(value):
         return sqlite.group(1) + os.path.abspath(folder / sqlite.group(2))
-    return value if _SCHEME.match(value) else os.path.abspath(folder / Path(value).expanduser())
+    if _SCHEME.match(value):
+        return value
+    # Only one's own home: another's may not exist, which is an error of its own kind.
+    own = os.path.expanduser(value) if value == "~" or value.startswith("~/") else value
+    return os.path.abspath(os.path.join(folder, own))
 
 
 def _copy(values: dict[str, Any]) -> dict[str, Any]:

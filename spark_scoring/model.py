@@ -114,7 +114,7 @@ def pin(config: ModelConfig) -> PinnedModel:
     pinned_uri, name, version, location = _resolve(config)
     download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=_registry_uri(config))
     path = _local_folder(location)
-    if path is not None and not (Path(path) / _FILE).is_file():
+    if path is not None and not os.path.isfile(os.path.join(path, _FILE)):
         raise ModelError(
             f"there is no MLflow model in {path}",
             code="model_not_found",
@@ -168,7 +168,7 @@ def fetch(model: PinnedModel, config: ModelConfig) -> PinnedModel:
                 tracking_uri=config.tracking_uri,
                 registry_uri=_registry_uri(config),
             )
-        except (MlflowException, OSError) as exc:
+        except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
             raise ModelError(
                 f"the files of {model.pinned_uri} can't be downloaded: {_first_line(exc)}",
                 code="model_not_loadable",
@@ -191,10 +191,16 @@ def _resolve(config: ModelConfig) -> tuple[str, str | None, str | None, str]:
     if not uri.startswith("models:"):
         return uri, None, None, uri
     rest = uri.removeprefix("models:").lstrip("/")
+    if ":" in rest:
+        raise ModelError(
+            f"{uri} names no registered model, since a name holds no colon",
+            code="model_not_found",
+            remedy="write models:/NAME/VERSION or models:/NAME@ALIAS",
+        )
     try:
         # Made only here, since MLflow's default store is a database that it creates in the working directory.
         client = MlflowClient(tracking_uri=config.tracking_uri, registry_uri=_registry_uri(config))
-    except (MlflowException, OSError) as exc:
+    except Exception as exc:  # also a database's or a cloud's client that is not installed
         raise _unreachable(uri, exc) from exc
     try:
         if _MODEL_ID.fullmatch(rest):
@@ -203,7 +209,9 @@ def _resolve(config: ModelConfig) -> tuple[str, str | None, str | None, str]:
         return f"models:/{name}/{version}", name, version, client.get_model_version_download_uri(name, version)
     except MlflowException as exc:
         raise _not_found(uri, rest, client, exc) from exc
-    except OSError as exc:
+    except ModelError:
+        raise
+    except Exception as exc:
         raise _unreachable(uri, exc) from exc
 
 
@@ -305,7 +313,10 @@ def _quote(name: str) -> str:
 
 
 def _local_folder(location: str) -> str | None:
-    parsed = urlparse(location)
+    try:
+        parsed = urlparse(location)
+    except ValueError:  # such as http://[
+        return None
     if parsed.scheme == "file":
         return unquote(parsed.path)
     return os.path.abspath(location) if not parsed.scheme else None
@@ -330,20 +341,26 @@ def _read_metadata(location: str, uri: str, scratch: str, download: Callable[...
             code="model_not_loadable",
             remedy="log the model again; its folder is damaged",
         ) from exc
+    except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
+        raise ModelError(
+            f"the files of {uri} can't be read: {_first_line(exc)}",
+            code="model_not_found",
+            remedy="check the URI, and that the client of its store is installed here with the right credentials",
+        ) from exc
 
 
 def _read_requirements(location: str, scratch: str, download: Callable[..., str]) -> tuple[str, ...]:
     try:
         text = Path(_file(location, "requirements.txt", scratch, download)).read_text(encoding="utf-8")
-    except (MlflowException, OSError):
+    except Exception:  # no model needs the file
         return ()
     return tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 
 def _file(location: str, name: str, scratch: str, download: Callable[..., str]) -> str:
-    local = Path(location) / name
-    if local.is_file():
-        return str(local)
+    local = os.path.join(location, name)
+    if os.path.isfile(local):
+        return local
     return download(artifact_uri=f"{location.rstrip('/')}/{name}", dst_path=scratch)
 
 
@@ -365,11 +382,14 @@ def _refuse_unscorable(metadata: Model, uri: str) -> None:
 
 
 def _folder_listing(path: str) -> str:
-    folder = Path(path)
-    if not folder.is_dir():
+    if not os.path.isdir(path):
         return f"{path} is no folder"
-    return ", ".join(sorted(entry.name for entry in folder.iterdir())[:10]) or "an empty folder"
+    try:
+        return ", ".join(sorted(os.listdir(path))[:10]) or "an empty folder"
+    except OSError as exc:
+        return f"{path} can't be listed: {exc.strerror}"
 
 
 def _first_line(exc: BaseException) -> str:
-    return redact(str(exc).strip().split("\n", 1)[0][:300])
+    # Redacted before it is cut, since half a URI does not show what is a password.
+    return redact(str(exc).strip().split("\n", 1)[0])[:300]

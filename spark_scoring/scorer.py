@@ -16,22 +16,40 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
-from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file
+from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file, redact
 from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs, sql
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.signatures import read_signature
+from spark_scoring.spark_errors import told_in_words
 
 OnError = Literal["raise", "collect"]
 ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
 STAMPS = ("model_id", "run_id", "scored_at")
+_LONGEST_RUN_ID = 200
 _CARRIER = "__spark_scoring_carrier"
 
 
 def new_run_id() -> str:
     """Returns a new run id: 64 random bits. Every row carries it, so it is no longer than it must be."""
     return uuid.uuid4().hex[:16]
+
+
+def valid_run_id(run_id: str) -> str:
+    """Returns the run id that a caller gave, which stands in rows, file names and commits for everybody to read.
+
+    Raises:
+        ConfigurationError: If it is empty or blank, too long, or holds signs that can't be seen, or a secret.
+    """
+    if not run_id.strip() or len(run_id) > _LONGEST_RUN_ID or not run_id.isprintable() or redact(run_id) != run_id:
+        raise ConfigurationError(
+            f"{redact(run_id)[:50]!r} is no run id" if run_id.strip() else "the run id is empty",
+            code="bad_run_id",
+            remedy=f"give 1 to {_LONGEST_RUN_ID} visible characters, such as nightly-2026-01-31; a variable that "
+            "should hold it may not be set",
+        )
+    return run_id
 
 
 @dataclass(frozen=True)
@@ -90,6 +108,7 @@ class Scorer:
         return score_frame(self.spark, df, self.model, contract, stamp, on_error=self.on_error)
 
 
+@told_in_words()
 def load_scorer(
     model_uri: str,
     *,

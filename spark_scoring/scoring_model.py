@@ -24,6 +24,7 @@ from pyspark.sql import SparkSession
 from spark_scoring import worker
 from spark_scoring.model import PinnedModel
 from spark_scoring.session import is_connect, is_databricks, is_local
+from spark_scoring.worker.digest import model_files
 from spark_scoring.worker.loader import SETTINGS
 
 _SHARED_ROOTS = ("/Volumes/", "/dbfs/", "/Workspace/")
@@ -95,8 +96,8 @@ def _ship(path: str, digest: str, spark: SparkSession) -> str:
 def _zip(folder: Path, archive: str) -> None:
     # Level 1: model files hardly shrink further, and this runs while the user waits.
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as stream:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and "__pycache__" not in file.parts:
+        for file in sorted(model_files(folder)):
+            if "__pycache__" not in file.parts:
                 stream.write(file, file.relative_to(folder))
 
 

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from spark_scoring.config import redact
-from spark_scoring.errors import InputError, ModelError, RowsFailedError, ScoringError, TargetError
+from spark_scoring.errors import (
+    InputError,
+    ModelError,
+    RowsFailedError,
+    ScoringError,
+    TargetError,
+    drop_telling_causes,
+)
 from spark_scoring.worker.failures import read_failure
 
 _CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")
@@ -35,13 +42,19 @@ _BAD_FILE = (
 
 @contextmanager
 def told_in_words() -> Iterator[None]:
-    """Mutes PySpark's own log of analysis errors, with its stack traces, where ours are raised in their place."""
+    """Mutes PySpark's own log of analysis errors, with its stack traces, where ours are raised in their place.
+
+    Ours leave without a cause that would show a secret.
+    """
     loggers = [_logger(name) for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger")]
     were = [logger.disabled for logger in loggers]
     for logger in loggers:
         logger.disabled = True
     try:
         yield
+    except ScoringError as exc:
+        drop_telling_causes(exc)
+        raise
     finally:
         for logger, was in zip(loggers, were, strict=True):
             logger.disabled = was

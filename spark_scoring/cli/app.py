@@ -18,7 +18,8 @@ import typer
 
 from spark_scoring.cli import commands, console, databricks
 from spark_scoring.cli.outcome import Outcome, Request, failure
-from spark_scoring.errors import ConfigurationError, Interrupted, ScoringError
+from spark_scoring.errors import ConfigurationError, Interrupted, ScoringError, drop_telling_causes
+from spark_scoring.redaction import redact
 from spark_scoring.session import is_databricks
 
 _PROGRAM = "spark-scoring"
@@ -151,7 +152,7 @@ def inspect(
 ) -> Request:
     """Print what a model is: its version, signature, flavors, requirements and digest."""
     table = {"--input": input_, "--format": format_}
-    return Request(partial(commands.inspect, model_uri, tracking_uri, table), {"model": model_uri})
+    return Request(partial(commands.inspect, model_uri, tracking_uri, table), {"model": redact(model_uri)})
 
 
 @app.command()
@@ -271,6 +272,8 @@ def _attempt(words: Sequence[str], command: str) -> Outcome | int:
 
 
 def _as_scoring_error(exc: BaseException, command: str) -> ScoringError:
+    if isinstance(exc, ScoringError):
+        drop_telling_causes(exc)
     if os.environ.get(_DEBUG):
         traceback.print_exception(exc)
     if isinstance(exc, ScoringError):

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spark_scoring.redaction import redact
 from spark_scoring.result import RunResult
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
         facts.append(("input", f"{plan.source.location}{version}"))
     if plan.target is not None and job.output is not None:
         state = "exists" if plan.target.exists else "new"
-        facts.append(("target", f"{plan.target.location} ({state}), mode {job.output.mode}"))
+        facts.append(("target", f"{redact(plan.target.location)} ({state}), mode {job.output.mode}"))
         facts.append(("write", _way(job)))
     if plan.schema is not None:
         columns = ", ".join(f"{column.name} {column.dataType.simpleString()}" for column in plan.schema.fields)

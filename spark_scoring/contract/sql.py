@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
+from spark_scoring.errors import ConfigurationError
+
+_SUBSTITUTED = re.compile(r"\$\{\S+?\}")
+
 
 def quote(name: str) -> str:
-    """Returns `name` as one quoted identifier."""
+    """Returns `name` as one quoted identifier.
+
+    Raises:
+        ConfigurationError: If it holds ``${…}``, which Spark fills in before it knows of any quotes.
+    """
+    if _SUBSTITUTED.search(name):
+        raise ConfigurationError(
+            f"the name {name!r} holds ${{…}}, which Spark would take for one of its own variables",
+            code="unsafe_name",
+            remedy="give the table, folder or column a name without it",
+        )
     return "`" + name.replace("`", "``") + "`"
 
 
@@ -13,6 +29,16 @@ def quote_name(name: str) -> str:
 
     Parts that are quoted already keep their text, so a dot inside backticks does not part them.
     """
+    return ".".join(quote(part) for part in name_parts(name))
+
+
+def schema_of(name: str) -> str:
+    """Returns the quoted name of the schema that a table's name begins with, or an empty text."""
+    return ".".join(quote(part) for part in name_parts(name)[:-1])
+
+
+def name_parts(name: str) -> list[str]:
+    """Returns the parts of a table's name, without their quotes."""
     parts, current, quoted = [], "", False
     position = 0
     while position < len(name):
@@ -29,12 +55,12 @@ def quote_name(name: str) -> str:
         else:
             current += char
         position += 1
-    return ".".join(quote(part) for part in [*parts, current])
+    return [*parts, current]
 
 
 def literal(text: str) -> str:
     """Returns `text` as a string literal that no setting reads otherwise: what may be an escape is spelled in hex."""
-    if text.isprintable() and "'" not in text and "\\" not in text:
+    if text.isprintable() and "'" not in text and "\\" not in text and "${" not in text:
         return f"'{text}'"
     return f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"
 

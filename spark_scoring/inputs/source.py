@@ -138,9 +138,9 @@ def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
                 code="not_a_delta_table",
                 remedy="leave input.version out",
             )
-        return Source(spark.table(name), table)
+        return Source(spark.table(name), redact(table))
     pinned = latest if version is None else version
-    return Source(spark.sql(f"SELECT * FROM {name} VERSION AS OF {pinned}"), table, pinned, table=name)
+    return Source(spark.sql(f"SELECT * FROM {name} VERSION AS OF {pinned}"), redact(table), pinned, table=name)
 
 
 def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
@@ -168,6 +168,9 @@ def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
         reader = reader.option("header", True).option("inferSchema", False).option("mode", "FAILFAST")
     elif kind == "json":
         reader = reader.option("mode", "FAILFAST").option("prefersDecimal", False)
+    if "://" not in path and os.path.exists(path):
+        # What is there under this very name is meant, and not all that its brackets and stars would match.
+        reader = reader.option("__globPaths__", False)
     return Source(reader.load(path), location, textual=kind in {"csv", "json"})
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from spark_scoring.config import OutputConfig
@@ -26,6 +26,7 @@ _MEND_ROWS = "nothing was written; filter them with input.where, or name keys th
 _MEND_TARGET = "nothing was written; remove the double rows from the target, or name keys that identify a row"
 # Marks the rows of a MERGE that delete.
 _GONE = "__spark_scoring_gone"
+_COUNT = "__spark_scoring_count"
 
 
 def key_problems(rows: DataFrame, keys: Sequence[str], there: DataFrame | None = None) -> list[TargetError]:
@@ -40,7 +41,7 @@ def key_problems(rows: DataFrame, keys: Sequence[str], there: DataFrame | None =
     named = ", ".join(keys)
     example = F.to_json(F.struct(*quoted), {"ignoreNullFields": "false"})
     missing = rows.where(" OR ".join(f"{sql.quote(name)} IS NULL" for name in keys))
-    twice = rows.groupBy(*quoted).agg(F.count(F.lit(1)).alias("n")).where("n > 1")
+    twice = _more_than_once(rows, quoted)
     found = [
         (missing, "merge_key_null", "have a NULL in", _MEND_ROWS),
         (
@@ -51,11 +52,8 @@ def key_problems(rows: DataFrame, keys: Sequence[str], there: DataFrame | None =
         ),
     ]
     if there is not None:
-        matched = (
-            there.join(rows.select(*quoted), list(keys), "left_semi").groupBy(*quoted).agg(F.count("*").alias("n"))
-        )
-        what = "occur more than once in the target by"
-        found.append((matched.where("n > 1"), "target_key_duplicate", what, _MEND_TARGET))
+        matched = _more_than_once(there.join(rows.select(*quoted), list(keys), "left_semi"), quoted)
+        found.append((matched, "target_key_duplicate", "occur more than once in the target by", _MEND_TARGET))
     problems = []
     for bad, code, what, remedy in found:
         count, first = bad.agg(F.count(F.lit(1)), F.min(example)).collect()[0]
@@ -68,6 +66,10 @@ def key_problems(rows: DataFrame, keys: Sequence[str], there: DataFrame | None =
                 )
             )
     return problems
+
+
+def _more_than_once(rows: DataFrame, keys: Sequence[Column]) -> DataFrame:
+    return rows.groupBy(*keys).agg(F.count(F.lit(1)).alias(_COUNT)).where(f"{_COUNT} > 1")
 
 
 def transaction(metadata: Mapping[str, Any]) -> str:

@@ -19,8 +19,9 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_scoring.config import OutputConfig, StagingConfig, absolute, is_path
+from spark_scoring.config import OutputConfig, StagingConfig, absolute, is_path, redact
 from spark_scoring.contract import sql
+from spark_scoring.errors import ConfigurationError
 from spark_scoring.session import is_connect
 
 _FOLDER = "_spark_scoring_staging"
@@ -36,21 +37,35 @@ def staging_config(output: OutputConfig, staging: StagingConfig, run_id: str) ->
         output: The job's output.
         staging: Its staging; ``location`` is a folder if it has a ``/``, else a schema.
         run_id: The run's id.
+
+    Raises:
+        ConfigurationError: If there is no folder beside the target.
     """
     base = staging.location
     if base is None:
         if output.path is not None:
-            parent = absolute(output.path).rstrip("/").rpartition("/")[0]
-            return OutputConfig(path=f"{parent}/{_FOLDER}/{_word(run_id)}")
-        base = (output.table or "").rpartition(".")[0]
+            return _in_folder(absolute(output.path).rstrip("/").rpartition("/")[0], run_id)
+        base = sql.schema_of(output.table or "")
     elif is_path(base):
-        return OutputConfig(path=f"{absolute(base).rstrip('/')}/{_word(run_id)}")
+        return _in_folder(absolute(base).rstrip("/"), run_id)
     return OutputConfig(table=f"{base}.{_PREFIX}{_word(run_id)}" if base else f"{_PREFIX}{_word(run_id)}")
+
+
+def _in_folder(base: str, run_id: str) -> OutputConfig:
+    # Always in a folder of its own, since what is old in there is removed.
+    if base.endswith(":/"):
+        raise ConfigurationError(
+            "the target is all of its storage, so there is no place beside it for staging",
+            code="no_staging_place",
+            remedy="name one: staging.location",
+        )
+    return OutputConfig(path=f"{base}/{_FOLDER}/{_word(run_id)}")
 
 
 def _word(run_id: str) -> str:
     """Returns the run id as part of a name; ids that hold other signs stay apart by a digest."""
-    word = re.sub(r"\W", "_", run_id).lower()[:40]
+    # No catalog takes every letter of every alphabet.
+    word = re.sub(r"\W", "_", run_id, flags=re.ASCII).lower()[:40]
     return word if word == run_id else f"{word}_{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
 
 
@@ -62,7 +77,7 @@ def drop_staging(spark: SparkSession, place: OutputConfig) -> None:
         elif place.path is not None:
             _remove_folder(spark, place.path)
     except (PySparkException, Py4JJavaError, OSError) as exc:
-        _log.warning("the staging table %s could not be removed: %s", place.location, type(exc).__name__)
+        _log.warning("the staging table %s could not be removed: %s", redact(place.location), type(exc).__name__)
 
 
 def drop_expired(spark: SparkSession, place: OutputConfig, keep: str) -> None:
@@ -84,7 +99,7 @@ def _remove_folder(spark: SparkSession, path: str) -> None:
             os.rmdir(os.path.dirname(path))  # the folder of all runs, once it is empty
         return
     if is_connect(spark):
-        _log.warning("the staging table %s is left, since Spark Connect can't remove files", path)
+        _log.warning("the staging table %s is left, since Spark Connect can't remove files", redact(path))
         return
     jvm: Any = spark.sparkContext._jvm
     hadoop_path = jvm.org.apache.hadoop.fs.Path(path)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlparse
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
@@ -57,8 +58,20 @@ def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
     """Looks at what `config` names; nothing is created.
 
     Raises:
-        TargetError: If there is something that is no Delta table, or the place for it is missing.
+        TargetError: If there is something that is no Delta table, or the place for it is missing or can't be reached.
     """
+    try:
+        return _describe(spark, config)
+    except (Py4JJavaError, OSError) as exc:
+        said = first_line(exc) if isinstance(exc, Py4JJavaError) else str(exc)
+        raise TargetError(
+            f"the target {config.location} can't be looked at: {said}",
+            code="target_not_readable",
+            remedy="check the name, the rights on it, and that Spark knows its kind of storage",
+        ) from exc
+
+
+def _describe(spark: SparkSession, config: OutputConfig) -> Target:
     if config.path is not None:
         path = absolute(config.path)
         target = Target(path, f"delta.{sql.quote(path)}", path)
@@ -240,7 +253,7 @@ def _exists(spark: SparkSession, target: Target) -> bool:
                 code="target_not_readable",
                 remedy="check the name and the rights on it",
             ) from exc
-    schema_name = target.name.rpartition(".")[0]
+    schema_name = sql.schema_of(target.location)
     if schema_name:
         try:
             spark.sql(f"DESCRIBE SCHEMA {schema_name}").collect()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
@@ -214,6 +214,28 @@ def _drop_unwritten(spark: SparkSession, target: Target) -> None:
             spark.sql(f"DROP TABLE {target.name}")
 
 
+# What the operating system says when it does not take a file.
+_STORAGE = (
+    "No space left on device",
+    "File too large",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Operation not permitted",
+    "Not a directory",
+    "Mkdirs failed to create",
+    "Cannot create",
+    "Failed to create",
+    "mkdir of",
+    "AccessControlException",
+)
+
+
+def _storage_said(text: str) -> str:
+    """Returns the line that names what the operating system said."""
+    lines = [line for line in text.split("\n") if any(said in line for said in _STORAGE)]
+    return first_line(Exception(lines[0].strip().removeprefix("Caused by: ")))
+
+
 def _translate(exc: Exception, target: Target) -> ScoringError:
     if from_worker(exc) is not None or is_bad_file(exc):
         return scoring_failure(exc)
@@ -237,7 +259,19 @@ def _translate(exc: Exception, target: Target) -> ScoringError:
             code="target_exists",
             remedy="nothing was written; choose another target or mode",
         )
-    if "DELTA_" in text[:200] or "PERMISSION" in text or "Permission denied" in text:
+    if any(said in text for said in _STORAGE):
+        return TargetError(
+            f"the storage of {place} did not take the result: {_storage_said(text)}",
+            code="storage_failed",
+            remedy="nothing was published; make room, or give this user the right to write there, and run it again "
+            "with the same run id",
+        )
+    if (
+        isinstance(exc, AnalysisException)
+        or "DELTA_" in text[:200]
+        or "PERMISSION" in text
+        or "Permission denied" in text
+    ):
         return TargetError(
             f"{place} did not take the result: {first_line(exc)}",
             code="target_refused",

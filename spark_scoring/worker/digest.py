@@ -1,6 +1,8 @@
 """The digest of a model's files: what "the same model" means, on the driver and on every worker."""
 
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # MLflow writes this file into a downloaded model, and Python writes its caches when the model's code is imported:
@@ -18,11 +20,20 @@ def model_digest(folder: str) -> str:
     """
     total = hashlib.sha256()
     root = Path(folder)
-    names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    names = sorted(path.relative_to(root).as_posix() for path in model_files(root))
     for name in names:
         if name != _ADDED_BY_MLFLOW and _ADDED_BY_PYTHON not in name.split("/"):
             total.update(f"{name}\0{_file_digest(root / name)}\n".encode())
     return f"sha256:{total.hexdigest()}"
+
+
+def model_files(root: Path) -> Iterator[Path]:
+    """Finds all files below `root`, also behind links to folders, whose code Python imports as well as any other."""
+    for folder, inner, names in os.walk(root, followlinks=True):
+        here = os.path.realpath(folder)
+        # A link to a folder that holds it would go on for ever.
+        inner[:] = [name for name in inner if not f"{here}/".startswith(f"{os.path.realpath(f'{folder}/{name}')}/")]
+        yield from (path for name in names if (path := Path(folder) / name).is_file())
 
 
 def _file_digest(path: Path) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -102,6 +103,10 @@ def _unpack_once(archive: str, digest: str) -> str:
     """Unpacks `archive` once per node, whichever of its processes comes first, and verifies what came out."""
     root = os.path.join(tempfile.gettempdir(), f"spark-scoring-{os.getuid()}")
     os.makedirs(root, mode=0o700, exist_ok=True)
+    found = os.lstat(root)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        # Somebody else could change what lies there after it was verified.
+        root = tempfile.mkdtemp(prefix="spark-scoring-")
     target = os.path.join(root, digest.replace(":", "-"))
     with open(f"{target}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

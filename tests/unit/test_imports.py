@@ -12,6 +12,7 @@ PACKAGE = Path(spark_scoring.__file__).parent
 
 ORDER = [
     "worker",  # runs on executors, and knows nothing of the rest
+    "redaction",
     "errors",
     "jobfile",
     "refusals",
