@@ -18,6 +18,8 @@ from typing import NamedTuple, TypeVar
 
 import pyspark
 
+from spark_scoring import session
+
 T = TypeVar("T")
 
 NODES = ("node-1", "node-2")
@@ -61,6 +63,26 @@ class Cluster:
             for pid, event, noted in _NOTE.findall(log.read_text(errors="replace"))
             if noted == digest
         ]
+
+    def conf(self, cores: int = 1) -> dict[str, str]:
+        """Returns the settings of a session with an executor of so many cores on each node."""
+        return {
+            **session.DELTA_CONF,
+            **session._LOCAL_CONF,
+            **session._delta_jars(),
+            "spark.master": self.master,
+            "spark.driver.extraJavaOptions": f"{session._logging()['spark.driver.extraJavaOptions']} {JVM}",
+            "spark.executor.extraJavaOptions": JVM,
+            "spark.cores.max": str(cores * len(NODES)),
+            "spark.executor.cores": str(cores),
+            "spark.executor.memory": "600m",
+            "spark.driver.memory": "800m",
+            "spark.sql.shuffle.partitions": "2",
+        }
+
+    def driver_environment(self) -> dict[str, str]:
+        """Returns the environment of a Python process that makes such a session."""
+        return {**os.environ, "PYSPARK_PYTHON": self.python, "PYTHONPATH": str(Path(__file__).parents[2])}
 
     def submit_options(self, *more: str) -> list[str]:
         """Returns spark-submit's options for an application of one core on each node, beside the tests' session."""

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_scoring import session
-from tests.cluster.cluster import JVM, Cluster, running_cluster
+from tests.cluster.cluster import Cluster, running_cluster
 
 
 @pytest.fixture(scope="session")
@@ -20,22 +19,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def spark(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session whose executors, one on each node, have two Python workers each."""
-    conf = {
-        **session.DELTA_CONF,
-        **session._LOCAL_CONF,
-        **session._delta_jars(),
-        "spark.driver.extraJavaOptions": f"{session._logging()['spark.driver.extraJavaOptions']} {JVM}",
-        "spark.executor.extraJavaOptions": JVM,
-        "spark.cores.max": "4",
-        "spark.executor.cores": "2",
-        "spark.executor.memory": "600m",
-        "spark.driver.memory": "800m",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
-    }
+    conf = {**cluster.conf(cores=2), "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYSPARK_PYTHON", cluster.python)
-        builder = SparkSession.builder.master(cluster.master).appName("spark-scoring tests")
+        builder = SparkSession.builder.appName("spark-scoring tests")
         for key, value in conf.items():
             builder = builder.config(key, value)
         running = builder.getOrCreate()

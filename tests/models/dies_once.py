@@ -1,4 +1,7 @@
-"""Kills the Python worker, or the executor above it, in the first batch that it is given; later it adds."""
+"""Kills the Python worker, or the executor above it, in the first batch that it is given; later it adds.
+
+With ``tattles`` it raises for a negative `a`.
+"""
 
 import os
 import signal
@@ -17,6 +20,8 @@ class DiesOnce(mlflow.pyfunc.PythonModel):
             if self.victim == "executor":
                 os.kill(_parent(os.getppid()), signal.SIGKILL)  # above this process is Spark's Python daemon
             os._exit(1)
+        if context.model_config.get("tattles") and (model_input["a"] < 0).any():
+            raise ValueError("no price for a negative a")
         return model_input.sum(axis=1)
 
     def _is_first(self):

@@ -1,4 +1,4 @@
-"""Runs a job and dies on the way, as a machine does: driver, JVM and workers at once. Started by test_killed_driver."""
+"""Runs a job on the cluster, as a driver that dies on the way: kill -9, without a last word. Started by test_faults."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spark_scoring import ScoringJob, job, score, staged
+from pyspark.sql import SparkSession
+
+from spark_scoring import ScoringJob, record, score, staged
 from spark_scoring.outputs import Target, write_rows
 
 
 def main() -> None:
-    """Arguments: the job's options as JSON, the run id, and the point: before, during or after, and which write."""
-    options, run_id, when, number = sys.argv[1:]
+    """Arguments: Spark's settings and the job's options as JSON, the run id, and the point, such as ``during-2``."""
+    conf, options, run_id, point = sys.argv[1:]
+    when, _, number = point.partition("-")
     calls = 0
 
     def mortal(spark: Any, df: Any, target: Target, *args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        here = calls == int(number)
+        here = str(calls) == number
         if here and when == "before":
             die()
         if here and when == "during":
@@ -33,12 +36,17 @@ def main() -> None:
             die()
         return done
 
-    staged.write_rows = job.write_rows = mortal  # type: ignore[attr-defined]
-    score(ScoringJob.from_options(json.loads(options)), run_id=run_id)
+    staged.write_rows = mortal
+    if when == "recording":
+        record.write_record = lambda *_: die()
+    builder = SparkSession.builder.appName("mortal")
+    for key, value in json.loads(conf).items():
+        builder = builder.config(key, value)
+    score(ScoringJob.from_options(json.loads(options)), spark=builder.getOrCreate(), run_id=run_id)
 
 
 def die() -> None:
-    """Kills this process's whole group, which the test started."""
+    """Kills the driver: this process and its JVM, which are a group of their own."""
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
