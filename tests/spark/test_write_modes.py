@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pyspark.errors import AnalysisException
 
 from spark_scoring import ScoringJob, score
 from spark_scoring.job import check
+from spark_scoring.outputs import merge
 from tests.spark.conftest import read, refused
 
 ROWS = (
@@ -202,3 +204,37 @@ def test_a_merge_may_add_columns_when_asked(spark, build, rows):
     merging = {"output.mode": "merge", "output.merge_keys": ["id"], "output.evolve_schema": True}
     assert score(build(merging), spark=spark).rows_scored == 10
     assert len(rows()) == 10
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["whole", "dies-behind-the-merge"])
+def test_where_session_settings_are_refused_the_rows_tell_the_run(spark, build, rows, place, monkeypatch, dies):
+    first = score(build({"input.sql": EVEN}), spark=spark)
+    settings, real = type(spark.conf), type(spark.conf).set
+
+    def refuse(self, key, value):
+        if key.startswith("spark.databricks.delta."):
+            raise AnalysisException(f"[CANNOT_MODIFY_CONFIG] Cannot modify the value of the Spark config: {key}")
+        real(self, key, value)
+
+    monkeypatch.setattr(settings, "set", refuse)
+    job = build({"output.mode": "merge", "output.merge_keys": ["id"]})
+    if dies:
+        merged = merge._merge
+
+        def merge_and_die(*args):
+            merged(*args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(merge, "_merge", merge_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            score(job, spark=spark, run_id="serverless")
+        assert len(rows()) == 10
+        assert {run_id for *_, run_id in rows()} == {"serverless"}
+    result = score(job, spark=spark, run_id="serverless")
+    assert (result.status, result.rows_scored, result.reconciled) == ("succeeded", 10, not dies)
+    assert rows() == [(i, i + 0.5, "serverless") for i in range(10)]
+    name = place.get("output.table") or f"delta.`{place['output.path']}`"
+    operations = [row.operation for row in spark.sql(f"DESCRIBE HISTORY {name}").collect()]
+    assert operations.count("MERGE") == 1
+    assert score(job, spark=spark, run_id="serverless").status == "already_published"
+    assert first.run_id not in {run_id for *_, run_id in rows()}
