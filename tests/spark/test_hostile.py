@@ -70,7 +70,7 @@ def changed(place: str, text: str) -> dict:
         "output.partition_by": lambda: {"output.partition_by": [text]},
         "output.merge_keys": lambda: {"output.merge_keys": [text], "output.mode": "merge"},
         "output.replace_where": lambda: {
-            "input.sql": f"{rows} {sql.literal(text)} t FROM range(3)",
+            "input.sql": f"{rows} {sql.literal(text.encode(errors='replace').decode())} t FROM range(3)",
             "output.mode": "replace_where",
             "output.replace_where": {"t": text},
         },

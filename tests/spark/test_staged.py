@@ -255,8 +255,8 @@ def test_a_catalog_target_is_staged_in_its_schema(build, spark, schema):
 def test_staging_may_lie_elsewhere(build, spark, tmp_path):
     with pytest.raises(RowsFailedError) as caught:
         score(build({"errors.threshold": 1, "staging.location": str(tmp_path / "else")}), spark=spark, run_id="r1")
-    assert version(str(tmp_path / "else" / "r1")) == 0
-    assert str(tmp_path / "else" / "r1") in str(caught.value)
+    assert version(str(tmp_path / "else" / "_spark_scoring_staging" / "r1")) == 0
+    assert str(tmp_path / "else" / "_spark_scoring_staging" / "r1") in str(caught.value)
 
 
 def test_old_staging_is_cleaned_by_age(build, spark, tmp_path):

@@ -20,7 +20,13 @@ from tests import models
 from tests.spark.conftest import read, refused, version
 
 WAYS = {"direct": {}, "staged": {"errors.threshold": 1, "errors.inline": True}}
-ways = pytest.mark.parametrize("way", WAYS)
+
+
+def both_ways(quick: str):
+    """Both ways of writing, of which one is for the full sweep alone."""
+    return pytest.mark.parametrize(
+        "way", [pytest.param(way, marks=() if way == quick else pytest.mark.full) for way in WAYS]
+    )
 
 
 @pytest.fixture
@@ -107,7 +113,7 @@ def test_a_full_disk(way, where, step, spark, job, source, target, monkeypatch):
     each_once(made, target, spark, range(6))
 
 
-@ways
+@both_ways("staged")
 def test_a_full_disk_below_an_existing_target(way, spark, job, source, target, monkeypatch):
     score(job({"input.path": source}), spark=spark)
     made = job(
@@ -122,7 +128,7 @@ def test_a_full_disk_below_an_existing_target(way, spark, job, source, target, m
     each_once(made, target, spark, range(6))
 
 
-@ways
+@both_ways("direct")
 def test_a_target_that_can_not_be_made(way, spark, job, source, tmp_path):
     (tmp_path / "file").touch()
     target = str(tmp_path / "file" / "scores")
@@ -134,7 +140,7 @@ def test_a_target_that_can_not_be_made(way, spark, job, source, tmp_path):
     each_once(made, target, spark, range(6))
 
 
-@ways
+@both_ways("staged")
 def test_a_read_only_target(way, spark, job, source, tmp_path):
     folder = tmp_path / "locked"
     folder.mkdir()
@@ -152,7 +158,7 @@ def test_a_read_only_target(way, spark, job, source, tmp_path):
     each_once(made, str(folder / "scores"), spark, range(6))
 
 
-@ways
+@both_ways("direct")
 def test_model_files_that_vanish_before_a_worker_loads_them(way, spark, job, source, target, tmp_path, meanwhile):
     folder = models.save(tmp_path / "model")
     made = job({"model.uri": folder, "input.path": source, **WAYS[way]})
@@ -165,7 +171,7 @@ def test_model_files_that_vanish_before_a_worker_loads_them(way, spark, job, sou
     each_once(made, target, spark, range(6))
 
 
-@ways
+@both_ways("staged")
 @pytest.mark.parametrize("fault", ["deleted", "overwritten"])
 def test_a_parquet_file_that_changes_under_the_job(fault, way, spark, job, target, tmp_path, meanwhile):
     folder = tmp_path / "files"
@@ -187,7 +193,7 @@ def test_a_parquet_file_that_changes_under_the_job(fault, way, spark, job, targe
     each_once(made, target, spark, range(6))
 
 
-@ways
+@both_ways("direct")
 def test_a_delta_source_whose_files_are_vacuumed_away(way, spark, job, source, target, meanwhile):
     """The pinned version's files are gone: nothing else is scored in their place."""
     made = job({"input.path": source, **WAYS[way]})
@@ -204,7 +210,7 @@ def test_a_delta_source_whose_files_are_vacuumed_away(way, spark, job, source, t
     each_once(made, target, spark, range(6))
 
 
-@ways
+@both_ways("direct")
 def test_rows_that_are_appended_under_the_job_are_not_scored(way, spark, job, source, target, meanwhile):
     made = job({"input.path": source, **WAYS[way]})
     more = spark.sql("SELECT id, CAST(id AS DOUBLE) a, 0.5D b FROM range(6, 9)")

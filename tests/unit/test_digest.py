@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 import shutil
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,7 @@ def test_the_marking_model_marks(tmp_path):
 
 
 def test_a_folder_that_others_may_write_to_takes_no_model(tmp_path, adds, monkeypatch):
+    monkeypatch.setattr("spark_scoring.worker.models._loaded", OrderedDict())
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / f"spark-scoring-{os.getuid()}").mkdir()
     (tmp_path / f"spark-scoring-{os.getuid()}").chmod(0o777)
