@@ -207,7 +207,7 @@ def test_a_run_id_is_only_a_name(text, spark, job, here, target):
     assert score(staged, spark=spark, run_id=text).status == "succeeded"
     assert score(staged, spark=spark, run_id=text).status == "already_published"
     assert set(read(target)["run_id"]) == {text}
-    assert sorted(path.name for path in here.iterdir()) == ["a", "scores"]
+    assert sorted(path.name for path in here.iterdir()) == ["a", "index of runs", "scores", "scoring_runs"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "a\nb", "a\0", "\ud800", "x" * 201, f"s3://k:{SECRET}@b"])
