@@ -13,8 +13,9 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_scoring import ScoringJob, record, score, staged
+from spark_scoring import ScoringJob, score, staged
 from spark_scoring.outputs import Target, write_rows
+from spark_scoring.record import run
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
 
     staged.write_rows = mortal
     if when == "recording":
-        record.write_record = lambda *_: die()
+        run.write_record = lambda *_: die()
     builder = SparkSession.builder.appName("mortal")
     for key, value in json.loads(conf).items():
         builder = builder.config(key, value)

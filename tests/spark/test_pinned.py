@@ -39,14 +39,14 @@ def test_an_input_that_grows_after_planning_is_scored_at_its_pinned_version(spar
     path = str(tmp_path / "growing")
     rows = spark.range(6).selectExpr("id", "CAST(id AS DOUBLE) a", "id / 2 b")
     rows.write.format("delta").save(path)
-    meanwhile("write_rows", lambda: rows.write.format("delta").mode("append").save(path))
+    meanwhile("write_once", lambda: rows.write.format("delta").mode("append").save(path))
     result = score(job({"input.path": path}), spark=spark)
     assert (result.input_version, result.rows_in, result.rows_scored) == (0, 6, 6)
     assert list(read(target)["prediction"]) == [i * 1.5 for i in range(6)]
     assert version(path) == 1
 
 
-@pytest.mark.parametrize("step", ["fetch", "write_rows"])
+@pytest.mark.parametrize("step", ["fetch", "write_once"])
 def test_an_alias_that_moves_during_the_run_changes_nothing(
     step, spark, job, registry, registered, adds, target, meanwhile
 ):
@@ -69,7 +69,7 @@ def test_an_alias_that_moved_is_followed_by_the_next_run(spark, job, registry, r
 def test_a_model_that_is_changed_after_pinning_is_not_scored_with(spark, job, tmp_path, target, meanwhile):
     folder = tmp_path / "model"
     models.save(folder)
-    meanwhile("write_rows", lambda: (folder / "adds.py").write_text((folder / "adds.py").read_text() + "\n"))
+    meanwhile("write_once", lambda: (folder / "adds.py").write_text((folder / "adds.py").read_text() + "\n"))
     with refused(4, "digest_mismatch") as caught:
         score(job({"model.uri": str(folder)}), spark=spark)
     assert "changed after they were pinned" in caught.value.message
@@ -77,7 +77,7 @@ def test_a_model_that_is_changed_after_pinning_is_not_scored_with(spark, job, tm
 
 
 def test_a_target_that_somebody_creates_during_the_run_is_left_alone(spark, job, target, numbers, meanwhile):
-    meanwhile("write_rows", lambda: spark.range(3).write.format("delta").save(target))
+    meanwhile("write_once", lambda: spark.range(3).write.format("delta").save(target))
     with refused(8, "target_exists"):
         score(job(), spark=spark)
     assert version(target) == 0

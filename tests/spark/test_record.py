@@ -105,7 +105,7 @@ def test_a_run_that_broke_is_recorded_without_what_a_strange_error_says(spark, j
     def breaks(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("the row of 1971")
 
-    monkeypatch.setattr("spark_scoring.job.write_rows", breaks)
+    monkeypatch.setattr("spark_scoring.staged.write_rows", breaks)
     with pytest.raises(ZeroDivisionError):
         score(job(), spark=spark)
     row = only(runs)
@@ -124,7 +124,7 @@ def test_an_interrupted_run_is_not_recorded(spark, job, runs, monkeypatch):
     def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spark_scoring.job.write_rows", interrupted)
+    monkeypatch.setattr("spark_scoring.staged.write_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
         score(job(), spark=spark)
     assert version(runs) is None
@@ -143,7 +143,7 @@ def test_a_run_that_died_before_it_was_recorded_is_recorded_by_its_repetition(
 ):
     made = job() if which == "direct" else staged()
     with monkeypatch.context() as patch:
-        patch.setattr("spark_scoring.record.write_record", dies)
+        patch.setattr("spark_scoring.record.run.write_record", dies)
         with pytest.raises(Died):
             score(made, spark=spark, run_id="once")
     assert version(runs) is None
@@ -259,18 +259,18 @@ def test_two_runs_that_end_at_once_are_both_recorded(spark, job, schema, tmp_pat
 
 
 def test_a_table_that_another_run_creates_meanwhile_gets_the_row_too(spark, job, runs, monkeypatch):
-    from spark_scoring import record
+    from spark_scoring.record import table
 
     tries = []
-    append = record._append
+    append = table._append
 
     def loses_the_race(*given: Any) -> None:
         tries.append(given)
         if len(tries) == 1:
-            raise record.PySparkException("[DELTA_PROTOCOL_CHANGED] ProtocolChangedException: created meanwhile")
+            raise table.PySparkException("[DELTA_PROTOCOL_CHANGED] ProtocolChangedException: created meanwhile")
         append(*given)
 
-    monkeypatch.setattr(record, "_append", loses_the_race)
+    monkeypatch.setattr(table, "_append", loses_the_race)
     score(job(), spark=spark)
     assert len(tries) == 2
     assert only(runs)["status"] == "succeeded"

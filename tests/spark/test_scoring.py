@@ -60,6 +60,7 @@ def test_the_commit_says_where_its_rows_come_from(spark, job, target, numbers, a
         "input": numbers,
         "input_version": 0,
         "rows_in": 20,
+        "covers": {"input": numbers, "table": DeltaTable(numbers).metadata().id, "where": None, "version": 0},
     }
 
 

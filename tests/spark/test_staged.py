@@ -249,7 +249,7 @@ def test_a_catalog_target_is_staged_in_its_schema(build, spark, schema):
     assert (result.rows_scored, result.quarantine) == (17, "shop.bad")
     assert {row[0] for row in spark.table("shop.bad").select("id").collect()} == BAD
     listed = spark.sql("SHOW TABLES IN shop").where("NOT isTemporary").collect()
-    assert sorted(row.tableName for row in listed) == ["bad", "scores"]
+    assert sorted(row.tableName for row in listed) == ["bad", "scores", "scoring_runs"]
 
 
 def test_staging_may_lie_elsewhere(build, spark, tmp_path):

@@ -55,11 +55,6 @@ def meanwhile(monkeypatch) -> Callable[..., None]:
     return before
 
 
-def writes(way: str):
-    """The module that makes the first write of a run."""
-    return steps if way == "direct" else staging
-
-
 def each_once(made: ScoringJob, target: str, spark, ids) -> None:
     """The same run again ends well, and its rows are there once."""
     result = score(made, spark=spark, run_id="nightly")
@@ -98,7 +93,7 @@ def during(monkeypatch, where, step: str, fault) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("way", "where", "step"),
     [
-        ("direct", steps, "write_rows"),
+        ("direct", staging, "write_rows"),
         ("staged", staging, "write_rows"),
         ("staged", steps, "publish_staged"),
     ],
@@ -121,7 +116,7 @@ def test_a_full_disk_below_an_existing_target(way, spark, job, source, target, m
         if way == "direct"
         else {"input.path": source, "output.mode": "merge", "output.merge_keys": ["id"]}
     )
-    fault = during(monkeypatch, writes(way), "write_rows", lambda: full_disk(spark))
+    fault = during(monkeypatch, staging, "write_rows", lambda: full_disk(spark))
     with fault, refused(8, "storage_failed"):
         score(made, spark=spark, run_id="nightly")
     assert version(target) == 0
@@ -162,7 +157,7 @@ def test_a_read_only_target(way, spark, job, source, tmp_path):
 def test_model_files_that_vanish_before_a_worker_loads_them(way, spark, job, source, target, tmp_path, meanwhile):
     folder = models.save(tmp_path / "model")
     made = job({"model.uri": folder, "input.path": source, **WAYS[way]})
-    meanwhile("write_rows", lambda: os.rename(folder, f"{folder}.away"), where=writes(way))
+    meanwhile("write_rows", lambda: os.rename(folder, f"{folder}.away"), where=staging)
     with refused(4, "model_not_loadable") as caught:
         score(made, spark=spark, run_id="nightly")
     assert "are gone" in caught.value.message
@@ -182,7 +177,7 @@ def test_a_parquet_file_that_changes_under_the_job(fault, way, spark, job, targe
     meanwhile(
         "write_rows",
         file.unlink if fault == "deleted" else lambda: file.write_bytes(b"PAR1 no more"),
-        where=writes(way),
+        where=staging,
     )
     with refused(5, "bad_file"):
         score(made, spark=spark, run_id="nightly")
@@ -199,7 +194,7 @@ def test_a_delta_source_whose_files_are_vacuumed_away(way, spark, job, source, t
     made = job({"input.path": source, **WAYS[way]})
     files = sorted(Path(source).glob("part-*.parquet"))
     kept = [file.read_bytes() for file in files]
-    meanwhile("write_rows", lambda: [file.unlink() for file in files], where=writes(way))
+    meanwhile("write_rows", lambda: [file.unlink() for file in files], where=staging)
     with refused(5, "bad_file"):
         score(made, spark=spark, run_id="nightly")
     assert version(target) is None
@@ -214,7 +209,7 @@ def test_a_delta_source_whose_files_are_vacuumed_away(way, spark, job, source, t
 def test_rows_that_are_appended_under_the_job_are_not_scored(way, spark, job, source, target, meanwhile):
     made = job({"input.path": source, **WAYS[way]})
     more = spark.sql("SELECT id, CAST(id AS DOUBLE) a, 0.5D b FROM range(6, 9)")
-    meanwhile("write_rows", lambda: more.write.format("delta").mode("append").save(source), where=writes(way))
+    meanwhile("write_rows", lambda: more.write.format("delta").mode("append").save(source), where=staging)
     assert score(made, spark=spark, run_id="nightly").input_version == 0
     assert sorted(read(target)["id"]) == list(range(6))
     assert version(source) == 1
