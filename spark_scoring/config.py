@@ -27,8 +27,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from spark_scoring import jobfile
-from spark_scoring.redaction import is_secret_name
-from spark_scoring.redaction import redact as redact  # what belongs to a job's text is looked for here
+from spark_scoring.redaction import is_secret_name, redact
 from spark_scoring.refusals import refusal
 
 Columns = Literal["all", "keys"] | tuple[str, ...]

@@ -19,11 +19,12 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from spark_scoring.config import InputConfig, ScoringJob, absolute, redact
+from spark_scoring.config import InputConfig, ScoringJob, absolute
 from spark_scoring.contract import sql
 from spark_scoring.errors import ConfigurationError, InputError, TargetError
 from spark_scoring.inputs import Source
 from spark_scoring.outputs import Target
+from spark_scoring.redaction import redact
 from spark_scoring.spark_errors import first_line
 
 _FEED = "delta.enableChangeDataFeed"

@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 
 from spark_scoring import local_runs
 from spark_scoring.audit import Finding, audit_problems
-from spark_scoring.config import OutputConfig, ScoringJob, absolute, redact
+from spark_scoring.config import OutputConfig, ScoringJob, absolute
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.errors import (
     AuditError,
@@ -40,6 +40,7 @@ from spark_scoring.outputs import (
     target_problems,
 )
 from spark_scoring.record import facts, recorded
+from spark_scoring.redaction import redact
 from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
 from spark_scoring.scorer import (

@@ -25,8 +25,9 @@ from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 
-from spark_scoring.config import ModelConfig, redact
+from spark_scoring.config import ModelConfig
 from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.redaction import redact
 from spark_scoring.signatures import read_signature
 from spark_scoring.worker.digest import model_digest
 

@@ -16,10 +16,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
-from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file, redact
+from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file
 from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs, sql
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.model import PinnedModel, fetch, pin
+from spark_scoring.redaction import redact
 from spark_scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.signatures import read_signature
 from spark_scoring.spark_errors import told_in_words
@@ -257,6 +258,7 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, er
         "model": locate(model, spark),
         "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
         "form": contract.form,
+        "call": {"method": "predict"},
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
         "params": dict(contract.params),

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from spark_scoring.config import redact
 from spark_scoring.errors import (
     InputError,
     ModelError,
@@ -16,6 +15,7 @@ from spark_scoring.errors import (
     TargetError,
     drop_telling_causes,
 )
+from spark_scoring.redaction import redact
 from spark_scoring.worker.failures import read_failure
 
 _CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")

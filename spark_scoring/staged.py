@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.audit import Finding, LastRun, evaluate, is_wanted, reconcile, refusal
-from spark_scoring.config import OutputConfig, ScoringJob, is_path, redact
+from spark_scoring.config import OutputConfig, ScoringJob, is_path
 from spark_scoring.contract import Contract, sql
 from spark_scoring.errors import ContractError, RowsFailedError, ScoringError, combine
 from spark_scoring.increment import Increment
@@ -30,6 +30,7 @@ from spark_scoring.outputs import (
     target_problems,
     write_rows,
 )
+from spark_scoring.redaction import redact
 from spark_scoring.scorer import ERROR_TYPE, STAMPS, Stamp
 
 # Columns of the staging table that no table of a user's has.

@@ -184,9 +184,9 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
         ConfigurationError: If nothing names a runs table.
         InputError: If there is none in that place.
     """
-    from spark_scoring.config import redact
     from spark_scoring.local_runs import last_table
     from spark_scoring.record import read_runs, runs_place, runs_table
+    from spark_scoring.redaction import redact
     from spark_scoring.session import get_session
 
     if runs is not None and job is not None:
@@ -225,7 +225,7 @@ def submit_command(
 
 def target_of(job: ScoringJob) -> dict[str, Any]:
     """Returns the data's ``target`` and ``mode`` of a job."""
-    from spark_scoring.config import redact
+    from spark_scoring.redaction import redact
 
     if job.output is None:
         return {"target": None, "mode": None}

@@ -86,7 +86,6 @@ def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
 
 
 def _way(job: ScoringJob) -> str:
-    from spark_scoring.config import redact
     from spark_scoring.staged import needs_staging
 
     errors = job.errors
@@ -151,8 +150,6 @@ def of_history(runs: Sequence[Mapping[str, Any]], location: str) -> str:
         runs: The runs, as `record.read_runs` gives them.
         location: The runs table.
     """
-    from spark_scoring.config import redact
-
     facts = aligned([("runs", redact(location))])
     if not runs:
         return f"{facts}\n\nno run was recorded yet"

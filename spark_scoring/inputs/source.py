@@ -11,9 +11,10 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_scoring.config import InputConfig, absolute, redact
+from spark_scoring.config import InputConfig, absolute
 from spark_scoring.contract import sql
 from spark_scoring.errors import InputError
+from spark_scoring.redaction import redact
 from spark_scoring.spark_errors import first_line, is_bad_file
 
 # The table property of a quarantine, and the columns that it has beside the input's own.

@@ -19,9 +19,10 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_scoring.config import OutputConfig, StagingConfig, absolute, is_path, redact
+from spark_scoring.config import OutputConfig, StagingConfig, absolute, is_path
 from spark_scoring.contract import sql
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.redaction import redact
 from spark_scoring.session import is_connect
 
 _FOLDER = "_spark_scoring_staging"

@@ -12,10 +12,11 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
-from spark_scoring.config import OutputConfig, absolute, redact
+from spark_scoring.config import OutputConfig, absolute
 from spark_scoring.contract import sql
 from spark_scoring.errors import TargetError
 from spark_scoring.outputs.commits import latest_version
+from spark_scoring.redaction import redact
 from spark_scoring.spark_errors import first_line
 
 # The table property that names the run for which a catalog table was created.

@@ -16,13 +16,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
-from spark_scoring.config import OutputConfig, redact
+from spark_scoring.config import OutputConfig
 from spark_scoring.contract import sql
 from spark_scoring.errors import ScoringError, TargetError, combine
 from spark_scoring.outputs.commits import Commit, find_commit, latest_version
 from spark_scoring.outputs.merge import merge, transaction
 from spark_scoring.outputs.replace import replace_predicate
 from spark_scoring.outputs.target import CREATED_FOR, Target, describe_target, needs_column_mapping, target_problems
+from spark_scoring.redaction import redact
 from spark_scoring.spark_errors import first_line, from_worker, is_bad_file, scoring_failure
 
 # Seconds to wait after each conflict with another writer, give or take a half; as many tries more.

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import SparkSession
 
 from spark_scoring import local_runs
-from spark_scoring.config import ScoringJob, absolute, redact
+from spark_scoring.config import ScoringJob, absolute
 from spark_scoring.errors import ScoringError
 from spark_scoring.record.mlflow_run import log_to_mlflow
 from spark_scoring.record.table import Record, location_of, runs_table, write_record
+from spark_scoring.redaction import redact
 from spark_scoring.result import RunResult, status_of
 from spark_scoring.spark_errors import first_line, told_in_words
 from spark_scoring.staged import Staged

@@ -25,10 +25,11 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from spark_scoring.config import OutputConfig, ScoringJob, absolute, is_path, redact
+from spark_scoring.config import OutputConfig, ScoringJob, absolute, is_path
 from spark_scoring.contract import sql
 from spark_scoring.errors import InputError, ScoringError
 from spark_scoring.outputs import describe_target
+from spark_scoring.redaction import redact
 from spark_scoring.spark_errors import first_line, told_in_words
 
 if TYPE_CHECKING:

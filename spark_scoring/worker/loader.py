@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .calls import call_of
 from .encoding import Array, Encoded
 from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
 from .frames import build_input, have_gaps
@@ -31,11 +32,11 @@ class ScoringModel:
     """Calls the user's model on frames that satisfy its signature, and encodes what it returns.
 
     Args:
-        settings: What the driver decided: ``model`` (see `models.load_once`), ``columns`` and
-            ``form`` (see `frames.build_input`), ``checks`` (the failures
-            that Spark found before scoring, by number), ``outputs``, ``params``, ``on_error``,
-            ``detail``, which is ``full`` where messages may hold the exception's text, and ``end_after``, the number
-            of failed rows beyond which a task ends the job, or -1.
+        settings: What the driver decided: ``model`` (see `models.load_once`), ``call`` (see `calls.call_of`),
+            ``columns`` and ``form`` (see `frames.build_input`), ``checks`` (the failures that Spark found before
+            scoring, by number), ``outputs``, ``params``, ``on_error``, ``detail``, which is ``full`` where messages may
+            hold the exception's text, and ``end_after``, the number of failed rows beyond which a task ends the job, or
+            -1.
         folder: The scoring model's data folder.
     """
 
@@ -45,6 +46,7 @@ class ScoringModel:
         self._form = settings["form"]
         self._checks = [RowFailure(*check) for check in settings["checks"]]
         self._outputs = settings["outputs"]
+        self._call = settings["call"]
         self._params = settings["params"] or None
         self._raises = settings["on_error"] == "raise"
         self._in_full = settings.get("detail") == "full"
@@ -107,6 +109,7 @@ class ScoringModel:
         """Returns the transport values of each output, and the rows that failed."""
         rows = len(arguments)
         loaded = load_once(self._model, self._folder)
+        call = call_of(loaded.model, self._call)
         order = np.arange(rows)
 
         def suspects() -> int:
@@ -120,7 +123,7 @@ class ScoringModel:
             part = arguments if stop - start == rows else arguments.take(order[start:stop]).reset_index(drop=True)
             piece = build_input(part, self._columns, self._form)
             try:
-                result = loaded.model.predict(piece, params=self._params)
+                result = call(piece, self._params)
             except MemoryError:
                 raise
             except Exception as exc:
