@@ -212,10 +212,20 @@ class OutputConfig(_Part):
             raise ValueError("a table has partition_by or cluster_by, not both")
         return self
 
+    @classmethod
+    def at(cls, location: str) -> OutputConfig:
+        """Returns the output that appends to the path or table of that name."""
+        return cls(path=absolute(location), mode="append") if is_path(location) else cls(table=location, mode="append")
+
     @property
     def location(self) -> str:
         """The target's path or table name."""
         return self.path or self.table or ""
+
+    @property
+    def shown(self) -> str:
+        """The target's absolute path, without secrets, or its table name."""
+        return redact(absolute(self.path)) if self.path else self.location
 
 
 class ErrorsConfig(_Part):

@@ -16,14 +16,14 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from spark_scoring.config import InputConfig, ScoringJob, absolute
 from spark_scoring.contract import sql
 from spark_scoring.errors import ConfigurationError, InputError, TargetError
-from spark_scoring.inputs import Source
-from spark_scoring.outputs import Target
+from spark_scoring.inputs import Source, open_input
+from spark_scoring.outputs import Target, read_metadata
 from spark_scoring.redaction import redact
 from spark_scoring.spark_errors import first_line
 
@@ -67,6 +67,23 @@ class Increment:
         return None if kept is None else cls(**kept)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What a run scores.
+
+    Attributes:
+        source: The rows.
+        gone: The merge keys of the rows that an increment takes out of the target; None where there can be none.
+    """
+
+    source: Source
+    gone: DataFrame | None = None
+
+    def is_empty(self) -> bool:
+        """Tells whether there is nothing to do; reads one row of each at most."""
+        return self.source.is_empty() and (self.gone is None or self.gone.isEmpty())
+
+
 def covered(spark: SparkSession, job: ScoringJob, source: Source) -> dict[str, Any] | None:
     """Returns what a commit of `job` says of its input, so that a later incremental run can go on from there.
 
@@ -76,11 +93,12 @@ def covered(spark: SparkSession, job: ScoringJob, source: Source) -> dict[str, A
     whole = job.output is not None and job.output.mode in {"error", "overwrite"}
     if source.table is None or source.version is None or not (whole or job.input.incremental):
         return None
-    return {**_identity(spark, job.input, source), "version": source.version}
+    detail = _detail(spark, source)
+    return {**_identity(job.input, source, detail), "version": source.version}
 
 
 def plan_increment(spark: SparkSession, job: ScoringJob, source: Source, target: Target) -> Increment:
-    """Finds out where an incremental run starts; looks at metadata only.
+    """Finds out where an incremental run starts; looks at metadata, and at one row of a target that covers nothing.
 
     Args:
         spark: The session.
@@ -98,9 +116,9 @@ def plan_increment(spark: SparkSession, job: ScoringJob, source: Source, target:
             code="not_a_delta_table",
             remedy="name a Delta table or path, or leave input.incremental out",
         )
-    identity = _identity(spark, job.input, source)
-    detail = spark.sql(f"DESCRIBE DETAIL {source.table}").first()
-    if detail is None or str(detail["properties"].get(_FEED, "false")).lower() != "true":
+    detail = _detail(spark, source)
+    identity = _identity(job.input, source, detail)
+    if str(detail["properties"].get(_FEED, "false")).lower() != "true":
         raise InputError(
             f"{source.location} has no change data feed, so what is new in it can't be told",
             code="change_feed_off",
@@ -110,7 +128,8 @@ def plan_increment(spark: SparkSession, job: ScoringJob, source: Source, target:
     assert job.output is not None
     commit, established = _coverage(spark, target, identity) if target.exists else (None, None)
     if commit is None:
-        if job.output.mode == "append" and target.exists and not target.unwritten and _has_rows(spark, target):
+        written = target.exists and not target.unwritten
+        if job.output.mode == "append" and written and not spark.table(target.name).isEmpty():
             raise TargetError(
                 f"{redact(target.location)} holds rows, and none of its commits says which version of "
                 f"{source.location} they cover",
@@ -132,8 +151,8 @@ def plan_increment(spark: SparkSession, job: ScoringJob, source: Source, target:
 
 def open_increment(
     spark: SparkSession, job: ScoringJob, source: Source, increment: Increment, target: Target, model_id: str
-) -> Source:
-    """Opens the rows that an incremental run scores.
+) -> Opened:
+    """Opens the rows that an incremental run scores, and the keys of those that were deleted or left ``where``.
 
     Args:
         spark: The session.
@@ -146,42 +165,58 @@ def open_increment(
     Raises:
         InputError: If the feed does not reach back that far, or rows were changed and the mode is ``append``.
     """
-    rescore = job.input.rescore
-    if increment.since is None or (rescore == "all" and increment.model_id != model_id):
-        return replace(source, filtered=True)
     assert job.output is not None
+    if increment.since is None:
+        return Opened(replace(source, filtered=True))
     if job.output.mode == "append":
         rows = _inserted(spark, job.input, source, increment) if increment.changed else source.df.limit(0)
-        return replace(source, df=rows, filtered=True)
+        return Opened(replace(source, df=rows, filtered=True))
     keys = job.output.merge_keys
-    changed = _changes(spark, job.input, source, increment, keys).where(_LIVE) if increment.changed else None
-    if rescore != "older":
-        rows = changed.select(source.df.columns) if changed is not None else source.df.limit(0)
-        return replace(source, df=rows, filtered=True)
-    older = spark.table(target.name).where(f"NOT model_id <=> {sql.literal(model_id)}").select(*map(sql.quote, keys))
-    wanted = older if changed is None else older.union(changed.select(*map(sql.quote, keys)))
-    return replace(source, df=source.df.join(wanted, list(keys), "left_semi").select(source.df.columns), filtered=True)
+    key_columns = [sql.quote(name) for name in keys]
+    changes = _changes(spark, job.input, source, increment, keys) if increment.changed else None
+    live = changes.where(_LIVE).select(source.df.columns) if changes is not None else source.df.limit(0)
+    gone = changes.where(f"NOT {_LIVE}").select(*key_columns) if changes is not None else None
+    if job.input.rescore is None or (increment.model_id == model_id and job.input.rescore == "all"):
+        rows = live
+    elif job.input.rescore == "all":
+        rows = source.df
+    else:
+        older = spark.table(target.name).where(f"NOT model_id <=> {sql.literal(model_id)}").select(*key_columns)
+        wanted = older.union(live.select(*key_columns))
+        rows = source.df.join(wanted, list(keys), "left_semi").select(source.df.columns)
+    return Opened(replace(source, df=rows, filtered=True), gone)
 
 
-def gone_keys(spark: SparkSession, job: ScoringJob, source: Source, increment: Increment) -> DataFrame | None:
-    """Returns the merge keys of the rows that were deleted, or no longer satisfy ``where``; None where there are none.
+def reopen(spark: SparkSession, job: ScoringJob, metadata: Mapping[str, Any], target: Target) -> Opened:
+    """Opens what a staged run scored, once more.
 
     Args:
         spark: The session.
-        job: The job.
-        source: The whole input at the increment's last version.
-        increment: From where to where.
+        job: The run's job.
+        metadata: What the commit of its staging table says.
+        target: The target as it is.
+
+    Raises:
+        InputError: If the input, or its version, is not there any more.
     """
-    if job.output is None or job.output.mode != "merge" or increment.since is None or not increment.changed:
-        return None
-    keys = job.output.merge_keys
-    return _changes(spark, job.input, source, increment, keys).where(f"NOT {_LIVE}").select(*map(sql.quote, keys))
+    version = metadata["input_version"]
+    pinned = {"version": version} if version is not None else {}
+    whole = open_input(spark, job.input.model_copy(update=pinned))
+    increment = Increment.of(metadata)
+    if increment is None:
+        return Opened(whole)
+    return open_increment(spark, job, whole, increment, target, metadata["model_id"])
 
 
-def _identity(spark: SparkSession, config: InputConfig, source: Source) -> dict[str, Any]:
+def _detail(spark: SparkSession, source: Source) -> Row:
     detail = spark.sql(f"DESCRIBE DETAIL {source.table}").first()
+    assert detail is not None  # the one row that Delta's command has
+    return detail
+
+
+def _identity(config: InputConfig, source: Source, detail: Row) -> dict[str, Any]:
     part = hashlib.sha256(config.where.encode()).hexdigest()[:16] if config.where is not None else None
-    return {"input": source.location, "table": detail["id"] if detail is not None else None, "where": part}
+    return {"input": source.location, "table": detail["id"], "where": part}
 
 
 def _claim(identity: Mapping[str, Any], since: int | str, established: int | None) -> str:
@@ -213,18 +248,11 @@ def _coverage(
             newest = int(back_to)
             established = version if established is None else established
             continue
-        try:
-            metadata = json.loads(row["userMetadata"] or "null")
-        except ValueError:
-            continue
-        covers = metadata.get("covers") if isinstance(metadata, dict) else None
+        metadata = read_metadata(row) or {}
+        covers = metadata.get("covers")
         if covers and (covers["input"], covers["where"]) == (identity["input"], identity["where"]):
             return metadata, version if established is None else established
     return None, established
-
-
-def _has_rows(spark: SparkSession, target: Target) -> bool:
-    return not spark.table(target.name).isEmpty()
 
 
 def _feed(spark: SparkSession, config: InputConfig, source: Source, increment: Increment) -> DataFrame:

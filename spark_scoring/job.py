@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 
 from spark_scoring import local_runs
 from spark_scoring.audit import Finding, audit_problems
-from spark_scoring.config import OutputConfig, ScoringJob, absolute
+from spark_scoring.config import OutputConfig, ScoringJob
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.errors import (
     AuditError,
@@ -27,7 +27,7 @@ from spark_scoring.errors import (
     TargetError,
     combine,
 )
-from spark_scoring.increment import Increment, covered, gone_keys, open_increment, plan_increment, reading_feed
+from spark_scoring.increment import Increment, Opened, covered, open_increment, plan_increment, reading_feed, reopen
 from spark_scoring.inputs import Source, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
@@ -250,7 +250,8 @@ def _score_once(
                 _same_job(waiting.commit, run, job.fingerprint())
                 known.update(facts(waiting))
                 if earlier is None:
-                    return _publish_if_allowed(spark, job, waiting, describe_target(spark, output), started)
+                    target = describe_target(spark, output)
+                    return _publish_if_allowed(spark, job, waiting, target, started, None, None)
                 _tidy_up(spark, job, waiting)  # what an attempt that died behind its last commit left
             if earlier is not None:
                 return _already_published(earlier, run, job, started)
@@ -288,10 +289,10 @@ def _score(
     _log.info("contract  %s", _in_a_line(found.contract))
     stamp = Stamp.now(model.model_id, run)
 
-    source = open_replay(spark, job) if replays else found.source
-    gone = None
+    opened = Opened(open_replay(spark, job) if replays else found.source)
     if found.increment is not None:
-        source, gone = _new_rows(spark, job, source, found.increment, model.model_id)
+        opened = open_increment(spark, job, found.source, found.increment, found.target, model.model_id)
+    source = opened.source
     rows_in = source.count_without_scan()
     metadata: dict[str, Any] = {
         "run_id": run,
@@ -309,7 +310,7 @@ def _score(
     if found.increment is not None:
         metadata["increment"] = found.increment.to_dict()
     known.update(metadata, model=model)
-    if (rows_in == 0 or (rows_in is None and source.is_empty())) and (gone is None or gone.isEmpty()):
+    if rows_in == 0 or (rows_in is None and opened.is_empty()):
         return _result("empty", job, metadata, None, started)
     _refuse_rows_outside(source, output, found)
     rows, counted = _observed(source, rows_in, spark)
@@ -334,7 +335,7 @@ def _score(
     with full_batches(spark), reading_feed(source, found.increment):
         waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})
     known.update(facts(waiting))
-    return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
+    return _publish_if_allowed(spark, job, waiting, found.target, started, counted(), opened)
 
 
 @told_in_words()
@@ -382,25 +383,27 @@ def _publish_if_allowed(
     waiting: Staged,
     target: Target,
     started: float,
-    *,
-    counted: int | None = None,
-    source: DataFrame | None = None,
+    counted: int | None,
+    opened: Opened | None,
 ) -> RunResult:
-    """Holds staged rows against the count of rows in, the threshold and the audit, and publishes them."""
+    """Holds staged rows against the count of rows in, the threshold and the audit, and publishes them.
+
+    What the run counted and opened is not known where another attempt staged the rows.
+    """
     metadata = waiting.commit.metadata
     rows_in = metadata.get("rows_in") if counted is None else counted
     if rows_in is not None and rows_in != waiting.rows:
         raise _not_reconciled(rows_in, waiting.rows, redact(waiting.place.location))
-    if source is None and job.audit.reconcile:
-        source = _scored_source(spark, job, waiting).df
+    if opened is None and job.audit.reconcile:
+        opened = reopen(spark, job, metadata, target)
     try:
         hold_against_threshold(waiting, job.errors.threshold)
-        findings = audit(spark, waiting, job, target, source)
+        findings = audit(spark, waiting, job, target, opened.source.df if opened is not None else None)
         hold_against_audit(waiting, findings)
     except (RowsFailedError, AuditError):
         local_runs.remember(metadata["run_id"], job)
         raise
-    return _publish(spark, job, waiting, target, started, findings, rows_in)
+    return _publish(spark, job, waiting, target, started, findings, rows_in, opened)
 
 
 def _publish(
@@ -411,44 +414,19 @@ def _publish(
     started: float,
     findings: Sequence[Finding],
     rows_in: int | None = None,
+    opened: Opened | None = None,
 ) -> RunResult:
     hold_against_keys(spark, waiting, job, target)
-    gone = None
-    if (increment := Increment.of(waiting.commit.metadata)) is not None:
-        gone = gone_keys(spark, job, _pinned_source(spark, job, waiting), increment)
+    if opened is None and Increment.of(waiting.commit.metadata) is not None:
+        opened = reopen(spark, job, waiting.commit.metadata, target)
     attempt = str(uuid.uuid4())
-    commit = publish_staged(spark, waiting, job, target, attempt, gone)
+    commit = publish_staged(spark, waiting, job, target, attempt, opened.gone if opened is not None else None)
     _tidy_up(spark, job, waiting)
     local_runs.forget(commit.metadata["run_id"])
     if commit.metadata["attempt"] != attempt:
         return _already_published(commit, commit.metadata["run_id"], job, started)
     metadata = {**commit.metadata, "rows_in": commit.metadata.get("rows_in") if rows_in is None else rows_in}
     return _result("succeeded", job, metadata, commit, started, findings)
-
-
-def _new_rows(
-    spark: SparkSession, job: ScoringJob, whole: Source, increment: Increment, model_id: str
-) -> tuple[Source, DataFrame | None]:
-    """Returns the rows that are new, and the keys of those that are gone; None where none can be."""
-    target = describe_target(spark, _output(job))
-    new = open_increment(spark, job, whole, increment, target, model_id)
-    return new, gone_keys(spark, job, whole, increment)
-
-
-def _pinned_source(spark: SparkSession, job: ScoringJob, waiting: Staged) -> Source:
-    """Opens the input as it was when staged rows were scored."""
-    version = waiting.commit.metadata["input_version"]
-    pinned = {"version": version} if version is not None else {}
-    return open_input(spark, job.input.model_copy(update=pinned))
-
-
-def _scored_source(spark: SparkSession, job: ScoringJob, waiting: Staged) -> Source:
-    """Opens those of its rows that were scored."""
-    whole = _pinned_source(spark, job, waiting)
-    increment = Increment.of(waiting.commit.metadata)
-    if increment is None:
-        return whole
-    return _new_rows(spark, job, whole, increment, waiting.commit.metadata["model_id"])[0]
 
 
 def _kept(schema: StructType, contract: Contract) -> StructType:
@@ -481,10 +459,6 @@ def _output(job: ScoringJob) -> OutputConfig:
             "the job has no output", code="missing_key", remedy="add output: with a table or a path"
         )
     return job.output
-
-
-def _place(output: OutputConfig) -> str:
-    return redact(absolute(output.path) if output.path else output.location)
 
 
 def _added(job: ScoringJob) -> tuple[str, ...]:
@@ -543,7 +517,7 @@ def _result(
     scored = written - failed if job.errors.inline else written
     rows_in = metadata.get("rows_in") if commit is not None else 0
     if status == "succeeded" and rows_in is not None and rows_in != scored + failed:
-        raise _not_reconciled(rows_in, scored + failed, _place(output))
+        raise _not_reconciled(rows_in, scored + failed, output.shown)
     return RunResult(
         run_id=metadata["run_id"],
         status=status,
@@ -552,7 +526,7 @@ def _result(
         rows_in=rows_in if rows_in is not None or status != "already_published" else scored + failed,
         rows_scored=scored,
         rows_failed=failed,
-        target=_place(output),
+        target=output.shown,
         target_version=commit.version if commit is not None else None,
         quarantine=_quarantine(job) if failed else None,
         seconds=round(time.monotonic() - started, 3),
@@ -565,7 +539,7 @@ def _result(
 
 def _quarantine(job: ScoringJob) -> str | None:
     place = quarantine_config(job)
-    return _place(place) if place is not None else None
+    return place.shown if place is not None else None
 
 
 def _not_reconciled(rows_in: int, written: int, place: str) -> ScoringError:

@@ -85,6 +85,4 @@ def resolve(spark: SparkSession, staged: Staged, job: ScoringJob) -> None:
 
 def _resolved(job: ScoringJob) -> OutputConfig:
     # A job that replay_job made reads its quarantine.
-    if job.input.path is not None:
-        return OutputConfig(path=job.input.path.rstrip("/") + _SUFFIX, mode="append")
-    return OutputConfig(table=f"{job.input.table}{_SUFFIX}", mode="append")
+    return OutputConfig.at((job.input.path or job.input.table or "").rstrip("/") + _SUFFIX)

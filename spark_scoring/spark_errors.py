@@ -38,6 +38,15 @@ _BAD_FILE = (
     "Encountered error while reading file",
     "Parquet column cannot be converted in file",
 )
+# What Delta says where another writer was quicker.
+_CONFLICTS = (
+    "DELTA_CONCURRENT",
+    "ConcurrentModification",
+    "DELTA_METADATA_CHANGED",
+    "MetadataChanged",
+    "DELTA_PROTOCOL_CHANGED",
+    "ProtocolChanged",
+)
 
 
 @contextmanager
@@ -89,6 +98,11 @@ def condition(exc: BaseException) -> str | None:
 def is_bad_file(exc: BaseException) -> bool:
     """Tells whether Spark failed on a file of the input: damaged, malformed or gone."""
     return any(said in str(exc) for said in _BAD_FILE)
+
+
+def is_conflict(exc: BaseException) -> bool:
+    """Tells whether Delta refused a commit because another writer was quicker."""
+    return any(said in str(exc) for said in _CONFLICTS)
 
 
 def _python_class(lines: list[str]) -> str:

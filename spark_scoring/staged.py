@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.audit import Finding, LastRun, evaluate, is_wanted, reconcile, refusal
-from spark_scoring.config import OutputConfig, ScoringJob, is_path
+from spark_scoring.config import OutputConfig, ScoringJob
 from spark_scoring.contract import Contract, sql
 from spark_scoring.errors import ContractError, RowsFailedError, ScoringError, combine
 from spark_scoring.increment import Increment
@@ -53,9 +53,7 @@ def needs_staging(job: ScoringJob) -> bool:
 def quarantine_config(job: ScoringJob) -> OutputConfig | None:
     """Returns where failed rows go, or None."""
     place = job.errors.quarantine
-    if place is None:
-        return None
-    return OutputConfig(path=place, mode="append") if is_path(place) else OutputConfig(table=place, mode="append")
+    return None if place is None else OutputConfig.at(place)
 
 
 def quarantine_problems(spark: SparkSession, job: ScoringJob, schema: StructType) -> list[ScoringError]:

@@ -184,8 +184,9 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
         ConfigurationError: If nothing names a runs table.
         InputError: If there is none in that place.
     """
+    from spark_scoring.config import OutputConfig
     from spark_scoring.local_runs import last_table
-    from spark_scoring.record import read_runs, runs_place, runs_table
+    from spark_scoring.record import read_runs, runs_table
     from spark_scoring.redaction import redact
     from spark_scoring.session import get_session
 
@@ -202,7 +203,7 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
             code="no_runs_table",
             remedy=f"name it with --runs, name a job file, or set {_RUNS}",
         )
-    place = runs_table(job) if job is not None else runs_place(location or "")
+    place = runs_table(job) if job is not None else OutputConfig.at(location or "")
     found = read_runs(get_session(), place, limit)
     return Outcome({"runs_table": redact(place.location), "runs": found}, summary.of_history(found, place.location))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 _RECENT = 50
 
@@ -71,17 +71,23 @@ def _find(spark: SparkSession, name: str, wanted: Callable[[dict[str, Any]], boo
     return None
 
 
-def _commits(rows: list[Any]) -> Iterator[Commit]:
+def _commits(rows: list[Row]) -> Iterator[Commit]:
     for row in rows:
-        try:
-            metadata = json.loads(row["userMetadata"] or "null")
-        except ValueError:
-            continue  # somebody else's commit, with a text of its own
-        if isinstance(metadata, dict):
+        metadata = read_metadata(row)
+        if metadata is not None:
             metrics = row["operationMetrics"] or {}
             # A commit behind a MERGE that could not carry metadata says itself how many rows that brought.
             brought = metadata["rows"] if "rows" in metadata else _rows(row["operation"], metrics)
             yield Commit(int(row["version"]), int(brought), metadata)
+
+
+def read_metadata(row: Row) -> dict[str, Any] | None:
+    """Returns what a row of a table's history says of the run in ``userMetadata``; None where it is not a run's."""
+    try:
+        metadata = json.loads(row["userMetadata"] or "null")
+    except ValueError:
+        return None  # somebody else's commit, with a text of its own
+    return metadata if isinstance(metadata, dict) else None
 
 
 def _rows(operation: str, metrics: Mapping[str, str]) -> int:

@@ -126,13 +126,12 @@ def _merge(spark: SparkSession, rows: DataFrame, target: Target, output: OutputC
     evolving = "WITH SCHEMA EVOLUTION " if output.evolve_schema else ""
     statements = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
     if gone is not None:
-        columns = ", ".join(sql.quote(name) for name in rows.columns)
         names = [sql.quote(name) for name in rows.columns]
         sets = ", ".join(f"t.{name} = s.{name}" for name in names)
         values = ", ".join(f"s.{name}" for name in names)
         statements = (
             f"WHEN MATCHED AND s.{_GONE} THEN DELETE WHEN MATCHED THEN UPDATE SET {sets} "
-            f"WHEN NOT MATCHED AND NOT s.{_GONE} THEN INSERT ({columns}) VALUES ({values})"
+            f"WHEN NOT MATCHED AND NOT s.{_GONE} THEN INSERT ({', '.join(names)}) VALUES ({values})"
         )
         there = rows.withColumn(_GONE, F.lit(False))
         rows = there.unionByName(gone.withColumn(_GONE, F.lit(True)), allowMissingColumns=True)

@@ -42,25 +42,35 @@ def staging_config(output: OutputConfig, staging: StagingConfig, run_id: str) ->
     Raises:
         ConfigurationError: If there is no folder beside the target.
     """
+    # In a folder of its own, since what is old in there is removed.
+    folder, table = f"{_FOLDER}/{_word(run_id)}", f"{_PREFIX}{_word(run_id)}"
     base = staging.location
     if base is None:
-        if output.path is not None:
-            return _in_folder(absolute(output.path).rstrip("/").rpartition("/")[0], run_id)
-        base = sql.schema_of(output.table or "")
-    elif is_path(base):
-        return _in_folder(absolute(base).rstrip("/"), run_id)
-    return OutputConfig(table=f"{base}.{_PREFIX}{_word(run_id)}" if base else f"{_PREFIX}{_word(run_id)}")
+        return beside(output, folder if output.path is not None else table)
+    return OutputConfig.at(f"{base.rstrip('/')}/{folder}" if is_path(base) else f"{base}.{table}")
 
 
-def _in_folder(base: str, run_id: str) -> OutputConfig:
-    # Always in a folder of its own, since what is old in there is removed.
-    if base.endswith(":/"):
+def beside(output: OutputConfig, name: str) -> OutputConfig:
+    """Returns the table of that name in the parent folder, or the schema, of a target.
+
+    Args:
+        output: The job's output.
+        name: A table's name, or a path from the parent folder on.
+
+    Raises:
+        ConfigurationError: If there is no folder beside the target.
+    """
+    if output.path is None:
+        schema = [part if part.isidentifier() else sql.quote(part) for part in sql.name_parts(output.table or "")[:-1]]
+        return OutputConfig(table=".".join([*schema, name]), mode="append")
+    parent = absolute(output.path).rstrip("/").rpartition("/")[0]
+    if parent.endswith(":/"):
         raise ConfigurationError(
-            "the target is all of its storage, so there is no place beside it for staging",
-            code="no_staging_place",
-            remedy="name one: staging.location",
+            "the target is all of its storage, so there is no place beside it",
+            code="no_place_beside",
+            remedy="name one: staging.location and record.table",
         )
-    return OutputConfig(path=f"{base}/{_FOLDER}/{_word(run_id)}")
+    return OutputConfig(path=f"{parent}/{name}", mode="append")
 
 
 def _word(run_id: str) -> str:

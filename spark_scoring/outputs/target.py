@@ -78,7 +78,7 @@ def _describe(spark: SparkSession, config: OutputConfig) -> Target:
         target = Target(path, f"delta.{sql.quote(path)}", path)
         version = latest_version(spark, target.name)
         if version is None:
-            _refuse_foreign_files(path)
+            refuse_foreign_files(path)
             return target
     else:
         assert config.table is not None
@@ -267,7 +267,12 @@ def _exists(spark: SparkSession, target: Target) -> bool:
     return False
 
 
-def _refuse_foreign_files(path: str) -> None:
+def refuse_foreign_files(path: str) -> None:
+    """Refuses a local folder that holds files, and no Delta table; what a store holds is Delta's to see.
+
+    Raises:
+        TargetError: If there is such a folder, or a file.
+    """
     if path.startswith("file:"):
         path = unquote(urlparse(path).path)
     if "://" in path or not os.path.exists(path):

@@ -24,17 +24,23 @@ from spark_scoring.outputs.merge import merge, transaction
 from spark_scoring.outputs.replace import replace_predicate
 from spark_scoring.outputs.target import CREATED_FOR, Target, describe_target, needs_column_mapping, target_problems
 from spark_scoring.redaction import redact
-from spark_scoring.spark_errors import first_line, from_worker, is_bad_file, scoring_failure
+from spark_scoring.spark_errors import first_line, from_worker, is_bad_file, is_conflict, scoring_failure
 
 # Seconds to wait after each conflict with another writer, give or take a half; as many tries more.
 _WAITS = (0.5, 1, 2, 4, 8)
-_CONFLICTS = (
-    "DELTA_CONCURRENT",
-    "ConcurrentModification",
-    "DELTA_METADATA_CHANGED",
-    "MetadataChanged",
-    "DELTA_PROTOCOL_CHANGED",
-    "ProtocolChanged",
+# What the operating system says when it does not take a file.
+_STORAGE = (
+    "No space left on device",
+    "File too large",
+    "Disk quota exceeded",
+    "Read-only file system",
+    "Operation not permitted",
+    "Not a directory",
+    "Mkdirs failed to create",
+    "Cannot create",
+    "Failed to create",
+    "mkdir of",
+    "AccessControlException",
 )
 _log = logging.getLogger(__name__)
 
@@ -215,22 +221,6 @@ def _drop_unwritten(spark: SparkSession, target: Target) -> None:
             spark.sql(f"DROP TABLE {target.name}")
 
 
-# What the operating system says when it does not take a file.
-_STORAGE = (
-    "No space left on device",
-    "File too large",
-    "Disk quota exceeded",
-    "Read-only file system",
-    "Operation not permitted",
-    "Not a directory",
-    "Mkdirs failed to create",
-    "Cannot create",
-    "Failed to create",
-    "mkdir of",
-    "AccessControlException",
-)
-
-
 def _storage_said(text: str) -> str:
     """Returns the line that names what the operating system said."""
     lines = [line for line in text.split("\n") if any(said in line for said in _STORAGE)]
@@ -242,7 +232,7 @@ def _translate(exc: Exception, target: Target) -> ScoringError:
         return scoring_failure(exc)
     text = str(exc)
     place = redact(target.location)
-    if any(said in text for said in _CONFLICTS):
+    if is_conflict(exc):
         return TargetError(
             f"another writer changed {place} while this run wrote to it: {first_line(exc)}",
             code="target_conflict",

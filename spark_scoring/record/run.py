@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from spark_scoring import local_runs
 from spark_scoring.config import ScoringJob, absolute
 from spark_scoring.errors import ScoringError
 from spark_scoring.record.mlflow_run import log_to_mlflow
-from spark_scoring.record.table import Record, location_of, runs_table, write_record
+from spark_scoring.record.table import Record, runs_table, write_record
 from spark_scoring.redaction import redact
 from spark_scoring.result import RunResult, status_of
 from spark_scoring.spark_errors import first_line, told_in_words
@@ -50,12 +51,17 @@ def recorded(
     try:
         result = attempt(known)
     except Exception as exc:
-        error, seconds = exc, time.monotonic() - clock
-        _safely(spark, job, run_id, lambda: _of_failure(spark, job, run_id, known, started, seconds, error))
+        seconds = time.monotonic() - clock
+        with _warned(run_id, _table(job)):
+            _write(spark, job, _of_failure(spark, job, run_id, known, started, seconds, exc))
         raise
-    _safely(spark, job, run_id, lambda: _of_result(spark, job, known, started, result))
-    if job.record.mlflow:
-        _safely_in_mlflow(job, run_id, lambda: _of_result(spark, job, known, started, result), known, result.status)
+    record = None
+    with _warned(run_id, _table(job)):
+        record = _of_result(spark, job, known, started, result)
+        _write(spark, job, record)
+    if job.record.mlflow and record is not None:
+        with _warned(run_id, "MLflow"):
+            log_to_mlflow(record, job, known.get("model"), again=result.status == "already_published")
     return result
 
 
@@ -69,16 +75,26 @@ def facts(staged: Staged) -> dict[str, Any]:
     }
 
 
-def _safely(spark: SparkSession, job: ScoringJob, run_id: str, make: Callable[[], Record]) -> None:
-    """Adds a run to the runs table; a failure of whatever kind is a warning."""
-    place = redact(runs_table(job).location)
+@contextmanager
+def _warned(run_id: str, place: str) -> Iterator[None]:
+    """Turns a failure of whatever kind into a warning: what was published stays published."""
     try:
         with told_in_words():
-            record = make()
-            write_record(spark, record, job)
-            local_runs.remember_table(run_id, runs_table(job).location)
+            yield
     except Exception as exc:
-        _log.warning("the run %s is not in the runs table %s: %s", run_id, place, _in_words(exc))
+        _log.warning("the run %s is not in %s: %s", run_id, place, _in_words(exc))
+
+
+def _table(job: ScoringJob) -> str:
+    try:
+        return f"the runs table {runs_table(job).shown}"
+    except ScoringError:  # there is no place for one
+        return "the runs table"
+
+
+def _write(spark: SparkSession, job: ScoringJob, record: Record) -> None:
+    write_record(spark, record, job)
+    local_runs.remember_table(record.run_id, runs_table(job).location)
 
 
 def _in_words(exc: Exception) -> str:
@@ -173,7 +189,7 @@ def _record(
         digest=known.get("digest") or (model.digest if model is not None else None),
         input=redact(source) if source is not None else _input(job),
         input_version=known.get("input_version"),
-        target=location_of(job.output),
+        target=job.output.shown,
         target_version=target_version,
         mode=job.output.mode,
         quarantine=quarantine,
@@ -202,13 +218,3 @@ def _own_version() -> str | None:
         return version("spark-scoring")
     except PackageNotFoundError:  # the package is a folder on the path
         return None
-
-
-def _safely_in_mlflow(
-    job: ScoringJob, run_id: str, make: Callable[[], Record], known: Mapping[str, Any], status: str
-) -> None:
-    """Logs a run to MLflow; a failure of whatever kind is a warning."""
-    try:
-        log_to_mlflow(make(), job, known.get("model"), again=status == "already_published")
-    except Exception as exc:
-        _log.warning("the run %s is not in MLflow: %s", run_id, _in_words(exc))

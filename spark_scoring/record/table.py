@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
@@ -25,15 +25,12 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from spark_scoring.config import OutputConfig, ScoringJob, absolute, is_path
+from spark_scoring.config import OutputConfig, ScoringJob
 from spark_scoring.contract import sql
 from spark_scoring.errors import InputError, ScoringError
-from spark_scoring.outputs import describe_target
+from spark_scoring.outputs import beside, refuse_foreign_files
 from spark_scoring.redaction import redact
-from spark_scoring.spark_errors import first_line, told_in_words
-
-if TYPE_CHECKING:
-    pass
+from spark_scoring.spark_errors import first_line, is_conflict, told_in_words
 
 TABLE = "scoring_runs"
 _TYPES: dict[str, DataType] = {
@@ -65,11 +62,8 @@ _TYPES: dict[str, DataType] = {
 SCHEMA = StructType([StructField(name, dtype) for name, dtype in _TYPES.items()])
 _DONE = ("succeeded", "empty")
 _ABSENT = "TABLE_OR_VIEW_NOT_FOUND"
-# What Delta says where another writer was quicker; a table that is just being created has files and no log yet.
-_MEANWHILE = (
-    *("CONCURRENT", "Concurrent", "ProtocolChanged", "PROTOCOL_CHANGED"),
-    *("ALREADY_EXISTS", "already exists", "NON_EMPTY_LOCATION", "not empty and also not a Delta table"),
-)
+# A table that is just being created by another run has files and no log yet.
+_BEING_CREATED = ("ALREADY_EXISTS", "already exists", "NON_EMPTY_LOCATION", "not empty and also not a Delta table")
 
 
 @dataclass(frozen=True)
@@ -106,25 +100,9 @@ def runs_table(job: ScoringJob) -> OutputConfig:
     """Returns where a job's runs are recorded: in `TABLE` beside its target, unless the job says otherwise."""
     place = job.record.table
     if place is not None:
-        return runs_place(place)
+        return OutputConfig.at(place)
     assert job.output is not None
-    if job.output.path is not None:
-        parent = absolute(job.output.path).rstrip("/").rpartition("/")[0]
-        return OutputConfig(path=f"{parent}/{TABLE}", mode="append")
-    schema = (job.output.table or "").rpartition(".")[0]
-    return OutputConfig(table=f"{schema}.{TABLE}" if schema else TABLE, mode="append")
-
-
-def runs_place(location: str) -> OutputConfig:
-    """Returns the runs table at a path, if `location` has a ``/``, or of that name."""
-    if is_path(location):
-        return OutputConfig(path=absolute(location), mode="append")
-    return OutputConfig(table=location, mode="append")
-
-
-def location_of(place: OutputConfig) -> str:
-    """Returns where a table is, as a record tells it: an absolute path or a name, without secrets."""
-    return redact(absolute(place.path)) if place.path else place.location
+    return beside(job.output, TABLE)
 
 
 def write_record(spark: SparkSession, record: Record, job: ScoringJob) -> None:
@@ -151,7 +129,7 @@ def write_record(spark: SparkSession, record: Record, job: ScoringJob) -> None:
             return
         except (PySparkException, Py4JJavaError) as exc:
             # Another run is creating the table, or recorded this very run: a later try sees what it did.
-            if wait is None or not any(said in str(exc) for said in _MEANWHILE):
+            if wait is None or not (is_conflict(exc) or any(said in str(exc) for said in _BEING_CREATED)):
                 raise
             time.sleep(wait)
 
@@ -166,7 +144,7 @@ def _refuse_other_tables(place: OutputConfig, job: ScoringJob) -> None:
     """Keeps the record out of the job's own tables, which it would create before their first row."""
     assert job.output is not None
     others = [job.output.location, *([job.errors.quarantine] if job.errors.quarantine else [])]
-    same = [other for other in others if location_of(runs_place(other)).lower() == location_of(place).lower()]
+    same = [other for other in others if OutputConfig.at(other).shown.lower() == place.shown.lower()]
     if same:
         raise ScoringError(f"{redact(same[0])} is a table of the job's own; record.table names another place")
 
@@ -187,7 +165,7 @@ def _value(value: Any) -> Any:
 
 def _append(spark: SparkSession, rows: DataFrame, place: OutputConfig, options: Mapping[str, str]) -> None:
     if place.path is not None:
-        describe_target(spark, place)  # refuses a folder of other files
+        refuse_foreign_files(place.path)
         rows.write.format("delta").mode("append").options(**options).save(place.path)
         return
     assert place.table is not None

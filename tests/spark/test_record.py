@@ -13,9 +13,10 @@ from mlflow import MlflowClient
 
 from spark_scoring import local_runs, score
 from spark_scoring.cli import commands
+from spark_scoring.config import OutputConfig
 from spark_scoring.errors import RowsFailedError, ScoringError, TargetError
 from spark_scoring.job import publish
-from spark_scoring.record import SCHEMA, read_runs, runs_place
+from spark_scoring.record import SCHEMA, read_runs
 from tests.spark.conftest import read, refused, version
 
 
@@ -165,7 +166,7 @@ def test_a_run_that_a_person_publishes_is_shown_once_as_a_success(spark, staged,
     with refused(2, "run_id_taken"):
         score(staged({"errors.threshold": 2}), spark=spark, run_id="night")
     assert [row["status"] for row in rows(runs)] == ["failed", "succeeded", "refused"]
-    (shown,) = read_runs(spark, runs_place(runs), 20)
+    (shown,) = read_runs(spark, OutputConfig.at(runs), 20)
     assert (shown["status"], shown["rows_scored"]) == ("succeeded", 17)
 
 
@@ -173,7 +174,7 @@ def test_two_jobs_that_share_a_run_id_are_both_recorded(spark, job, runs, target
     score(job(), spark=spark, run_id="2013-12-24")
     score(job({"output.path": f"{target}_2"}), spark=spark, run_id="2013-12-24")
     assert [row["target"] for row in rows(runs)] == [target, f"{target}_2"]
-    assert len(read_runs(spark, runs_place(runs), 20)) == 2
+    assert len(read_runs(spark, OutputConfig.at(runs), 20)) == 2
 
 
 def foreign_folder(place: Path) -> None:
@@ -254,7 +255,7 @@ def test_two_runs_that_end_at_once_are_both_recorded(spark, job, schema, tmp_pat
     jobs = [job({**where, "output.path": str(tmp_path / f"scores {number}")}) for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda made: score(made, spark=spark), jobs))
-    found = read_runs(spark, runs_place(where["record.table"]), 20)
+    found = read_runs(spark, OutputConfig.at(where["record.table"]), 20)
     assert {run["run_id"] for run in found} == {result.run_id for result in results}, caplog.text
 
 
