@@ -285,6 +285,8 @@ def _score(
     assert found.target is not None
     model = fetch(found.model, job.model)
     _log.info("model     %s is %s, %s", model.uri, model.model_id, model.digest)
+    if model.script is not None:
+        _log.info("script    %s, %s", model.script.name, model.script.digest)
     _log.info("contract  %s", _in_a_line(found.contract))
     stamp = Stamp.now(model.model_id, run)
 
@@ -300,10 +302,12 @@ def _score(
         "digest": model.digest,
         "input": source.location,
         "input_version": source.version,
-        "job": job.fingerprint(),
+        "job": job.fingerprint(model.script.digest if model.script is not None else None),
         "rows_in": rows_in,
         "scored_at": stamp.scored_at,
     }
+    if model.script is not None:
+        metadata["script"] = model.script.digest
     if (covers := covered(spark, job, source)) is not None:
         metadata["covers"] = covers
     if found.increment is not None:

@@ -119,7 +119,9 @@ def load_scorer(
     params: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     key: Sequence[str] = (),
+    script: str | None = None,
     env_manager: str = "local",
+    requirements: str = "warn",
     on_error: OnError = "collect",
     tracking_uri: str | None = None,
     registry_uri: str | None = None,
@@ -137,7 +139,11 @@ def load_scorer(
         params: Parameters for ``predict``, by the names that the signature declares.
         columns: Table names by model name, where they differ.
         key: Columns that the model does not get, unless its signature asks for them.
-        env_manager: Only ``local`` is available in this version: the workers' own Python environment.
+        script: A scoring script, which is called in place of the model.
+        env_manager: ``local`` scores in the workers' own Python environment; ``uv``, ``virtualenv`` and ``conda``
+            restore the model's on every worker first.
+        requirements: What becomes of differences between the model's requirements and the packages here: ``warn``
+            logs them, ``match`` refuses to score, ``ignore`` does nothing.
         on_error: ``collect`` puts a failed row's reason into ``error``; ``raise`` ends the job with the first one.
         tracking_uri: The MLflow tracking server; MLflow's default otherwise.
         registry_uri: The model registry; MLflow's default otherwise.
@@ -156,7 +162,9 @@ def load_scorer(
                 "uri": model_uri,
                 "method": method,
                 "params": dict(params or {}),
+                "script": script,
                 "env_manager": env_manager,
+                "requirements": requirements,
                 "tracking_uri": tracking_uri,
                 "registry_uri": registry_uri,
                 "input_signature": input_signature,
@@ -254,11 +262,16 @@ def score_frame(
 
 
 def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
+    call: dict[str, Any] = {"method": "predict"}
+    files = {}
+    if model.script is not None:
+        file = f"script/{model.script.name}"
+        call, files = {"script": {"file": file, "digest": model.script.digest}}, {file: model.script.source}
     settings = {
         "model": locate(model, spark),
         "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
         "form": contract.form,
-        "call": {"method": "predict"},
+        "call": call,
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
         "params": dict(contract.params),
@@ -267,7 +280,7 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, er
     with _without_advice():
         udf = mlflow.pyfunc.spark_udf(
             spark,
-            lay_scoring_model(settings),
+            lay_scoring_model(settings, files),
             result_type=_carrier_type(contract, errors["on_error"]),
             env_manager="local",
         )

@@ -32,11 +32,12 @@ _SHARED_ROOTS = ("/Volumes/", "/dbfs/", "/Workspace/")
 _shipped: dict[tuple[str, str], str] = {}
 
 
-def lay_scoring_model(settings: Mapping[str, Any]) -> str:
+def lay_scoring_model(settings: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> str:
     """Writes a scoring model to a new temporary folder, which lives as long as this process, and returns its path.
 
     Args:
         settings: What the worker needs to know; see `worker.loader.ScoringModel`.
+        files: More files of its data folder, by relative path, such as a scoring script.
     """
     folder = Path(tempfile.mkdtemp(prefix="spark-scoring-model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -48,6 +49,9 @@ def lay_scoring_model(settings: Mapping[str, Any]) -> str:
     embedded = settings["model"].get("embedded")
     if embedded is not None:
         shutil.copytree(settings["model"]["path"], folder / "data" / embedded)
+    for name, content in (files or {}).items():
+        (folder / "data" / name).parent.mkdir(exist_ok=True)
+        (folder / "data" / name).write_bytes(content)
     (folder / "data" / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
     model = Model()
     mlflow.pyfunc.add_to_model(model, loader_module=f"{code_name}.loader", data="data", code="code")

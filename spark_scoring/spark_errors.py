@@ -103,6 +103,13 @@ def from_worker(exc: BaseException) -> ScoringError | None:
     if found is None:
         return None
     kind, failure = found
+    if failure.code == "script_failed":
+        return ModelError(
+            f"the scoring script failed on the workers: {failure.message}",
+            code=failure.code,
+            remedy="mend the script at that line, or make what it needs available on the workers; AZUREML_MODEL_DIR is "
+            "the folder with the model's MLmodel file",
+        )
     if kind == "model":
         return ModelError(
             f"the workers can't load the model: {failure.message}",

@@ -108,8 +108,9 @@ class ScoringModel:
     def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
         rows = len(arguments)
-        loaded = load_once(self._model, self._folder)
+        loaded = load_once(self._model, self._folder, self._call)
         call = call_of(loaded.model, self._call)
+        place = f"{loaded.model.place}: " if "script" in self._call else ""
         order = np.arange(rows)
 
         def suspects() -> int:
@@ -129,7 +130,10 @@ class ScoringModel:
             except Exception as exc:
                 told = describe(exc, loaded.folder, in_full=self._in_full)
                 raise ModelRaisedError(RowFailure("model_raised", "model", told)) from None
-            return encode(result, self._outputs, stop - start)
+            try:
+                return encode(result, self._outputs, stop - start)
+            except ModelRaisedError as exc:
+                raise ModelRaisedError(exc.failure._replace(message=place + exc.failure.message)) from None
 
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
@@ -141,7 +145,7 @@ class ScoringModel:
                 parts.append([one.values for one in outcome])
                 for one in outcome:
                     for row, message in one.failures.items():
-                        failures.setdefault(int(order[start + row]), RowFailure("bad_output", "output", message))
+                        failures.setdefault(int(order[start + row]), RowFailure("bad_output", "output", place + message))
         if len(parts) == 1:
             return parts[0], failures
         back = np.argsort(order, kind="stable")

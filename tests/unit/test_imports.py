@@ -16,6 +16,7 @@ ORDER = [
     "errors",
     "jobfile",
     "refusals",
+    "scripts",  # a scoring script, read and looked at
     "config",
     "session",
     "spark_errors",
