@@ -52,6 +52,8 @@ class PinnedModel:
         path: The local folder that holds the files, once they are there.
         digest: ``sha256:…`` over the files, once they are there.
         script: The scoring script that is called in place of the model, or None.
+        env_manager: What makes the Python environment that it runs in, as the job says.
+        on_difference: What becomes of requirements that its environment does not meet, as the job says.
     """
 
     uri: str
@@ -65,6 +67,8 @@ class PinnedModel:
     path: str | None = None
     digest: str | None = None
     script: Script | None = None
+    env_manager: str = "local"
+    on_difference: str = "warn"
 
     @property
     def model_id(self) -> str:
@@ -145,6 +149,8 @@ def pin(config: ModelConfig) -> PinnedModel:
         path=path,
         digest=model_digest(path) if path else None,
         script=read_script(config.script) if config.script is not None else None,
+        env_manager=config.env_manager,
+        on_difference=config.requirements,
     )
 
 

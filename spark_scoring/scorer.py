@@ -18,6 +18,8 @@ from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file
 from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs, sql
+from spark_scoring.environment import refuse_missing_manager
+from spark_scoring.environment.compare import compare_requirements, is_compared, refuse_differences
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
@@ -29,6 +31,7 @@ OnError = Literal["raise", "collect"]
 ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
 STAMPS = ("model_id", "run_id", "scored_at")
 _LONGEST_RUN_ID = 200
+_log = logging.getLogger(__name__)
 _CARRIER = "__spark_scoring_carrier"
 
 
@@ -177,7 +180,13 @@ def load_scorer(
     )
     added = added_columns("prediction", on_error)
     terms = Terms.of_job(job, added=added, result=declared_result(spark, job.model))
-    return Scorer(spark=spark, model=fetch(pin(job.model), job.model), terms=terms, on_error=on_error)
+    refuse_missing_manager(job.model.env_manager)
+    model = pin(job.model)
+    different = compare_requirements(model, spark)
+    refuse_differences(different, model)
+    if different:
+        _log.warning("packages  %s", "; ".join(map(str, different)))
+    return Scorer(spark=spark, model=fetch(model, job.model), terms=terms, on_error=on_error)
 
 
 def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
@@ -268,7 +277,7 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, er
         file = f"script/{model.script.name}"
         call, files = {"script": {"file": file, "digest": model.script.digest}}, {file: model.script.source}
     settings = {
-        "model": locate(model, spark),
+        "model": {**locate(model, spark), **_required(model)},
         "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
         "form": contract.form,
         "call": call,
@@ -286,6 +295,13 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, er
         )
     # Without this, a filter on the prediction makes Spark run the model twice.
     return udf.asNondeterministic()
+
+
+def _required(model: PinnedModel) -> dict[str, Any]:
+    """Returns what the workers hold against their own packages, which may not be the driver's."""
+    if not is_compared(model):
+        return {}
+    return {"requirements": list(model.requirements), "match": model.on_difference == "match"}
 
 
 @contextmanager

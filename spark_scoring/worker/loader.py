@@ -145,7 +145,9 @@ class ScoringModel:
                 parts.append([one.values for one in outcome])
                 for one in outcome:
                     for row, message in one.failures.items():
-                        failures.setdefault(int(order[start + row]), RowFailure("bad_output", "output", place + message))
+                        failures.setdefault(
+                            int(order[start + row]), RowFailure("bad_output", "output", place + message)
+                        )
         if len(parts) == 1:
             return parts[0], failures
         back = np.argsort(order, kind="stable")

@@ -18,6 +18,7 @@ from .breaker import Breaker
 from .digest import model_digest
 from .failures import RowFailure, ScoringFailedError, describe
 from .isolation import Room
+from .requirements import differences, note
 
 # A process that scores with several models in turn keeps the last few; more would only hold memory.
 _CAPACITY = 2
@@ -38,7 +39,8 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: dict[str, Any])
 
     Args:
         locator: ``digest`` and at least one of ``path`` (a folder that workers may see), ``archive`` (the name of a
-            zip that Spark distributes) and ``embedded`` (a folder inside the scoring model).
+            zip that Spark distributes) and ``embedded`` (a folder inside the scoring model). ``requirements`` are
+            lines that are held against the packages here; with ``match``, a difference is an error.
         wrapper_folder: The scoring model's data folder.
         how: What is called, see `calls.call_of`.
 
@@ -51,6 +53,10 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: dict[str, Any])
         _loaded.move_to_end(key)
         return _loaded[key]
     folder = _find(locator, wrapper_folder)
+    if different := differences(locator.get("requirements", ())):
+        _note(note(different))
+        if locator.get("match"):
+            raise ScoringFailedError("model", RowFailure("requirements_differ", "load", "; ".join(map(str, different))))
     if "script" in how:
         started = script.start(how["script"], wrapper_folder, folder)
         loaded = LoadedModel(started, started.folder, Room(), Breaker())

@@ -83,7 +83,9 @@ def test_it_gets_what_predict_would_get(spark, job, script, tmp_path, target):
 
 
 def test_tensors_arrive_as_predict_takes_them(spark, job, script, tmp_path, target):
-    inputs = Schema([TensorSpec(np.dtype("float32"), (-1, 2), name="x"), TensorSpec(np.dtype("int64"), (-1,), name="n")])
+    inputs = Schema(
+        [TensorSpec(np.dtype("float32"), (-1, 2), name="x"), TensorSpec(np.dtype("int64"), (-1,), name="n")]
+    )
     outputs = Schema([TensorSpec(np.dtype("float32"), (-1, 2))])
     model = models.save(tmp_path / "tensors", "echoes", signature=ModelSignature(inputs, outputs))
     text = "def run(batch):\n    assert batch['x'].dtype == 'float32'\n    return batch['x'] * batch['n'][:, None]"

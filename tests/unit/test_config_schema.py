@@ -101,9 +101,7 @@ def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
 
 
 def test_every_unavailable_key_is_told_at_once(refused):
-    error = refused(
-        {"model.method": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"}
-    )
+    error = refused({"model.method": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"})
     assert [problem.message for problem in error.problems] == [
         "job.yml: model.method: s3://***@bucket/x is not available in this version",
         "job.yml: errors.bad_files: quarantine is not available in this version",

@@ -72,7 +72,11 @@ def test_run_may_return(returned, scoring):
     ("text", "code", "said"),
     [
         ("def run(batch):\n    return batch['a'][:0]", "bad_output", "run() at score.py:1: the model returned 0 rows"),
-        ("x = 1\ndef run(batch):\n    batch['a'] * 2", "bad_output", "run() at score.py:2: the model returned one None"),
+        (
+            "x = 1\ndef run(batch):\n    batch['a'] * 2",
+            "bad_output",
+            "run() at score.py:2: the model returned one None",
+        ),
         ("def run(batch):\n    return 1.0", "bad_output", "run() at score.py:1: the model returned one float"),
         ("def run(batch):\n    return ['x'] * len(batch)", "bad_output", "run() at score.py:1: the model returned a "),
         ("def run(batch):\n    return batch", "bad_output", "run() at score.py:1: the model returned the columns a, b"),
@@ -101,7 +105,10 @@ def test_one_bad_row_is_found(scoring):
     ("text", "said"),
     [
         ("import nothing_of_that_name\ndef run(batch): ...", "importing it raised ModuleNotFoundError at score.py:1"),
-        ("def init():\n    open('/nowhere')\ndef run(b): ...", "init() raised FileNotFoundError at score.py:2: [Errno 2]"),
+        (
+            "def init():\n    open('/nowhere')\ndef run(b): ...",
+            "init() raised FileNotFoundError at score.py:2: [Errno 2]",
+        ),
         ("import sys\ndef init():\n    sys.exit(3)\ndef run(b): ...", "init() raised SystemExit at score.py:3"),
         ("def run(batch) return", "importing it raised SyntaxError"),
         ("from os.path import *\n", "score.py has no run(batch)"),
@@ -161,6 +168,6 @@ def test_nothing_runs_where_the_script_or_the_model_is_another_one(scoring, tmp_
         other.predict(BATCH)
     changed = scoring(text)
     (Path(changed._folder) / "script" / "score.py").write_text(text + "\n")
-    with pytest.raises(ScoringFailedError, match="score.py changed on the way to the worker"):
+    with pytest.raises(ScoringFailedError, match="changed on the way to the worker"):
         changed.predict(BATCH)
     assert not ran.exists()
