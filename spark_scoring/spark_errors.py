@@ -146,6 +146,14 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             code="ancient_datetime",
             remedy="nothing was written; set spark.sql.parquet.datetimeRebaseModeInWrite to CORRECTED, as in Spark 4",
         )
+    lacking = _LACKING.search(str(exc))
+    if lacking is not None:
+        return ModelError(
+            f"the workers' Python lacks a package: {lacking.group(1)}",
+            code="package_missing",
+            remedy="install what the model requires on the workers, or give them its environment: spark-scoring env "
+            "pack MODEL_URI -o env.tar.gz, and submit --env env.tar.gz",
+        )
     if any(said in str(exc) for said in _WORKER_DIED):
         return ScoringError(
             "the Python process of the model died, and again when Spark tried once more",
@@ -161,6 +169,10 @@ def scoring_failure(exc: BaseException) -> ScoringError:
     )
 
 
+# Python's words and PySpark's; neither holds a value of a row.
+_LACKING = re.compile(
+    r"(No module named '[\w.]+'|(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
+)
 _WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
 _SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
 _ROW_REMEDIES = {
