@@ -171,7 +171,8 @@ def scoring_failure(exc: BaseException) -> ScoringError:
 
 # Python's words and PySpark's; neither holds a value of a row.
 _LACKING = re.compile(
-    r"(No module named '[\w.]+'|(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
+    r"(No module named '[\w.]+'|"
+    r"(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
 )
 _WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
 _SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
