@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.metadata import version
+
+from mlflow.utils import env_manager as known
 
 from spark_scoring.errors import ConfigurationError
 
@@ -16,6 +19,12 @@ def refuse_missing_manager(env_manager: str) -> None:
     Raises:
         ConfigurationError: If it is not here.
     """
+    if env_manager == "uv" and not hasattr(known, "UV"):
+        raise ConfigurationError(
+            f"model.env_manager: uv needs a newer MLflow than {version('mlflow-skinny')}",
+            code="env_manager_missing",
+            remedy=f"upgrade MLflow here and on the workers; {_PACK}",
+        )
     if env_manager == "uv" and shutil.which("uv") is None:
         raise _missing("uv", "uv", f"pip install uv, here and on every worker, and put it on the PATH; {_PACK}")
     if env_manager == "virtualenv" and shutil.which("pyenv") is None:

@@ -2,7 +2,11 @@
 
 import pytest
 
+from spark_scoring.worker.digest import model_digest
+from spark_scoring.worker.failures import ScoringFailedError
+from spark_scoring.worker.models import load_once
 from spark_scoring.worker.requirements import differences, installed_version, note
+from tests import models
 
 HERE = {"scikit-learn": "1.9.1", "numpy": "2.4.6", "torch": "2.3.0+cpu", "mlflow-skinny": "3.17.2", "dev": "1.0rc1"}
 
@@ -50,3 +54,18 @@ def test_what_is_not(line, told):
 def test_the_packages_are_those_of_this_process():
     assert installed_version("no-such-package") is None
     assert differences([f"pandas=={installed_version('pandas')}", "pandas==0.1"])[0].wanted == "pandas==0.1"
+
+
+@pytest.mark.parametrize("match", [False, True])
+def test_a_worker_looks_at_its_own_packages(match, tmp_path, capsys):
+    model = models.save(tmp_path / "model", "adds", config={"match": match})
+    locator = {"path": model, "digest": model_digest(model), "requirements": ["pandas==0.1", "numpy"], "match": match}
+    told = f"pandas==0.1 wanted, {installed_version('pandas')} here"
+    if match:
+        with pytest.raises(ScoringFailedError) as caught:
+            load_once(locator, str(tmp_path), {"method": "predict"})
+        assert (caught.value.kind, caught.value.failure.code) == ("model", "requirements_differ")
+        assert caught.value.failure.message == told
+    else:
+        assert load_once(locator, str(tmp_path), {"method": "predict"}).model is not None
+    assert told in capsys.readouterr().err
