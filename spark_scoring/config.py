@@ -29,6 +29,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from spark_scoring import jobfile
 from spark_scoring.redaction import is_secret_name, redact
 from spark_scoring.refusals import refusal
+from spark_scoring.scripts import script_digest
 
 Columns = Literal["all", "keys"] | tuple[str, ...]
 Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "payload"]
@@ -132,9 +133,18 @@ class ModelConfig(_Part):
     input_signature: str | None = None
     result_type: str | None = None
     env_manager: Literal["local", "uv", "virtualenv", "conda"] = "local"
+    requirements: Literal["warn", "match", "ignore"] = "warn"
     method: str = "predict"
-    script: str | None = None
+    script: str | None = Field(default=None, min_length=1)
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _script_is_called_alone(self) -> ModelConfig:
+        if self.script is not None and self.method != "predict":
+            raise ValueError(f"script and method {self.method!r} can't stand together: the script calls what it likes")
+        if self.script is not None and self.params:
+            raise ValueError("script and params can't stand together: run(batch) takes none; write them in the script")
+        return self
 
 
 class InputConfig(_Part):
@@ -374,9 +384,17 @@ class ScoringJob(_Keys):
         except ValidationError as exc:
             raise refusal(exc, cls, source) from None
 
-    def fingerprint(self) -> str:
-        """Returns a sha256 over what decides the run's result: two jobs with one fingerprint are the same job."""
-        settings = self.model_dump(mode="json", exclude={"vars", "record", "staging"})
+    def fingerprint(self, script: str | None = None) -> str:
+        """Returns a sha256 over what decides the run's result: two jobs with one fingerprint are the same job.
+
+        Args:
+            script: The digest of its scoring script, if it has one; read now by default.
+        """
+        unimportant: Any = {"vars": True, "record": True, "staging": True, "model": {"requirements"}}
+        settings = self.model_dump(mode="json", exclude=unimportant)
+        if self.model.script is not None:
+            # What the script says, and not where it lies.
+            settings["model"]["script"] = script or script_digest(self.model.script)
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -414,9 +432,7 @@ SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})
 # Part of the job file's schema from the start. Until the function behind a key is built, only these values are
 # accepted: anything else is refused, never silently ignored.
 NOT_YET: dict[str, tuple[Any, ...]] = {
-    "model.env_manager": ("local",),
     "model.method": ("predict",),
-    "model.script": (None,),
     "input.format": (None, "delta", "parquet", "csv", "json"),
     "errors.bad_files": ("fail",),
 }

@@ -19,6 +19,8 @@ from spark_scoring import local_runs
 from spark_scoring.audit import Finding, audit_problems
 from spark_scoring.config import OutputConfig, ScoringJob
 from spark_scoring.contract import Contract, Terms, check_contract
+from spark_scoring.environment import refuse_missing_manager
+from spark_scoring.environment.compare import compare_requirements, refuse_differences
 from spark_scoring.errors import (
     AuditError,
     ConfigurationError,
@@ -70,6 +72,7 @@ from spark_scoring.staged import (
     staged_contract,
     write_once,
 )
+from spark_scoring.worker.requirements import Difference
 
 T = TypeVar("T")
 # Errors behind a commit of the very run: its being there is no comfort.
@@ -81,6 +84,8 @@ _log = logging.getLogger(__name__)
 class Plan:
     """All that is known before anything runs; `schema` is what would be written.
 
+    `differences` are the model's requirements that the packages here do not meet.
+
     Parts are None where a problem stood in their way.
     """
 
@@ -91,6 +96,7 @@ class Plan:
     schema: StructType | None
     problems: tuple[ScoringError, ...]
     increment: Increment | None = None
+    differences: tuple[Difference, ...] = ()
 
     def raise_for_problems(self) -> None:
         """Raises every problem at once, as the class of the earliest step's."""
@@ -117,7 +123,12 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
             return None
 
     output = job.output
+    step(lambda: refuse_missing_manager(job.model.env_manager))
     model = step(lambda: pin(job.model))
+    differences: tuple[Difference, ...] = ()
+    if model is not None:
+        differences = compare_requirements(model, spark)
+        step(lambda: refuse_differences(differences, model))
     result = step(lambda: declared_result(spark, job.model))
     source = step(lambda: open_frame(df, job.input) if df is not None else open_input(spark, job.input))
     target = step(lambda: describe_target(spark, output)) if output is not None else None
@@ -138,7 +149,7 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
             problems += step(lambda: quarantine_problems(spark, job, source.df.schema)) or ()
         if schema is not None and contract is not None:
             problems += audit_problems(spark, job.audit, schema, contract.predictions, job.input.key)
-    return Plan(model, source, contract, target, schema, tuple(problems), increment)
+    return Plan(model, source, contract, target, schema, tuple(problems), increment, differences)
 
 
 def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:
@@ -286,6 +297,10 @@ def _score(
     assert found.target is not None
     model = fetch(found.model, job.model)
     _log.info("model     %s is %s, %s", model.uri, model.model_id, model.digest)
+    if model.script is not None:
+        _log.info("script    %s, %s", model.script.name, model.script.digest)
+    if found.differences:
+        _log.warning("packages  %s", "; ".join(map(str, found.differences)))
     _log.info("contract  %s", _in_a_line(found.contract))
     stamp = Stamp.now(model.model_id, run)
 
@@ -301,10 +316,12 @@ def _score(
         "digest": model.digest,
         "input": source.location,
         "input_version": source.version,
-        "job": job.fingerprint(),
+        "job": job.fingerprint(model.script.digest if model.script is not None else None),
         "rows_in": rows_in,
         "scored_at": stamp.scored_at,
     }
+    if model.script is not None:
+        metadata["script"] = model.script.digest
     if (covers := covered(spark, job, source)) is not None:
         metadata["covers"] = covers
     if found.increment is not None:

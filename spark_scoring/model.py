@@ -28,6 +28,7 @@ from mlflow.models import Model, ModelSignature
 from spark_scoring.config import ModelConfig
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.redaction import redact
+from spark_scoring.scripts import Script, read_script
 from spark_scoring.signatures import read_signature
 from spark_scoring.worker.digest import model_digest
 
@@ -50,6 +51,9 @@ class PinnedModel:
         requirements: The lines of ``requirements.txt``.
         path: The local folder that holds the files, once they are there.
         digest: ``sha256:…`` over the files, once they are there.
+        script: The scoring script that is called in place of the model, or None.
+        env_manager: What makes the Python environment that it runs in, as the job says.
+        on_difference: What becomes of requirements that its environment does not meet, as the job says.
     """
 
     uri: str
@@ -62,6 +66,9 @@ class PinnedModel:
     requirements: tuple[str, ...] = field(repr=False)
     path: str | None = None
     digest: str | None = None
+    script: Script | None = None
+    env_manager: str = "local"
+    on_difference: str = "warn"
 
     @property
     def model_id(self) -> str:
@@ -109,7 +116,8 @@ def pin(config: ModelConfig) -> PinnedModel:
     Raises:
         ModelError: If ``allow`` does not name it, if there is no such model, alias or version, or if it can't be
             scored in a Python worker.
-        ConfigurationError: If ``input_signature`` is no signature, or the model has one of its own.
+        ConfigurationError: If ``input_signature`` is no signature, or the model has one of its own, or if the scoring
+            script has a mistake.
     """
     _refuse_unless_allowed(config)
     pinned_uri, name, version, location = _resolve(config)
@@ -140,6 +148,9 @@ def pin(config: ModelConfig) -> PinnedModel:
         requirements=requirements,
         path=path,
         digest=model_digest(path) if path else None,
+        script=read_script(config.script) if config.script is not None else None,
+        env_manager=config.env_manager,
+        on_difference=config.requirements,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,17 +19,22 @@ from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file
 from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs, sql
-from spark_scoring.errors import ConfigurationError
+from spark_scoring.environment import refuse_missing_manager
+from spark_scoring.environment.compare import compare_requirements, is_compared, refuse_differences
+from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
 from spark_scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.signatures import read_signature
 from spark_scoring.spark_errors import told_in_words
+from spark_scoring.worker.failures import MARK
 
 OnError = Literal["raise", "collect"]
 ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
 STAMPS = ("model_id", "run_id", "scored_at")
 _LONGEST_RUN_ID = 200
+_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
+_log = logging.getLogger(__name__)
 _CARRIER = "__spark_scoring_carrier"
 
 
@@ -119,7 +125,9 @@ def load_scorer(
     params: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     key: Sequence[str] = (),
+    script: str | None = None,
     env_manager: str = "local",
+    requirements: str = "warn",
     on_error: OnError = "collect",
     tracking_uri: str | None = None,
     registry_uri: str | None = None,
@@ -137,7 +145,11 @@ def load_scorer(
         params: Parameters for ``predict``, by the names that the signature declares.
         columns: Table names by model name, where they differ.
         key: Columns that the model does not get, unless its signature asks for them.
-        env_manager: Only ``local`` is available in this version: the workers' own Python environment.
+        script: A scoring script, which is called in place of the model.
+        env_manager: ``local`` scores in the workers' own Python environment; ``uv``, ``virtualenv`` and ``conda``
+            restore the model's on every worker first.
+        requirements: What becomes of differences between the model's requirements and the packages here: ``warn``
+            logs them, ``match`` refuses to score, ``ignore`` does nothing.
         on_error: ``collect`` puts a failed row's reason into ``error``; ``raise`` ends the job with the first one.
         tracking_uri: The MLflow tracking server; MLflow's default otherwise.
         registry_uri: The model registry; MLflow's default otherwise.
@@ -156,7 +168,9 @@ def load_scorer(
                 "uri": model_uri,
                 "method": method,
                 "params": dict(params or {}),
+                "script": script,
                 "env_manager": env_manager,
+                "requirements": requirements,
                 "tracking_uri": tracking_uri,
                 "registry_uri": registry_uri,
                 "input_signature": input_signature,
@@ -169,7 +183,13 @@ def load_scorer(
     )
     added = added_columns("prediction", on_error)
     terms = Terms.of_job(job, added=added, result=declared_result(spark, job.model))
-    return Scorer(spark=spark, model=fetch(pin(job.model), job.model), terms=terms, on_error=on_error)
+    refuse_missing_manager(job.model.env_manager)
+    model = pin(job.model)
+    different = compare_requirements(model, spark)
+    refuse_differences(different, model)
+    if different:
+        _log.warning("packages  %s", "; ".join(map(str, different)))
+    return Scorer(spark=spark, model=fetch(model, job.model), terms=terms, on_error=on_error)
 
 
 def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
@@ -239,13 +259,20 @@ def score_frame(
         rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
     """
-    udf = _scoring_udf(spark, model, contract, {"on_error": on_error, "detail": detail, "end_after": end_after})
-    carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
+    served = model.env_manager != "local"
+    errors = {"on_error": on_error, "detail": detail, "end_after": end_after, "served": served}
+    udf = _scoring_udf(spark, model, contract, errors)
+    carried = df.select("*", udf(*_arguments(contract, served)).alias(_CARRIER))
+    if served:
+        # Nothing that a served model raises arrives, so that it says so in the carrier, and Spark raises.
+        ends = f"startswith({_CARRIER}.e, '{MARK}')"
+        carried = carried.withColumn(_CARRIER, F.expr(f"IF({ends}, raise_error({_CARRIER}.e), {_CARRIER})"))
     kept = [F.col(sql.quote(name)) for name in contract.kept]
     stamps = stamp.columns() if stamp is not None else []
     if on_error == "collect":
         stamps.append(_error())
-    named = zip((*contract.predictions, *contract.stamps), (*_predictions(contract, on_error), *stamps), strict=True)
+    predictions = _predictions(contract, on_error, bare=_is_bare(contract, errors))
+    named = zip((*contract.predictions, *contract.stamps), (*predictions, *stamps), strict=True)
     added = [value.alias(name) for name, value in named]
     if rest is not None:
         whole = ", ".join(sql.quote(name) for name in df.columns)
@@ -254,25 +281,58 @@ def score_frame(
 
 
 def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
+    call: dict[str, Any] = {"method": "predict"}
+    files = {}
+    if model.script is not None:
+        file = f"script/{model.script.name}"
+        call, files = {"script": {"file": file, "digest": model.script.digest}}, {file: model.script.source}
     settings = {
-        "model": locate(model, spark),
+        "model": {**locate(model, spark), **_required(model)},
         "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
         "form": contract.form,
-        "call": {"method": "predict"},
+        "call": call,
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
         "params": dict(contract.params),
         **errors,
     }
+    laid = lay_scoring_model(settings, files, model.path if errors["served"] else None)
+    carrier = _carrier_type(contract, errors)
     with _without_advice():
-        udf = mlflow.pyfunc.spark_udf(
-            spark,
-            lay_scoring_model(settings),
-            result_type=_carrier_type(contract, errors["on_error"]),
-            env_manager="local",
-        )
+        if errors["served"]:
+            udf = _served_udf(spark, laid, carrier, model.env_manager)
+        else:
+            udf = mlflow.pyfunc.spark_udf(spark, laid, result_type=carrier, env_manager="local")
     # Without this, a filter on the prediction makes Spark run the model twice.
     return udf.asNondeterministic()
+
+
+def _served_udf(spark: SparkSession, scoring_model: str, carrier: str, env_manager: str) -> Any:
+    """Returns the UDF of a scoring model that runs in a process of its own, in a restored environment.
+
+    Raises:
+        ModelError: If the environment can't be restored here, or not with this MLflow or Spark.
+    """
+    # MLflow's 60 seconds are for a batch, the first of which loads the model.
+    timeout = os.environ.get(_TIMEOUT, "600")
+    try:
+        return mlflow.pyfunc.spark_udf(
+            spark, scoring_model, result_type=carrier, env_manager=env_manager, extra_env={_TIMEOUT: timeout}
+        )
+    except Exception as exc:  # whatever an environment manager's program ends with
+        raise ModelError(
+            f"model.env_manager: {env_manager} could not restore the model's environment: {str(exc).strip()[:500]}",
+            code="environment_not_restored",
+            remedy="see what the program said above; uv needs the model's Python (python_env.yaml) here or a way to "
+            "download it, and a package index; spark-scoring env pack makes an environment once, for all workers",
+        ) from exc
+
+
+def _required(model: PinnedModel) -> dict[str, Any]:
+    """Returns what the workers hold against their own packages, which may not be the driver's."""
+    if not is_compared(model):
+        return {}
+    return {"requirements": list(model.requirements), "match": model.on_difference == "match"}
 
 
 @contextmanager
@@ -287,8 +347,11 @@ def _without_advice() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _arguments(contract: Contract) -> list[Column]:
-    arguments = [F.expr(column.cast.transport) for column in contract.columns]
+def _arguments(contract: Contract, served: bool) -> list[Column]:
+    # A served model gets JSON, which holds no bytes.
+    texts = {column.name for column in contract.columns if served and column.spec["type"] == "binary"}
+    transports = [(column.name in texts, column.cast.transport) for column in contract.columns]
+    arguments = [F.expr(f"base64({transport})" if text else transport) for text, transport in transports]
     checks = contract.checks()
     if checks:
         branches = " ".join(f"WHEN {check.condition} THEN {number}" for number, check in enumerate(checks, start=1))
@@ -296,22 +359,22 @@ def _arguments(contract: Contract) -> list[Column]:
     return arguments
 
 
-def _is_bare(contract: Contract, on_error: OnError) -> bool:
+def _is_bare(contract: Contract, errors: Mapping[str, Any]) -> bool:
     """Tells whether the carrier is the one value itself: a struct around it would cost a tenth of a light run."""
-    return len(contract.outputs) == 1 and on_error == "raise"
+    return len(contract.outputs) == 1 and errors["on_error"] == "raise" and not errors["served"]
 
 
-def _carrier_type(contract: Contract, on_error: OnError) -> str:
-    if _is_bare(contract, on_error):
+def _carrier_type(contract: Contract, errors: Mapping[str, Any]) -> str:
+    if _is_bare(contract, errors):
         return contract.outputs[0].transport_type
     fields = [f"v{i}: {output.transport_type}" for i, output in enumerate(contract.outputs)]
-    fields += ["e: string"] if on_error == "collect" else []
+    fields += ["e: string"] if errors["on_error"] == "collect" or errors["served"] else []
     return f"struct<{', '.join(fields)}>"
 
 
-def _predictions(contract: Contract, on_error: OnError) -> list[Column]:
+def _predictions(contract: Contract, on_error: OnError, *, bare: bool) -> list[Column]:
     """Returns the prediction columns: one for each output, or a struct of them."""
-    if _is_bare(contract, on_error):
+    if bare:
         return [F.expr(contract.outputs[0].decode(_CARRIER, contract.time_zone))]
     decoded = [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
     if len(decoded) == len(contract.predictions):

@@ -32,11 +32,20 @@ _SHARED_ROOTS = ("/Volumes/", "/dbfs/", "/Workspace/")
 _shipped: dict[tuple[str, str], str] = {}
 
 
-def lay_scoring_model(settings: Mapping[str, Any]) -> str:
+# What a model says of its environment, by which an environment manager restores it.
+_ENVIRONMENT = ("python_env.yaml", "conda.yaml", "requirements.txt", "constraints.txt", "uv.lock", "pyproject.toml")
+_WHEELS = "wheels"
+
+
+def lay_scoring_model(
+    settings: Mapping[str, Any], files: Mapping[str, bytes] | None = None, environment: str | None = None
+) -> str:
     """Writes a scoring model to a new temporary folder, which lives as long as this process, and returns its path.
 
     Args:
         settings: What the worker needs to know; see `worker.loader.ScoringModel`.
+        files: More files of its data folder, by relative path, such as a scoring script.
+        environment: The folder of a model whose environment it is to have, or None where the workers' own serves.
     """
     folder = Path(tempfile.mkdtemp(prefix="spark-scoring-model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -48,18 +57,34 @@ def lay_scoring_model(settings: Mapping[str, Any]) -> str:
     embedded = settings["model"].get("embedded")
     if embedded is not None:
         shutil.copytree(settings["model"]["path"], folder / "data" / embedded)
+    for name, content in (files or {}).items():
+        (folder / "data" / name).parent.mkdir(exist_ok=True)
+        (folder / "data" / name).write_bytes(content)
     (folder / "data" / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
     model = Model()
-    mlflow.pyfunc.add_to_model(model, loader_module=f"{code_name}.loader", data="data", code="code")
+    files_of = _copy_environment(Path(environment), folder) if environment is not None else {}
+    mlflow.pyfunc.add_to_model(model, loader_module=f"{code_name}.loader", data="data", code="code", **files_of)
     model.save(str(folder / "MLmodel"))
     return str(folder)
+
+
+def _copy_environment(model: Path, folder: Path) -> dict[str, str]:
+    """Copies what `model` says of its environment, and returns what the ``MLmodel`` file has to say of that."""
+    for name in _ENVIRONMENT:
+        if (model / name).is_file():
+            shutil.copy(model / name, folder / name)
+    if (model / _WHEELS).is_dir():
+        shutil.copytree(model / _WHEELS, folder / _WHEELS)
+    named = {"python_env": "python_env.yaml", "conda_env": "conda.yaml"}
+    return {key: name for key, name in named.items() if (folder / name).is_file()}
 
 
 def locate(model: PinnedModel, spark: SparkSession) -> dict[str, str]:
     """Returns how workers find the user's model, and ships it where they can't see its folder.
 
     Local workers read the folder itself. A cluster gets the model's zip once, by `SparkContext.addFile`. On Databricks,
-    where neither is sure, it travels inside the scoring model, unless it lies on storage that every node mounts.
+    where neither is sure, and in an environment of its own, whose process is no Spark worker, it travels inside the
+    scoring model, unless it lies on storage that every node mounts.
 
     Args:
         model: A fetched model, with path and digest.
@@ -71,7 +96,7 @@ def locate(model: PinnedModel, spark: SparkSession) -> dict[str, str]:
     locator = {"digest": digest, "path": path}
     if is_local(spark) or path.startswith(_SHARED_ROOTS):
         return locator
-    if is_databricks():
+    if is_databricks() or model.env_manager != "local":
         return {**locator, "embedded": "model"}
     return {**locator, "archive": _ship(path, digest, spark)}
 

@@ -117,6 +117,13 @@ def from_worker(exc: BaseException) -> ScoringError | None:
     if found is None:
         return None
     kind, failure = found
+    if failure.code == "script_failed":
+        return ModelError(
+            f"the scoring script failed on the workers: {failure.message}",
+            code=failure.code,
+            remedy="mend the script at that line, or make what it needs available on the workers; AZUREML_MODEL_DIR is "
+            "the folder with the model's MLmodel file",
+        )
     if kind == "model":
         return ModelError(
             f"the workers can't load the model: {failure.message}",
@@ -153,6 +160,14 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             code="ancient_datetime",
             remedy="nothing was written; set spark.sql.parquet.datetimeRebaseModeInWrite to CORRECTED, as in Spark 4",
         )
+    lacking = _LACKING.search(str(exc))
+    if lacking is not None:
+        return ModelError(
+            f"the workers' Python lacks a package: {lacking.group(1)}",
+            code="package_missing",
+            remedy="install what the model requires on the workers, or give them its environment: spark-scoring env "
+            "pack MODEL_URI -o env.tar.gz, and submit --env env.tar.gz",
+        )
     if any(said in str(exc) for said in _WORKER_DIED):
         return ScoringError(
             "the Python process of the model died, and again when Spark tried once more",
@@ -168,6 +183,11 @@ def scoring_failure(exc: BaseException) -> ScoringError:
     )
 
 
+# Python's words and PySpark's; neither holds a value of a row.
+_LACKING = re.compile(
+    r"(No module named '[\w.]+'|"
+    r"(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
+)
 _WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
 _SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
 _ROW_REMEDIES = {

@@ -36,6 +36,9 @@ app = typer.Typer(
     "7 audit, 8 target, 130 interrupted.",
 )
 
+environments = typer.Typer(no_args_is_help=True, help="A model's Python packages, for workers that have none.")
+app.add_typer(environments, name="env")
+
 Conf = Annotated[str, typer.Argument(metavar="CONF.yml", help="The job file.")]
 OptionalConf = Annotated[str | None, typer.Argument(metavar="CONF.yml", help="The job file.", show_default=False)]
 Settings = Annotated[
@@ -211,6 +214,12 @@ def submit(
     settings: Settings = None,
     variables: Variables = None,
     run_id: RunId = None,
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            "--env", metavar="ARCHIVE", help="What the executors run in: made by env pack.", show_default=False
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, and do not run it.")] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -218,11 +227,31 @@ def submit(
     from spark_scoring.submit import run
 
     words = [*(["--run-id", run_id] if run_id else []), *(["--json"] if as_json else [])]
-    command = commands.submit_command(conf, settings or (), variables or (), words, submit_args or ())
+    command = commands.submit_command(conf, settings or (), variables or (), words, submit_args or (), environment)
     if dry_run:
         console.show(shlex.join(command))
         return 0
     return run(command)
+
+
+@environments.command()
+def pack(
+    model_uri: Annotated[str, typer.Argument(metavar="MODEL_URI", help="Any MLflow model URI, or a folder.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="ARCHIVE", help="Where to, such as env.tar.gz.")],
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python",
+            metavar="VERSION|PATH",
+            help="The executors' Python; by default one like this.",
+            show_default=False,
+        ),
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> Request:
+    """Pack exactly the packages that a model requires, for submit --env; its requirements are read, nothing is run."""
+    return Request(partial(commands.pack, model_uri, output, python, tracking_uri), {"model": redact(model_uri)})
 
 
 def _options(*values: str | None) -> dict[str, str | None]:
@@ -284,6 +313,7 @@ def _as_scoring_error(exc: BaseException, command: str) -> ScoringError:
         )
     if isinstance(exc, _USAGE_ERROR):
         known = {registered.callback.__name__ for registered in app.registered_commands if registered.callback}
+        known |= {group.name or "" for group in app.registered_groups}
         words = [_PROGRAM, command, "--help"] if command in known else [_PROGRAM, "--help"]
         said = exc.format_message().rstrip(".") if command else "there is no command"  # type: ignore[attr-defined]
         return ConfigurationError(said, code="usage", remedy=f"see: {' '.join(words)}")

@@ -10,9 +10,10 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-from spark_scoring.cli import summary
+from spark_scoring.cli import console, summary
 from spark_scoring.cli.outcome import Outcome
 from spark_scoring.errors import ConfigurationError, combine
+from spark_scoring.redaction import redact
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -108,6 +109,7 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
     data = {
         "ok": error is None,
         "contract": found.contract.to_dict() if found.contract else None,
+        "differences": [difference._asdict() for difference in found.differences],
         **target_of(job),
         "sample": None if rows is None else {**_counts(rows), "rows": rows},
         "problems": [problem.to_dict() for problem in (error.problems or (error,))] if error else [],
@@ -133,12 +135,14 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
         options: ``--input`` and ``--format`` of a table, from which to propose a signature if the model has none.
     """
     from spark_scoring.model import pin
+    from spark_scoring.worker.requirements import differences
 
     # The job's rules for URIs and paths, with an input that nobody opens unless it is asked for.
     table = {option: value for option, value in (options or {}).items() if value is not None}
     named = {"--input": "none", **table, "--model": uri, "--tracking-uri": tracking_uri}
     job = read_job(None, (), (), named)
     model = pin(job.model)
+    different = differences(model.requirements)
     proposal = (
         _proposal(job) if "--input" in table and (model.signature is None or not model.signature.inputs) else None
     )
@@ -151,9 +155,10 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
         "proposed_signature": proposal.to_dict() if proposal else None,
         "flavors": list(model.flavors),
         "requirements": list(model.requirements),
+        "differences": [difference._asdict() for difference in different],
         "digest": model.digest,
     }
-    return Outcome(data, summary.of_model(model) + (f"\n\n{proposal.text()}" if proposal else ""))
+    return Outcome(data, summary.of_model(model, different) + (f"\n\n{proposal.text()}" if proposal else ""))
 
 
 def _proposal(job: ScoringJob) -> Proposal | None:
@@ -209,7 +214,12 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
 
 
 def submit_command(
-    conf: str, settings: Sequence[str], variables: Sequence[str], score_args: Sequence[str], submit_args: Sequence[str]
+    conf: str,
+    settings: Sequence[str],
+    variables: Sequence[str],
+    score_args: Sequence[str],
+    submit_args: Sequence[str],
+    environment: str | None = None,
 ) -> list[str]:
     """Returns the spark-submit command of a job, whose file is read here first: a bad one need not start a cluster.
 
@@ -221,7 +231,29 @@ def submit_command(
     read_job(conf, settings, variables, {})
     words = [word for value in settings for word in ("--set", value)]
     words += [word for value in variables for word in ("--var", value)]
-    return build_command(conf, [*words, *score_args], submit_args)
+    return build_command(conf, [*words, *score_args], submit_args, environment)
+
+
+def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) -> Outcome:
+    """Packs a model's environment."""
+    from spark_scoring.environment import pack_environment
+
+    job = read_job(None, (), (), {"--input": "none", "--model": uri, "--tracking-uri": tracking_uri})
+    console.say(f"installing what {redact(uri)} requires")
+    packed = pack_environment(job.model, output, python)
+    manifest = packed.manifest
+    data = {
+        "archive": packed.path,
+        "bytes": packed.size,
+        "sha256": packed.sha256,
+        "model": manifest.model,
+        "python": manifest.python,
+        "platform": manifest.platform,
+        "requirements": list(manifest.requirements),
+        "packages": dict(manifest.packages),
+        "notes": list(packed.notes),
+    }
+    return Outcome(data, summary.of_environment(packed))
 
 
 def target_of(job: ScoringJob) -> dict[str, Any]:

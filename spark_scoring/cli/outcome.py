@@ -18,7 +18,19 @@ _MODEL_KEYS = (
     "proposed_signature",
     "flavors",
     "requirements",
+    "differences",
     "digest",
+)
+_ENVIRONMENT_KEYS = (
+    "archive",
+    "bytes",
+    "sha256",
+    "model",
+    "python",
+    "platform",
+    "requirements",
+    "packages",
+    "notes",
 )
 
 
@@ -65,10 +77,12 @@ def failure(command: str, error: ScoringError, known: Mapping[str, Any]) -> Outc
     """
     if command == "check":
         problems = [problem.to_dict() for problem in (error.problems or (error,))]
-        parts = dict.fromkeys(("contract", "target", "mode", "sample"))
+        parts = dict.fromkeys(("contract", "differences", "target", "mode", "sample"))
         data = {"ok": False, **parts, **known, "problems": problems}
     elif command == "history":
         data = {"runs_table": None, "runs": [], **known, "error": error.to_dict()}
+    elif command == "env":
+        data = {**dict.fromkeys(_ENVIRONMENT_KEYS), **known, "error": error.to_dict()}
     elif command == "inspect":
         data = {**dict.fromkeys(_MODEL_KEYS), **known, "error": error.to_dict()}
     else:

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from spark_scoring.config import ScoringJob
     from spark_scoring.contract import Contract
     from spark_scoring.demo import Demo
+    from spark_scoring.environment import Packed
     from spark_scoring.job import Plan
     from spark_scoring.model import PinnedModel
+    from spark_scoring.worker.requirements import Difference
 
 _SHOWN_ROWS = 20
 _SHOWN_COLUMNS = 5
@@ -70,6 +72,10 @@ def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
     facts = []
     if plan.model is not None:
         facts.append(("model", f"{plan.model.uri} is {plan.model.model_id}"))
+        if plan.model.script is not None:
+            facts.append(("script", f"{plan.model.script.name}, {plan.model.script.digest}"))
+        if plan.differences:
+            facts += _listed("packages", map(str, plan.differences))
     if plan.source is not None:
         version = "" if plan.source.version is None else f", version {plan.source.version}"
         facts.append(("input", f"{plan.source.location}{version}"))
@@ -123,8 +129,27 @@ def _reason(error: Mapping[str, str] | None) -> str:
     return f"{error['code']}: {error['message']}" if error else ""
 
 
-def of_model(model: PinnedModel) -> str:
-    """Returns what is known of a model, without its files."""
+def of_environment(packed: Packed) -> str:
+    """Returns what was packed, and how a job gets it."""
+    manifest = packed.manifest
+    facts = [
+        ("model", manifest.model),
+        ("archive", f"{packed.path}, {packed.size / 1e6:,.0f} MB, sha256:{packed.sha256}"),
+        ("python", f"{manifest.python} of each node, which is not in it; {manifest.platform}"),
+        *_listed("packages", (f"{name}=={version}" for name, version in manifest.packages.items())),
+        *[("note", text) for text in packed.notes],
+        ("use", f"{_program()} submit CONF.yml --env {packed.path} -- --master …"),
+    ]
+    return aligned(facts)
+
+
+def of_model(model: PinnedModel, different: Sequence[Difference] = ()) -> str:
+    """Returns what is known of a model, without its files.
+
+    Args:
+        model: The pinned model.
+        different: Its requirements that the packages here do not meet.
+    """
     signature = model.signature
     facts = [
         ("model", model.uri),
@@ -140,6 +165,8 @@ def of_model(model: PinnedModel) -> str:
     ):
         facts += _listed(title, [repr(spec) for spec in part] if part is not None else [])
     facts += _listed("requirements", model.requirements)
+    if different:
+        facts += _listed("differences", map(str, different))
     return aligned(facts)
 
 

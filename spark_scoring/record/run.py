@@ -200,7 +200,7 @@ def _record(
         exit_code=exit_code,
         error_code=error_code,
         error_message=error_message,
-        job=job.fingerprint(),
+        job=known.get("job") or job.fingerprint(),
         spark_scoring_version=_own_version(),
         spark_version=spark.version,
     )

@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from spark_scoring.environment import read_manifest
+from spark_scoring.environment.manifest import FOLDER, PYTHON
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.session import DELTA_CONF, delta_package
 
@@ -31,19 +33,24 @@ _SETTINGS = {
     "--deploy-mode": "spark.submit.deployMode",
     "--packages": "spark.jars.packages",
     "--jars": "spark.jars",
+    "--archives": "spark.archives",
 }
 _JARS = ("spark.jars.packages", "spark.jars", "spark.driver.extraClassPath")
 
 Option = tuple[str, ...]
 
 
-def build_command(conf: str, score_args: Sequence[str], submit_args: Sequence[str]) -> list[str]:
+def build_command(
+    conf: str, score_args: Sequence[str], submit_args: Sequence[str], environment: str | None = None
+) -> list[str]:
     """Returns the spark-submit command that scores a job file.
 
     Args:
         conf: The job file.
         score_args: What follows it on the command line of ``spark-scoring score``.
-        submit_args: Options of spark-submit. They win over ours; packages and SQL extensions are joined with ours.
+        submit_args: Options of spark-submit. They win over ours; packages, archives and SQL extensions are joined
+            with ours.
+        environment: An archive of ``spark-scoring env pack``, whose Python the executors then run.
 
     Raises:
         ConfigurationError: If there is no spark-submit, or an option is not one that can work.
@@ -61,7 +68,13 @@ def build_command(conf: str, score_args: Sequence[str], submit_args: Sequence[st
         ours.append(("--packages", _joined(given.get("spark.jars.packages"), _delta_package())))
         options = [option for option in options if option[0] != "--packages"]
     settings = {"spark.app.name": "spark-scoring", "spark.pyspark.driver.python": sys.executable, **DELTA_CONF}
-    if given.get("spark.master", "local").startswith("local") and "PYSPARK_PYTHON" not in os.environ:
+    if environment is not None:
+        _refuse_unfit(environment, given)
+        archive = f"{os.path.abspath(environment)}#{FOLDER}"
+        ours.append(("--archives", _joined(given.get("spark.archives"), archive)))
+        options = [option for option in options if option[0] != "--archives"]
+        settings["spark.pyspark.python"] = PYTHON
+    elif given.get("spark.master", "local").startswith("local") and "PYSPARK_PYTHON" not in os.environ:
         settings["spark.pyspark.python"] = sys.executable
     extensions = "spark.sql.extensions"
     if extensions in given and DELTA_CONF[extensions] not in given[extensions]:
@@ -90,6 +103,31 @@ def run(command: Sequence[str]) -> int:
                 code = process.wait()  # Ctrl-C reached spark-submit too: let it end the application
         sys.stdout.write(result.read().decode())
     return 128 - code if code < 0 else code
+
+
+def _refuse_unfit(environment: str, given: Mapping[str, str]) -> None:
+    """Refuses an archive that the executors could not use."""
+    manifest = read_manifest(environment)
+    here = ".".join(map(str, sys.version_info[:2]))
+    if manifest.python != here:
+        raise ConfigurationError(
+            f"{environment} is for Python {manifest.python}, and the driver is Python {here}: Spark wants one for both",
+            code="python_differs",
+            remedy=f"pack it with --python {here}, or run this command with Python {manifest.python}",
+        )
+    if given.get("spark.master", "local").startswith("local"):
+        raise ConfigurationError(
+            "--env is for the executors of a cluster, and the master is local",
+            code="bad_submit_option",
+            remedy="name a cluster with --master; for a local session write model.env_manager: uv",
+        )
+    if "spark.pyspark.python" in given:
+        raise ConfigurationError(
+            f"--env and spark.pyspark.python={given['spark.pyspark.python']} both say which Python the executors run",
+            code="bad_submit_option",
+            remedy="leave one of them out; which interpreter an archive uses is said by "
+            "--conf spark.executorEnv.SPARK_SCORING_PYTHON=/path/to/python",
+        )
 
 
 def _options(words: Sequence[str]) -> Iterator[Option]:

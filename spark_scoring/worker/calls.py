@@ -1,4 +1,4 @@
-"""What is called with a batch that satisfies the signature: the model's ``predict``."""
+"""What is called with a batch that satisfies the signature: the model's ``predict``, or a scoring script's ``run``."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,8 +11,10 @@ def call_of(model: Any, how: Mapping[str, Any]) -> Call:
     """Returns what is called with each batch.
 
     Args:
-        model: The loaded pyfunc.
-        how: What the driver decided: ``method``.
+        model: The loaded pyfunc, or the started script.
+        how: What the driver decided: ``script``, where there is one, or else ``method``.
     """
+    if "script" in how:
+        return lambda piece, _: model.run(piece)
     assert how["method"] == "predict"
     return lambda piece, params: model.predict(piece, params=params)

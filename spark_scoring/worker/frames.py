@@ -95,7 +95,9 @@ def _text(values: Any, _: Any) -> Any:
 
 
 def _binary(values: Any, _: Any) -> Any:
-    return _objects([None if value is None else bytes(value) for value in values])
+    # Where the batch travels as JSON, it holds base64.
+    decode = base64.b64decode if any(isinstance(value, str) for value in values) else bytes
+    return _objects([None if _missing(value) else decode(value) for value in values])
 
 
 def _datetime(values: Any, _: Any) -> Any:
@@ -124,8 +126,8 @@ def _tensor(values: Any, spec: Any) -> Any:
     return np.concatenate(values.to_numpy()).astype(np.dtype(spec["dtype"]), copy=False).reshape(shape)
 
 
-def _missing(text: Any) -> bool:
-    return text is None or text != text
+def _missing(value: Any) -> bool:
+    return value is None or value != value
 
 
 def _converter(spec: dict[str, Any]) -> Restore:

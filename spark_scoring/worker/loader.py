@@ -35,8 +35,8 @@ class ScoringModel:
         settings: What the driver decided: ``model`` (see `models.load_once`), ``call`` (see `calls.call_of`),
             ``columns`` and ``form`` (see `frames.build_input`), ``checks`` (the failures that Spark found before
             scoring, by number), ``outputs``, ``params``, ``on_error``, ``detail``, which is ``full`` where messages may
-            hold the exception's text, and ``end_after``, the number of failed rows beyond which a task ends the job, or
-            -1.
+            hold the exception's text, ``end_after``, the number of failed rows beyond which a task ends the job, or -1,
+            and ``served``, whether this runs behind MLflow's scoring server, which would lose what is raised.
         folder: The scoring model's data folder.
     """
 
@@ -51,6 +51,7 @@ class ScoringModel:
         self._raises = settings["on_error"] == "raise"
         self._in_full = settings.get("detail") == "full"
         self._end_after = settings.get("end_after", -1)
+        self._served = settings.get("served", False)
         self._failed_in_task: tuple[Any, int] = (None, 0)
         self._folder = folder
 
@@ -67,8 +68,19 @@ class ScoringModel:
 
         Raises:
             ScoringFailedError: If the model can't be loaded, a row failed and ``on_error`` is ``raise``, or too many
-                rows failed in this task.
+                rows failed in this task. A served model says so in ``e`` of every row.
         """
+        if not self._served:
+            return self._predict(arguments)
+        try:
+            return self._predict(arguments)
+        except ScoringFailedError as exc:
+            ended = exc
+        except Exception as exc:
+            ended = ScoringFailedError("model", RowFailure("worker_failed", "model", describe(exc, None)))
+        return self._carrier(self._nothing(len(arguments)), {}, str(ended))
+
+    def _predict(self, arguments: pd.DataFrame) -> Any:
         rows = len(arguments)
         self._end_at_threshold()
         failures = self._failed_checks(arguments)
@@ -108,8 +120,9 @@ class ScoringModel:
     def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
         rows = len(arguments)
-        loaded = load_once(self._model, self._folder)
+        loaded = load_once(self._model, self._folder, self._call)
         call = call_of(loaded.model, self._call)
+        place = f"{loaded.model.place}: " if "script" in self._call else ""
         order = np.arange(rows)
 
         def suspects() -> int:
@@ -129,7 +142,10 @@ class ScoringModel:
             except Exception as exc:
                 told = describe(exc, loaded.folder, in_full=self._in_full)
                 raise ModelRaisedError(RowFailure("model_raised", "model", told)) from None
-            return encode(result, self._outputs, stop - start)
+            try:
+                return encode(result, self._outputs, stop - start)
+            except ModelRaisedError as exc:
+                raise ModelRaisedError(exc.failure._replace(message=place + exc.failure.message)) from None
 
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
@@ -141,7 +157,9 @@ class ScoringModel:
                 parts.append([one.values for one in outcome])
                 for one in outcome:
                     for row, message in one.failures.items():
-                        failures.setdefault(int(order[start + row]), RowFailure("bad_output", "output", message))
+                        failures.setdefault(
+                            int(order[start + row]), RowFailure("bad_output", "output", place + message)
+                        )
         if len(parts) == 1:
             return parts[0], failures
         back = np.argsort(order, kind="stable")
@@ -152,13 +170,14 @@ class ScoringModel:
         fillers = [nothing(output["spec"]) for output in self._outputs]
         return [np.full(rows, filler, dtype=object if isinstance(filler, str) else None) for filler in fillers]
 
-    def _carrier(self, values: Sequence[Array], failures: dict[int, RowFailure]) -> Any:
-        if self._raises and len(values) == 1:
+    def _carrier(self, values: Sequence[Array], failures: dict[int, RowFailure], ended: str = "") -> Any:
+        """Returns what travels to Spark; `ended` is the error that a served model has for the whole task."""
+        if self._raises and not self._served and len(values) == 1:
             return values[0]
         data: dict[str, Any] = {f"v{position}": one for position, one in enumerate(values)}
-        if not self._raises:
+        if not self._raises or self._served:
             # MLflow's conversion makes "None" of a null text, so no error is an empty one.
-            texts = np.full(len(values[0]), "", dtype=object)
+            texts = np.full(len(values[0]), ended, dtype=object)
             for row, failure in failures.items():
                 texts[row] = json.dumps(failure)
                 for one, output in zip(values, self._outputs, strict=True):

@@ -1,4 +1,4 @@
-"""The user's model on a worker: found, verified, loaded once per process."""
+"""The user's model on a worker: found, verified, loaded once per process; or the script that loads it."""
 
 import contextlib
 import fcntl
@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import mlflow.pyfunc
 
+from . import script
 from .breaker import Breaker
 from .digest import model_digest
 from .failures import RowFailure, ScoringFailedError, describe
 from .isolation import Room
+from .requirements import differences, note
 
 # A process that scores with several models in turn keeps the last few; more would only hold memory.
 _CAPACITY = 2
@@ -24,7 +26,7 @@ _loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
 
 
 class LoadedModel(NamedTuple):
-    """A loaded model, the folder it came from, and what this process has learned of it."""
+    """A loaded model or a started script, the folder of its code, and what this process has learned of it."""
 
     model: Any
     folder: str
@@ -32,31 +34,47 @@ class LoadedModel(NamedTuple):
     breaker: Breaker
 
 
-def load_once(locator: dict[str, Any], wrapper_folder: str) -> LoadedModel:
-    """Returns the model of `locator`, loading it when this process has not yet.
+def load_once(locator: dict[str, Any], wrapper_folder: str, how: dict[str, Any]) -> LoadedModel:
+    """Returns the model of `locator`, or the script that is called in its place, once this process has loaded it.
 
     Args:
         locator: ``digest`` and at least one of ``path`` (a folder that workers may see), ``archive`` (the name of a
-            zip that Spark distributes) and ``embedded`` (a folder inside the scoring model).
+            zip that Spark distributes) and ``embedded`` (a folder inside the scoring model). ``requirements`` are
+            lines that are held against the packages here; with ``match``, a difference is an error.
         wrapper_folder: The scoring model's data folder.
+        how: What is called, see `calls.call_of`.
 
     Raises:
         ScoringFailedError: With the kind ``model``, if the files are missing, changed, or can't be loaded.
     """
     digest = locator["digest"]
-    if digest in _loaded:
-        _loaded.move_to_end(digest)
-        return _loaded[digest]
+    key = f"{digest} {how['script']['digest']}" if "script" in how else digest
+    if key in _loaded:
+        _loaded.move_to_end(key)
+        return _loaded[key]
     folder = _find(locator, wrapper_folder)
-    try:
-        model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
-    except Exception as exc:
-        raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
-    _note(f"loaded {digest}")
-    _loaded[digest] = LoadedModel(model, folder, Room(), Breaker())
+    if different := differences(locator.get("requirements", ())):
+        _note(note(different))
+        if locator.get("match"):
+            raise ScoringFailedError("model", RowFailure("requirements_differ", "load", "; ".join(map(str, different))))
+    if "script" in how:
+        started = script.start(how["script"], wrapper_folder, folder)
+        loaded = LoadedModel(started, started.folder, Room(), Breaker())
+        _note(f"started {how['script']['digest']}")
+    else:
+        loaded = LoadedModel(_load(folder), folder, Room(), Breaker())
+        _note(f"loaded {digest}")
+    _loaded[key] = loaded
     while len(_loaded) > _CAPACITY:
         _loaded.popitem(last=False)
-    return _loaded[digest]
+    return loaded
+
+
+def _load(folder: str) -> Any:
+    try:
+        return mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+    except Exception as exc:
+        raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
 
 
 def _reason(exc: Exception, folder: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def save(
     signed: bool = True,
     signature: ModelSignature | None = None,
     config: dict[str, Any] | None = None,
+    requirements: Sequence[str] = ("mlflow",),
 ) -> str:
     """Saves a model as MLflow does and returns its folder.
 
@@ -34,6 +35,7 @@ def save(
         signed: Whether it has a signature at all.
         signature: The whole signature, in place of `inputs` and `output`.
         config: The model's own settings.
+        requirements: The lines of its ``requirements.txt``.
     """
     columns = _schema(inputs or A_AND_B)
     returns = Schema([ColSpec(output)]) if isinstance(output, str) else _schema(output) if output else None
@@ -44,7 +46,7 @@ def save(
             python_model=str(Path(__file__).parent / f"{script}.py"),
             signature=(signature or ModelSignature(columns, returns)) if signed else None,
             model_config=config,
-            pip_requirements=["mlflow"],
+            pip_requirements=list(requirements),
         )
     return str(path)
 

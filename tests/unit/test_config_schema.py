@@ -17,6 +17,7 @@ model:
   input_signature: null
   result_type: null
   env_manager: local
+  requirements: warn
   method: predict
   script: null
   params: {}
@@ -83,9 +84,7 @@ def keys(part: type[BaseModel]) -> set[str]:
 
 # A value for each key whose function comes with a later version.
 LATER = {
-    "model.env_manager": "uv",
     "model.method": "predict_proba",
-    "model.script": "score.py",
     "errors.bad_files": "quarantine",
 }
 LATER_WITH_COMPANIONS = {
@@ -102,19 +101,16 @@ def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
 
 
 def test_every_unavailable_key_is_told_at_once(refused):
-    error = refused(
-        {"model.method": "predict_proba", "model.script": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"}
-    )
+    error = refused({"model.method": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"})
     assert [problem.message for problem in error.problems] == [
-        "job.yml: model.method: predict_proba is not available in this version",
-        "job.yml: model.script: s3://***@bucket/x is not available in this version",
+        "job.yml: model.method: s3://***@bucket/x is not available in this version",
         "job.yml: errors.bad_files: quarantine is not available in this version",
     ]
 
 
 def test_what_is_available_instead_is_told(refused):
-    assert refused({"model.env_manager": "conda"}).remedy == "write model.env_manager: local"
-    assert refused({"model.script": "s.py"}).remedy == "leave model.script out"
+    assert refused({"model.method": "predict_proba"}).remedy == "write model.method: predict"
+    assert refused({"errors.bad_files": "quarantine"}).remedy == "write errors.bad_files: fail"
 
 
 def test_the_fingerprint_is_the_same_for_the_same_job_alone(job):

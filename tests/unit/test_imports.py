@@ -16,11 +16,13 @@ ORDER = [
     "errors",
     "jobfile",
     "refusals",
+    "scripts",  # a scoring script, read and looked at
     "config",
     "session",
     "spark_errors",
     "signatures",
     "model",
+    "environment",  # the model's packages: compared, packed
     "contract",
     "inputs",
     "scoring_model",
@@ -47,7 +49,7 @@ def files() -> list[Path]:
 
 
 # Programs that are started and never imported; they stand where `python -m spark_scoring` does.
-PROGRAMS = {"submit/application.py"}
+PROGRAMS = {"submit/application.py", "environment/start.py"}
 
 
 def room(file: Path) -> str:

@@ -53,7 +53,7 @@ def test_a_jobs_text_holds_no_secret():
     [
         {"model.env_manager": f"https://ada:{SECRET}@host"},
         {"output.mode": f"s3://k:{SECRET}@b"},
-        {"model.script": f"s3://k:{SECRET}@b/q"},
+        {"model.script": f"s3://k:{SECRET}@b/q", "model.params": {"a": 1}},
         {"output.path": f"s3://k:{SECRET}@b/x"},
         {"output.pth": f"s3://k:{SECRET}@b/x"},
         {"input.version": f"https://host?token={SECRET}"},

@@ -1,0 +1,55 @@
+"""What ``model.env_manager`` needs on this machine, where MLflow prepares the environment first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.metadata import version
+
+from mlflow.utils import env_manager as known
+
+from spark_scoring.errors import ConfigurationError
+
+_PACK = "or pack the environment once, with spark-scoring env pack"
+
+
+def refuse_missing_manager(env_manager: str) -> None:
+    """Looks for the program that an environment manager is.
+
+    Raises:
+        ConfigurationError: If it is not here.
+    """
+    if env_manager == "uv" and not hasattr(known, "UV"):
+        raise ConfigurationError(
+            f"model.env_manager: uv needs a newer MLflow than {version('mlflow-skinny')}",
+            code="env_manager_missing",
+            remedy=f"upgrade MLflow here and on the workers; {_PACK}",
+        )
+    if env_manager == "uv" and shutil.which("uv") is None:
+        raise _missing("uv", "uv", f"pip install uv, here and on every worker, and put it on the PATH; {_PACK}")
+    if env_manager == "virtualenv" and shutil.which("pyenv") is None:
+        raise _missing(
+            "virtualenv",
+            "pyenv, with which MLflow downloads and builds the model's Python",
+            f"write model.env_manager: uv, which takes a Python that is there already; {_PACK}",
+        )
+    if env_manager == "conda" and shutil.which(_conda()) is None:
+        raise _missing(
+            "conda",
+            "conda",
+            "install it, here and on every worker, or point MLFLOW_CONDA_HOME to it; "
+            f"or write model.env_manager: uv; {_PACK}",
+        )
+
+
+def _conda() -> str:
+    home = os.environ.get("MLFLOW_CONDA_HOME")
+    return os.path.join(home, "bin", "conda") if home else "conda"
+
+
+def _missing(manager: str, what: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"model.env_manager: {manager} needs {what}, and it is not on this machine's PATH",
+        code="env_manager_missing",
+        remedy=remedy,
+    )

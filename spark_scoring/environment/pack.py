@@ -1,0 +1,275 @@
+"""An archive with exactly a model's Python packages, for workers that have none and no network.
+
+Spark unpacks it beside every executor. Its ``bin/python`` finds the node's own interpreter and runs it with the
+archive's packages alone; an interpreter is not in it. There is no absolute path in it, and the same packages make the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import BinaryIO
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from spark_scoring.config import ModelConfig
+from spark_scoring.environment.manifest import MANIFEST, Manifest
+from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.model import PinnedModel, fetch, pin
+
+# What a Python worker of Spark needs to run the scoring model, beside MLflow.
+_OF_A_WORKER = ("numpy", "pandas", "pyarrow")
+_MLFLOW = ("mlflow", "mlflow-skinny")
+_ASK = (
+    "import json, sys, sysconfig;"
+    "print(json.dumps(['.'.join(map(str, sys.version_info[:2])), sysconfig.get_platform(), sys.executable]))"
+)
+_USES = "import mlflow.pyfunc, numpy, pandas, pyarrow"
+_EPOCH = 315_532_800  # 1980-01-01, the earliest time that a zip holds
+_LONGEST_REPORT = 2000
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An archive that was made.
+
+    Attributes:
+        path: Where it is.
+        size: In bytes.
+        sha256: Of the file.
+        manifest: What is in it.
+        notes: What its user has to know.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    manifest: Manifest
+    notes: tuple[str, ...]
+
+
+def pack_environment(config: ModelConfig, output: str, python: str | None = None) -> Packed:
+    """Resolves a model's requirements, installs them into a folder, and packs that.
+
+    pip installs them, as the user's pip configuration says (index, find-links, proxies), or uv where this Python has no
+    pip. Nothing of the model runs: its requirements are read.
+
+    Args:
+        config: Which model.
+        output: The archive's path, ending in ``.tar.gz`` or ``.tgz``; a file that is there is replaced.
+        python: The workers' Python: a version whose ``pythonX.Y`` is on the PATH, or an interpreter's path; this one by
+            default.
+
+    Raises:
+        ConfigurationError: If `output` can't be written, or there is no such Python, or neither pip nor uv.
+        ModelError: If there is no such model, or its requirements can't be installed.
+    """
+    _refuse_bad_output(output)
+    interpreter, minor, platform = _interpreter(python)
+    model = pin(config)
+    if not model.requirements:
+        raise ModelError(
+            f"{model.pinned_uri} has no requirements.txt, so it is not known which packages it needs",
+            code="no_requirements",
+            remedy="log it with pip_requirements, or mlflow.models.update_model_requirements",
+        )
+    with _requirements_folder(model, config) as source, _scratch(output) as folder:
+        more = _more_requirements(model.requirements)
+        _install(interpreter, source, more, folder / "lib")
+        packages = {found.name: found.version for found in distributions(path=[str(folder / "lib")])}
+        manifest = Manifest(
+            model.pinned_uri,
+            minor,
+            platform,
+            (*model.requirements, *more),
+            dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+        )
+        _write_programs(folder / "bin", minor)
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        _try_out(folder, interpreter)
+        digest = _write_archive(folder, output)
+    return Packed(os.path.abspath(output), os.path.getsize(output), digest, manifest, _notes(manifest))
+
+
+def _refuse_bad_output(output: str) -> None:
+    # Spark unpacks by the name's ending.
+    good = output.endswith((".tar.gz", ".tgz"))
+    parent = os.path.dirname(os.path.abspath(output))
+    if good and os.path.isdir(parent) and os.access(parent, os.W_OK) and not os.path.isdir(output):
+        return
+    raise ConfigurationError(
+        f"the archive can't be written to {output}",
+        code="bad_archive_path",
+        remedy="give -o a file name that ends in .tar.gz, in a folder that you can write to",
+    )
+
+
+def _interpreter(python: str | None) -> tuple[str, str, str]:
+    """Returns an interpreter's path, its version and its platform."""
+    if python is None:
+        named = sys.executable
+    else:
+        named = shutil.which(python if os.path.sep in python else f"python{python}") or shutil.which(python) or python
+    try:
+        answer = subprocess.run([named, "-c", _ASK], capture_output=True, text=True, timeout=60, check=True).stdout
+        minor, platform, path = json.loads(answer)
+    except (OSError, ValueError, subprocess.SubprocessError) as exc:
+        raise ConfigurationError(
+            f"there is no Python {python} here",
+            code="no_python",
+            available=f"{sys.executable}, {'.'.join(map(str, sys.version_info[:2]))}",
+            remedy="give --python a version such as 3.11, whose python3.11 is on the PATH, or an interpreter's path",
+        ) from exc
+    return path, minor, platform
+
+
+def _more_requirements(lines: Iterable[str]) -> tuple[str, ...]:
+    """Returns what a worker needs and the model's requirements leave open: MLflow is then the driver's."""
+    named: dict[str, Requirement] = {}
+    for line in lines:
+        try:
+            found = Requirement(line.partition(" #")[0].strip())
+        except InvalidRequirement:
+            continue
+        named[str(canonicalize_name(found.name))] = found
+    more = [name for name in _OF_A_WORKER if name not in named]
+    here = version("mlflow-skinny")
+    if not set(_MLFLOW) & set(named) or not any(named[name].specifier for name in _MLFLOW if name in named):
+        more.append(f"mlflow-skinny=={here}")
+        if "mlflow" in named:
+            more.append(f"mlflow=={here}")
+    return tuple(more)
+
+
+@contextmanager
+def _requirements_folder(model: PinnedModel, config: ModelConfig) -> Iterator[Path]:
+    """Yields a folder with ``requirements.txt`` and the files that it names; a large model is not fetched for it."""
+    if any(line.startswith("-") or "/" in line for line in model.requirements) or model.path is not None:
+        fetched = fetch(model, config)
+        assert fetched.path is not None
+        yield Path(fetched.path)
+        return
+    with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
+        (Path(folder) / "requirements.txt").write_text("\n".join(model.requirements), encoding="utf-8")
+        yield Path(folder)
+
+
+@contextmanager
+def _scratch(output: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="spark-scoring-env-") as folder:
+        yield Path(folder)
+
+
+def _install(interpreter: str, source: Path, more: Sequence[str], target: Path) -> None:
+    given = ["-r", "requirements.txt", *more]
+    if importlib.util.find_spec("pip") is not None:
+        pip = [sys.executable, "-m", "pip", "--python", interpreter, "install", "--target", str(target)]
+        command = [*pip, "--no-compile", "--no-input", "--disable-pip-version-check", *given]
+    elif (uv := shutil.which("uv")) is not None:
+        command = [uv, "pip", "install", "--python", interpreter, "--target", str(target), *given]
+    else:
+        raise ConfigurationError(
+            "there is neither pip nor uv here to install packages with",
+            code="no_installer",
+            remedy=f"{sys.executable} -m ensurepip, or put uv on the PATH",
+        )
+    ran = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    if ran.returncode != 0:
+        said = "\n".join(line for line in ran.stderr.splitlines() if line.startswith(("ERROR", "error", "  "))) or (
+            ran.stderr
+        )
+        raise ModelError(
+            f"the model's requirements can't be installed: {said.strip()[-_LONGEST_REPORT:]}",
+            code="requirements_not_installable",
+            available="; ".join([*_lines(source), *more]),
+            remedy="check that your package index is reachable and has them for this Python; pip's settings are taken "
+            "(PIP_INDEX_URL, PIP_FIND_LINKS, pip.conf)",
+        )
+    # Programs of packages name the interpreter that installed them, and workers call none.
+    shutil.rmtree(target / "bin", ignore_errors=True)
+
+
+def _lines(source: Path) -> list[str]:
+    return (source / "requirements.txt").read_text(encoding="utf-8").split("\n")
+
+
+def _write_programs(folder: Path, minor: str) -> None:
+    folder.mkdir()
+    here = Path(__file__).parent
+    shutil.copy(here / "start.py", folder / "start.py")
+    text = (here / "launcher.sh").read_text(encoding="utf-8")
+    for name, value in zip(("@MAJOR@", "@MINOR@"), minor.split("."), strict=True):
+        text = text.replace(name, value)
+    (folder / "python").write_text(text.replace("@PYTHON@", minor), encoding="utf-8")
+    (folder / "python").chmod(0o755)
+
+
+def _try_out(folder: Path, interpreter: str) -> None:
+    """Imports what every worker imports, with the archive's packages alone."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment["SPARK_SCORING_PYTHON"] = interpreter
+    command = [str(folder / "bin" / "python"), "-B", "-c", _USES]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if ran.returncode != 0:
+        raise ModelError(
+            f"with the model's requirements alone a worker can't start: {ran.stderr.strip().splitlines()[-1][:500]}",
+            code="requirements_not_enough",
+            remedy="pin what is wrong in the model's requirements: mlflow.models.update_model_requirements",
+        )
+
+
+def _write_archive(folder: Path, output: str) -> str:
+    """Writes what lies in `folder`, its manifest first, and returns the sha256 of the file."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    files.sort(key=lambda path: path.relative_to(folder).as_posix() != MANIFEST)
+    beside = f"{os.path.abspath(output)}.{os.getpid()}"
+    try:
+        with open(beside, "wb") as stream:
+            _write_files(stream, folder, files)
+        digest = hashlib.sha256()
+        with open(beside, "rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+        os.replace(beside, output)
+    finally:
+        Path(beside).unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def _write_files(stream: BinaryIO, folder: Path, files: Sequence[Path]) -> None:
+    zipped = gzip.GzipFile("", "wb", 5, stream, mtime=0)
+    with zipped, tarfile.open(fileobj=zipped, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for path in files:
+            member = archive.gettarinfo(str(path), path.relative_to(folder).as_posix())
+            member.mode = 0o755 if member.mode & 0o100 else 0o644
+            member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            member.mtime = _EPOCH
+            if member.isreg():
+                with path.open("rb") as content:
+                    archive.addfile(member, content)
+            else:
+                archive.addfile(member)
+
+
+def _notes(manifest: Manifest) -> tuple[str, ...]:
+    here, there = version("mlflow-skinny"), manifest.installed("mlflow-skinny")
+    if there is None or there == here:
+        return ()
+    advice = f"MLflow's own code goes from the driver to the workers, so submit from a Python with mlflow {there}"
+    return (f"it has mlflow {there}, and here is {here}: {advice}",)

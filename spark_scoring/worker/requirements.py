@@ -1,0 +1,69 @@
+"""A model's requirements held against the packages that are installed, wherever this runs."""
+
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+Installed = Callable[[str], str | None]
+
+
+class Difference(NamedTuple):
+    """A requirement that is not met.
+
+    Attributes:
+        wanted: The requirement, such as ``scikit-learn==1.7.2``.
+        found: The version that is there instead, or None.
+    """
+
+    wanted: str
+    found: str | None
+
+    def __str__(self) -> str:
+        return f"{self.wanted} wanted, {self.found or 'none'} here"
+
+
+def installed_version(name: str) -> str | None:
+    """Returns the version of a package that this process can import, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def differences(lines: Iterable[str], installed: Installed = installed_version) -> list[Difference]:
+    """Returns the requirements that are not met, in their order.
+
+    Only what a line names itself is looked at, and not what that depends on in turn. Lines that name no package, such
+    as ``-r more.txt`` or a path, are left out, and so are those whose marker does not hold here.
+
+    Args:
+        lines: The lines of a ``requirements.txt``.
+        installed: Returns a package's version by its name, or None.
+    """
+    found = []
+    for line in lines:
+        try:
+            wanted = Requirement(line.partition(" #")[0].strip())
+        except InvalidRequirement:
+            continue
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            continue
+        there = installed(wanted.name)
+        if there is None and wanted.name.lower() == "mlflow":
+            there = installed("mlflow-skinny")  # has all that loading a model needs
+        if there is None or not wanted.specifier.contains(there, prereleases=True):
+            found.append(Difference(f"{wanted.name}{_extras(wanted)}{wanted.specifier}", there))
+    return found
+
+
+def note(found: Iterable[Difference]) -> str:
+    """Returns the differences in one line, for a log."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"requirements differ (Python {python}): {'; '.join(map(str, found))}"
+
+
+def _extras(wanted: Requirement) -> str:
+    return f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
