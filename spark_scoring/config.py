@@ -29,9 +29,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from spark_scoring import jobfile
 from spark_scoring.redaction import is_secret_name, redact
 from spark_scoring.refusals import refusal
+from spark_scoring.worker import PLACE_COLUMNS
 
 Columns = Literal["all", "keys"] | tuple[str, ...]
-Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "payload"]
+Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "binaryFile", "payload"]
 Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
 
 _PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
@@ -171,6 +172,12 @@ class InputConfig(_Part):
             raise ValueError("rescore goes with incremental: true")
         return self
 
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """The columns that tell one row from another: the key, and the place of a request's row."""
+        places = PLACE_COLUMNS if self.format == "payload" else ()
+        return tuple(dict.fromkeys((*self.key, *places)))
+
 
 class ContractConfig(_Part):
     """How far a column's type may be from the signature's."""
@@ -298,6 +305,17 @@ class ScoringJob(_Keys):
         return self
 
     @model_validator(mode="after")
+    def _bad_files_have_a_place(self) -> ScoringJob:
+        if self.errors.bad_files == "quarantine":
+            if self.errors.quarantine is None:
+                raise ValueError("errors.bad_files: quarantine needs errors.quarantine, beside which they are listed")
+            if self.input.format in (None, "delta"):
+                raise ValueError(
+                    "errors.bad_files: quarantine goes with files: input.path and an input.format other than delta"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _only_what_is_built(self) -> ScoringJob:
         unbuilt: list[InitErrorDetails] = []
         for key, accepted in NOT_YET.items():
@@ -407,6 +425,4 @@ NOT_YET: dict[str, tuple[Any, ...]] = {
     "model.env_manager": ("local",),
     "model.method": ("predict",),
     "model.script": (None,),
-    "input.format": (None, "delta", "parquet", "csv", "json"),
-    "errors.bad_files": ("fail",),
 }

@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
@@ -28,7 +28,7 @@ from spark_scoring.errors import (
     combine,
 )
 from spark_scoring.increment import Increment, covered, gone_keys, open_increment, plan_increment, reading_feed
-from spark_scoring.inputs import Source, open_frame, open_input
+from spark_scoring.inputs import Asked, BadFile, Source, bad_files, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
     Commit,
@@ -57,6 +57,7 @@ from spark_scoring.spark_errors import scoring_failure, told_in_words
 from spark_scoring.staged import (
     Staged,
     audit,
+    bad_files_config,
     find_staged,
     hold_against_audit,
     hold_against_keys,
@@ -74,6 +75,7 @@ from spark_scoring.staged import (
 T = TypeVar("T")
 # Errors behind a commit of the very run: its being there is no comfort.
 _OWN_COMMIT = {"not_reconciled"}
+_SHOWN_FILES = 3
 _log = logging.getLogger(__name__)
 
 
@@ -119,11 +121,11 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
     output = job.output
     model = step(lambda: pin(job.model))
     result = step(lambda: declared_result(spark, job.model))
-    source = step(lambda: open_frame(df, job.input) if df is not None else open_input(spark, job.input))
+    source = step(lambda: open_frame(df, job.input) if df is not None else _open(spark, job, model))
     target = step(lambda: describe_target(spark, output)) if output is not None else None
     contract = None
     if model is not None and source is not None:
-        terms = Terms.of_job(job, added=_added(job), textual=source.textual, result=result)
+        terms = Terms.of_job(job, added=_added(job), textual=source.textual, places=source.places, result=result)
         contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
         step(contract.raise_for_problems)
     increment = None
@@ -139,6 +141,39 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
         if schema is not None and contract is not None:
             problems += audit_problems(spark, job.audit, schema, contract.predictions, job.input.key)
     return Plan(model, source, contract, target, schema, tuple(problems), increment)
+
+
+def _open(
+    spark: SparkSession, job: ScoringJob, model: PinnedModel | None, without: Sequence[BadFile] = ()
+) -> Source:
+    """Opens the job's input, without the files that can't be read."""
+    return open_input(
+        spark,
+        job.input,
+        _asked(job, model),
+        tolerant=job.errors.bad_files == "quarantine",
+        without=[file.path for file in without],
+    )
+
+
+def _asked(job: ScoringJob, model: PinnedModel | None) -> Asked:
+    return Asked(model.signature if model is not None else None, job.model.params)
+
+
+def _isolated(spark: SparkSession, job: ScoringJob, source: Source, model: PinnedModel) -> tuple[Source, list[BadFile]]:
+    """Returns the input without the files that can't be read, and these, where the job wants them isolated."""
+    if job.errors.bad_files == "fail" or not source.of_files:
+        return source, []
+    bad = bad_files(spark, job.input, _asked(job, model))
+    if not bad:
+        return source, []
+    _log.warning("files     %s can't be read, and are left out: %s", f"{len(bad):,}", _few(bad))
+    return _open(spark, job, model, bad), bad
+
+
+def _few(bad: Sequence[BadFile]) -> str:
+    more = f" and {len(bad) - _SHOWN_FILES:,} more" if len(bad) > _SHOWN_FILES else ""
+    return "; ".join(f"{file.path}: {file.message}" for file in bad[:_SHOWN_FILES]) + more
 
 
 def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:
@@ -185,7 +220,8 @@ def sample(job: ScoringJob, found: Plan, rows: int, *, spark: SparkSession) -> l
     model = fetch(found.model, job.model)
     kept = tuple(name for name in found.contract.kept if name.lower() != "error")
     contract = replace(found.contract, kept=kept, stamps=(*found.contract.stamps, "error"))
-    part = found.source.df.limit(rows)
+    source, _ = _isolated(spark, job, found.source, model)
+    part = source.df.limit(rows)
     try:
         return score_frame(spark, part, model, contract, Stamp.now(model.model_id), on_error="collect").collect()
     except (PySparkException, Py4JJavaError) as exc:
@@ -289,6 +325,7 @@ def _score(
     stamp = Stamp.now(model.model_id, run)
 
     source = open_replay(spark, job) if replays else found.source
+    source, bad = _isolated(spark, job, source, model)
     gone = None
     if found.increment is not None:
         source, gone = _new_rows(spark, job, source, found.increment, model.model_id)
@@ -304,6 +341,8 @@ def _score(
         "rows_in": rows_in,
         "scored_at": stamp.scored_at,
     }
+    if bad:
+        metadata["files_failed"] = len(bad)
     if (covers := covered(spark, job, source)) is not None:
         metadata["covers"] = covers
     if found.increment is not None:
@@ -332,7 +371,9 @@ def _score(
         rest=rest_column(job),
     )
     with full_batches(spark), reading_feed(source, found.increment):
-        waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})
+        isolated = {"bad_files": [asdict(file) for file in bad]} if bad else {}
+        staging = {**metadata, **isolated, "predictions": list(found.contract.predictions)}
+        waiting = stage(spark, scored, job, staging)
     known.update(facts(waiting))
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
 
@@ -438,8 +479,11 @@ def _new_rows(
 def _pinned_source(spark: SparkSession, job: ScoringJob, waiting: Staged) -> Source:
     """Opens the input as it was when staged rows were scored."""
     version = waiting.commit.metadata["input_version"]
-    pinned = {"version": version} if version is not None else {}
-    return open_input(spark, job.input.model_copy(update=pinned))
+    if version is not None:
+        return open_input(spark, job.input.model_copy(update={"version": version}))
+    model = pin(job.model) if job.input.format == "payload" else None
+    bad = [BadFile(**file) for file in waiting.commit.metadata.get("bad_files", ())]
+    return _open(spark, job, model, bad)
 
 
 def _scored_source(spark: SparkSession, job: ScoringJob, waiting: Staged) -> Source:
@@ -555,6 +599,8 @@ def _result(
         target=_place(output),
         target_version=commit.version if commit is not None else None,
         quarantine=_quarantine(job) if failed else None,
+        files_failed=int(metadata.get("files_failed", 0)),
+        quarantine_files=_bad_files_place(job) if metadata.get("files_failed") and commit is not None else None,
         seconds=round(time.monotonic() - started, 3),
         report=None,
         input_version=metadata.get("input_version"),
@@ -565,6 +611,11 @@ def _result(
 
 def _quarantine(job: ScoringJob) -> str | None:
     place = quarantine_config(job)
+    return _place(place) if place is not None else None
+
+
+def _bad_files_place(job: ScoringJob) -> str | None:
+    place = bad_files_config(job)
     return _place(place) if place is not None else None
 
 

@@ -100,7 +100,7 @@ def _logging() -> dict[str, str]:
 
 
 def _delta_jars() -> dict[str, str]:
-    """Returns the conf that brings Delta's jars: the files that an earlier session resolved, or else their package."""
+    """Returns the conf that brings Delta's and Avro's jars: files that an earlier session resolved, or their packages."""
     package = delta_package()
     jars = _remembered_jars().get(package, [])
     if jars and all(Path(jar).is_file() for jar in jars):
@@ -109,7 +109,7 @@ def _delta_jars() -> dict[str, str]:
 
 
 def _remembered_jars() -> dict[str, list[str]]:
-    """Returns the files of each Delta package that a session resolved on this machine."""
+    """Returns the files of each set of packages that a session resolved on this machine."""
     with contextlib.suppress(OSError, ValueError):
         remembered = json.loads(_JARS_FILE.read_text())
         if isinstance(remembered, dict):
@@ -156,6 +156,18 @@ def delta_package() -> str:
     if int(major) < 4:
         return f"io.delta:delta-spark_2.12:{delta}"
     return f"io.delta:delta-spark_{major}.{minor}_2.13:{delta}"
+
+
+def avro_package() -> str:
+    """Returns the Maven coordinates of the Avro module of the installed pyspark, which is not part of it."""
+    import pyspark
+
+    version = pyspark.__version__
+    return f"org.apache.spark:spark-avro_{'2.12' if version.startswith('3.') else '2.13'}:{version}"
+
+
+def _packages() -> str:
+    return f"{delta_package()},{avro_package()}"
 
 
 def check_java() -> None:

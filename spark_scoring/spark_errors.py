@@ -109,6 +109,13 @@ def from_worker(exc: BaseException) -> ScoringError | None:
             code=failure.code,
             remedy="make the model's requirements (see: spark-scoring inspect) available on the workers",
         )
+    if kind == "file":
+        return InputError(
+            f"the input has a file that is no request: {failure.message}",
+            code=failure.code,
+            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine; "
+            "nothing was written",
+        )
     if kind == "threshold":
         return RowsFailedError(
             f"too many rows failed, and the run ended early: {failure.message}",

@@ -58,6 +58,15 @@ def quarantine_config(job: ScoringJob) -> OutputConfig | None:
     return OutputConfig(path=place, mode="append") if is_path(place) else OutputConfig(table=place, mode="append")
 
 
+def bad_files_config(job: ScoringJob) -> OutputConfig | None:
+    """Returns where files that can't be read are listed: beside the quarantine, or None where there is none."""
+    place = quarantine_config(job)
+    if place is None:
+        return None
+    name = place.location.rstrip("/") + "_files"
+    return OutputConfig(path=name, mode="append") if place.path else OutputConfig(table=name, mode="append")
+
+
 def quarantine_problems(spark: SparkSession, job: ScoringJob, schema: StructType) -> list[ScoringError]:
     """Returns why the quarantine, which has the input's own schema beside its own columns, would not take its rows."""
     place = quarantine_config(job)
@@ -196,7 +205,7 @@ def stage(spark: SparkSession, df: DataFrame, job: ScoringJob, metadata: Mapping
 def _staged(spark: SparkSession, job: ScoringJob, place: OutputConfig, target: Target, commit: Commit) -> Staged:
     df = spark.table(target.name)
     failed = df.where(f"{ERROR} IS NOT NULL")
-    keys = [name for name in job.input.key if name in df.columns]
+    keys = [name for name in job.input.row_key if name in df.columns]
     example = F.to_json(F.struct(*(F.col(sql.quote(name)) for name in keys))) if keys else F.lit(None).cast("string")
     found = (
         failed.groupBy(f"{ERROR}.code", f"{ERROR}.message")
@@ -325,6 +334,8 @@ def publish_staged(
     assert job.output is not None
     quarantine = quarantine_config(job)
     metadata = {**staged.commit.metadata, "attempt": attempt, "rows_failed": staged.failed}
+    if files := metadata.pop("bad_files", None):
+        _list_bad_files(spark, files, staged, job, metadata)
     if quarantine is not None and staged.failed:
         place = describe_target(spark, quarantine)
         write_once(spark, staged.bad(), place, quarantine, metadata, {QUARANTINE: "true"})
@@ -335,6 +346,16 @@ def publish_staged(
         metadata["transaction"] = increment.claim
         gone = _without_prediction(staged, job, rows, gone)
     return write_once(spark, rows, target, job.output, metadata, gone=gone)
+
+
+def _list_bad_files(
+    spark: SparkSession, files: Sequence[Mapping[str, str]], staged: Staged, job: ScoringJob, metadata: Mapping[str, Any]
+) -> None:
+    place = bad_files_config(job)
+    assert place is not None, "a job that isolates files has a quarantine"
+    rows = spark.createDataFrame([dict(file) for file in files], "path string, code string, message string")
+    model_id, run_id, scored_at = staged.stamps()
+    write_once(spark, rows.select("*", run_id, model_id, scored_at), describe_target(spark, place), place, metadata)
 
 
 def _without_prediction(staged: Staged, job: ScoringJob, rows: DataFrame, gone: DataFrame | None) -> DataFrame | None:
