@@ -28,7 +28,7 @@ from spark_scoring.errors import (
     combine,
 )
 from spark_scoring.increment import Increment, covered, gone_keys, open_increment, plan_increment, reading_feed
-from spark_scoring.inputs import Asked, BadFile, Source, bad_files, open_frame, open_input
+from spark_scoring.inputs import Asked, BadFile, Source, bad_files, open_frame, open_input, refuse_empty_files
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
     Commit,
@@ -143,9 +143,7 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
     return Plan(model, source, contract, target, schema, tuple(problems), increment)
 
 
-def _open(
-    spark: SparkSession, job: ScoringJob, model: PinnedModel | None, without: Sequence[BadFile] = ()
-) -> Source:
+def _open(spark: SparkSession, job: ScoringJob, model: PinnedModel | None, without: Sequence[BadFile] = ()) -> Source:
     """Opens the job's input, without the files that can't be read."""
     return open_input(
         spark,
@@ -162,7 +160,10 @@ def _asked(job: ScoringJob, model: PinnedModel | None) -> Asked:
 
 def _isolated(spark: SparkSession, job: ScoringJob, source: Source, model: PinnedModel) -> tuple[Source, list[BadFile]]:
     """Returns the input without the files that can't be read, and these, where the job wants them isolated."""
-    if job.errors.bad_files == "fail" or not source.of_files:
+    if not source.of_files:
+        return source, []
+    if job.errors.bad_files == "fail":
+        refuse_empty_files(spark, job.input)
         return source, []
     bad = bad_files(spark, job.input, _asked(job, model))
     if not bad:

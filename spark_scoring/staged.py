@@ -349,7 +349,11 @@ def publish_staged(
 
 
 def _list_bad_files(
-    spark: SparkSession, files: Sequence[Mapping[str, str]], staged: Staged, job: ScoringJob, metadata: Mapping[str, Any]
+    spark: SparkSession,
+    files: Sequence[Mapping[str, str]],
+    staged: Staged,
+    job: ScoringJob,
+    metadata: Mapping[str, Any],
 ) -> None:
     place = bad_files_config(job)
     assert place is not None, "a job that isolates files has a quarantine"

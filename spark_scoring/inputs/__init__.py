@@ -10,6 +10,7 @@ from spark_scoring.inputs.source import (
     open_frame,
     open_input,
     open_quarantine,
+    refuse_empty_files,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "open_frame",
     "open_input",
     "open_quarantine",
+    "refuse_empty_files",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -16,7 +18,7 @@ from spark_scoring.config import InputConfig
 from spark_scoring.errors import InputError
 from spark_scoring.inputs.payload import Asked, faults, open_requests
 from spark_scoring.redaction import redact
-from spark_scoring.spark_errors import first_line, is_bad_file
+from spark_scoring.spark_errors import bad_file, is_bad_file
 
 # Formats whose strings, and in JSON whose numbers, have no type of their own.
 TEXTUAL = frozenset({"csv", "json"})
@@ -71,25 +73,51 @@ def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: A
     Raises:
         InputError: If no file is left.
     """
+    empty = empty_files(spark, path, config)
     files = _files(spark, path)
     if config.format == "payload":
         if asked.signature is None or asked.signature.inputs is None:
             return []
-        frame = _reader(spark, path, "binaryFile").load(path)
-        unreadable = _unreadable(frame, files)
-        left = _without(frame, [bad.path for bad in unreadable])
-        malformed = [BadFile(*row) for row in faults(left, config, asked).collect()]
-        found = [*unreadable, *malformed]
+        found = _malformed(_reader(spark, path, "binaryFile").load(path), files, config, asked)
     else:
-        found = _unreadable(_typed(spark, path, config, asked, tolerant=True), files)
-    if found and len(found) == len(files):
+        found = _unreadable(_typed(spark, path, config, asked, tolerant=True), files) if files else []
+    found += empty
+    if found and len(found) == len(files) + len(empty):
         first = found[0]
         raise InputError(
-            f"none of the {len(files):,} files of {redact(path)} can be read; the first: {first.path}: {first.message}",
+            f"none of the {len(found):,} files of {redact(path)} can be read; the first: {first.path}: {first.message}",
             code=first.code,
             remedy="mend the files, or check input.format",
         )
     return sorted(found, key=lambda bad: bad.path)
+
+
+def empty_files(spark: SparkSession, path: str, config: InputConfig) -> list[BadFile]:
+    """Returns the files of no bytes, of formats of which every file holds something; opens none.
+
+    Spark passes over them, so that a file whose writer died would be missed by nobody.
+    """
+    if config.format in TEXTUAL:
+        return []
+    frame = _reader(spark, path, "binaryFile").load(path)
+    named, held = ({_plain(file) for file in files} for files in (frame.inputFiles(), _files(spark, path)))
+    return [BadFile(file, "bad_file", "it is empty") for file in sorted(named - held)]
+
+
+def _plain(file: str) -> str:
+    return re.sub(r"^file:/+", "file:/", unquote(file))
+
+
+def _malformed(frame: DataFrame, files: Sequence[str], config: InputConfig, asked: Asked) -> list[BadFile]:
+    """Returns the files that are no requests, and those that can't be read at all."""
+    try:
+        return [BadFile(*row) for row in faults(frame, config, asked).collect()]
+    except (PySparkException, Py4JJavaError) as exc:
+        if not is_bad_file(exc):
+            raise
+    unreadable = _unreadable(frame, files)
+    left = _without(frame, [bad.path for bad in unreadable])
+    return [*unreadable, *(BadFile(*row) for row in faults(left, config, asked).collect())]
 
 
 def _reader(spark: SparkSession, path: str, kind: str) -> DataFrameReader:
@@ -114,10 +142,35 @@ def _without(frame: DataFrame, files: Collection[str]) -> DataFrame:
 
 def _typed(spark: SparkSession, path: str, config: InputConfig, asked: Asked, tolerant: bool) -> DataFrame:
     kind = str(config.format)
-    if not tolerant or kind == "binaryFile":
+    if kind == "binaryFile":
         return _reader(spark, path, kind).load(path)
+    if not tolerant:
+        return _named(spark, path, kind)
     schema = _schema_of_some(spark, path, kind, _required(config, asked))
     return _reader(spark, path, kind).schema(schema).load(path)
+
+
+def _named(spark: SparkSession, path: str, kind: str) -> DataFrame:
+    """Opens files, and names the one that stands in the way, which Spark does not always do."""
+    try:
+        return _reader(spark, path, kind).load(path)
+    except (PySparkException, Py4JJavaError) as exc:
+        file, fault = bad_file(exc)
+        if not is_bad_file(exc) or file is not None:
+            raise
+        files = _files(spark, path)
+        good = _good(files, lambda part: _load(spark, part, kind))
+        first = next((name for name in files if name not in set(good)), path)
+        raise InputError(
+            f"the input has a file that can't be read: {redact(first)}: {fault}",
+            code="bad_file",
+            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine",
+        ) from exc
+
+
+def _load(spark: SparkSession, files: list[str], kind: str) -> DataFrame:
+    paths = [unquote(file) for file in files]
+    return _reader(spark, paths[0], kind).option("__globPaths__", False).load(paths)
 
 
 def _required(config: InputConfig, asked: Asked) -> frozenset[str]:
@@ -131,16 +184,16 @@ def _required(config: InputConfig, asked: Asked) -> frozenset[str]:
 def _schema_of_some(spark: SparkSession, path: str, kind: str, required: frozenset[str]) -> StructType:
     """Returns the files' schema, told by those that can be read and that have the columns that are required."""
 
-    def told_by(files: str | list[str]) -> StructType:
-        one = files if isinstance(files, str) else files[0]
-        return _reader(spark, one, kind).load(files).schema
+    def told_by(files: list[str]) -> StructType:
+        return _load(spark, files, kind).schema
 
     def fits(schema: StructType) -> bool:
         return required <= {field.name.lower() for field in schema.fields}
 
+    whole: StructType | None
     reason: Exception | None = None
     try:
-        if fits(whole := told_by(path)):
+        if fits(whole := _reader(spark, path, kind).load(path).schema):
             return whole
     except (PySparkException, Py4JJavaError) as exc:
         if not is_bad_file(exc):
@@ -196,7 +249,7 @@ def _unreadable(frame: DataFrame, files: Sequence[str]) -> list[BadFile]:
         if not is_bad_file(exc):
             raise
         if len(files) == 1:
-            return [BadFile(files[0], "bad_file", first_line(exc))]
+            return [BadFile(files[0], "bad_file", bad_file(exc)[1])]
         middle = len(files) // 2
         return [*_unreadable(frame, files[:middle]), *_unreadable(frame, files[middle:])]
     return []

@@ -25,7 +25,8 @@ from spark_scoring.config import InputConfig
 from spark_scoring.contract.tensors import leaf_type
 from spark_scoring.errors import ContractError
 from spark_scoring.worker import PLACE_COLUMNS, payloads
-from spark_scoring.worker.requests import Reading, specs_names
+from spark_scoring.worker.malformed import specs_names
+from spark_scoring.worker.requests import Reading
 
 # An unnamed tensor's one column.
 _UNNAMED = "inputs"
@@ -81,12 +82,15 @@ def faults(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
     assert asked.signature is not None
     reading, inputs = _reading(config, asked, files), _inputs(config, asked.signature)
     _, layout = _layout(files, inputs, asked.signature, reading)
-    return files.mapInArrow(_travelling(payloads.faults_of(reading, layout)), "path string, code string, message string")
+    return files.mapInArrow(
+        _travelling(payloads.faults_of(reading, layout)), "path string, code string, message string"
+    )
 
 
 def _travelling(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function of `worker` travel as its code: the executors can't import it."""
-    cloudpickle.register_pickle_by_value(worker)
+    register: Any = cloudpickle.register_pickle_by_value
+    register(worker)
     return function
 
 
@@ -159,4 +163,3 @@ def _column_type(name: str, wanted: Any) -> T.DataType:
         code="any_from_payload",
         remedy="say what it is in a signature file (model.input_signature), or score a table",
     )
-

@@ -15,11 +15,11 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_scoring.config import InputConfig, absolute
 from spark_scoring.contract import sql
 from spark_scoring.errors import InputError
-from spark_scoring.inputs.files import TEXTUAL, BadFile, find_bad_files, open_files
+from spark_scoring.inputs.files import TEXTUAL, BadFile, empty_files, find_bad_files, open_files
 from spark_scoring.inputs.payload import Asked
 from spark_scoring.redaction import redact
-from spark_scoring.session import avro_package
-from spark_scoring.spark_errors import first_line, is_bad_file
+from spark_scoring.session import MORE_PACKAGES, avro_package
+from spark_scoring.spark_errors import bad_file_text, first_line, is_bad_file
 
 # The table property of a quarantine, and the columns that it has beside the input's own.
 QUARANTINE = "spark_scoring.quarantine"
@@ -65,12 +65,12 @@ class Source:
 
 def open_quarantine(spark: SparkSession, config: InputConfig) -> Source:
     """Opens a quarantine with all of its columns; otherwise like `open_input`."""
-    return _filtered(_opened(spark, config, _Files()), config.where)
+    return _filtered(_opened(spark, config, _Files(Asked())), config.where)
 
 
 @dataclass(frozen=True)
 class _Files:
-    asked: Asked = Asked()
+    asked: Asked
     tolerant: bool = False
     without: Collection[str] = ()
 
@@ -112,6 +112,24 @@ def bad_files(spark: SparkSession, config: InputConfig, asked: Asked) -> list[Ba
         return find_bad_files(spark, absolute(config.path), config, asked)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
+
+
+def refuse_empty_files(spark: SparkSession, config: InputConfig) -> None:
+    """Refuses files of no bytes, over which Spark would pass without a word; opens none.
+
+    Raises:
+        InputError: If there is one, of a format of which every file holds something.
+    """
+    assert config.path is not None
+    found = empty_files(spark, absolute(config.path), config)
+    if found:
+        more = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
+        raise InputError(
+            f"the input has a file that can't be read: {found[0].path}: {found[0].message}{more}",
+            code="bad_file",
+            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine; "
+            "nothing was written",
+        )
 
 
 def _refuse_lossy(spark: SparkSession) -> None:
@@ -241,13 +259,16 @@ def _translate(exc: Exception, config: InputConfig) -> InputError:
     said, text = str(exc), first_line(exc)
     if is_bad_file(exc):
         return InputError(
-            f"{place} has a file that can't be read: {text}", code="bad_file", remedy="mend or remove the file"
+            f"{place} has a file that can't be read: {bad_file_text(exc)}",
+            code="bad_file",
+            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine",
         )
     if "avro" in said.lower() and ("Failed to find" in said or "AVRO_NOT_LOADED" in said):
         return InputError(
-            "this Spark has no Avro: it is a module of Spark's that is not part of it",
+            "this Spark session has no Avro, which is a module of Spark's that it does not bring along",
             code="avro_missing",
-            remedy=f"start Spark with --packages {avro_package()}; spark-scoring's own sessions bring it along",
+            remedy=f"with spark-submit: --packages {avro_package()}; for a local session: {MORE_PACKAGES}="
+            f"{avro_package()} in the environment",
         )
     if any(condition in said for condition in _NOT_FOUND):
         if config.path is not None:

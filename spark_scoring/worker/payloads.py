@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from . import PLACE_COLUMNS
 from .failures import RowFailure, ScoringFailedError
-from .requests import MalformedRequest, Reading, Request, present_inputs, read_requests
+from .malformed import MalformedRequest
+from .requests import Reading, Request, present_inputs, read_requests
 
 # Many small requests share a batch, and a large one has several: each costs the JVM some milliseconds.
 _BATCH_ROWS = 10_000
@@ -57,7 +58,7 @@ def rows_of(reading: Reading, layout: Layout) -> Callable[[Batches], Batches]:
 
 
 def faults_of(reading: Reading, layout: Layout) -> Callable[[Batches], Batches]:
-    """Returns what maps batches of files to batches of ``path``, ``code`` and ``message`` of those that are malformed."""
+    """Returns what maps batches of files to ``path``, ``code`` and ``message`` of those that are malformed."""
 
     def map_batches(files: Batches) -> Batches:
         found = []

@@ -1,4 +1,4 @@
-"""A request to a scoring server becomes rows: MLflow's four forms, Azure ML's, TF Serving's, CSV, and JSON lines of them.
+"""A request to a scoring server becomes rows: MLflow's forms, Azure ML's, TF Serving's, CSV, and JSON lines of them.
 
 The values are read by MLflow's own functions, the ones that its scoring server calls, so that a file means here what it
 means there. What is added is the other vendors' forms, rows in place of one answer, and, where a request is malformed,
@@ -7,18 +7,21 @@ the place in it.
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from mlflow.models.utils import _enforce_params_schema, _enforce_schema
-from mlflow.types.schema import ColSpec, DataType, ParamSchema, Schema, TensorSpec
-from mlflow.utils.proto_json_utils import (
-    cast_df_types_according_to_schema,
-    dataframe_from_parsed_json,
-    parse_tf_serving_input,
-)
+from mlflow.types.schema import ParamSchema, Schema
+from mlflow.utils import proto_json_utils
+
+from .csv_body import read_csv
+from .malformed import MalformedRequest, Place, kind, listed, located
+from .values import columns_of, refuse_changed, with_nulls
+
+# mlflow has no types for these.
+_dataframe: Any = proto_json_utils.dataframe_from_parsed_json
+_tensors: Any = proto_json_utils.parse_tf_serving_input
 
 SPLIT, RECORDS, INSTANCES, INPUTS, INPUT_DATA = (
     "dataframe_split",
@@ -34,22 +37,6 @@ _SPLIT_KEYS = {"columns", "index", "data"}
 _LINES = (".jsonl", ".ndjson")
 
 
-class MalformedRequest(Exception):  # noqa: N818  (the request is, and not this)
-    """A request that can't be read.
-
-    Attributes:
-        place: Where in the file, such as ``line 3: dataframe_split.data[3]``.
-        message: What was expected there, and what was found; never a value of the request.
-        code: ``malformed_payload``, or ``params_differ``.
-    """
-
-    def __init__(self, place: str, message: str, code: str = "malformed_payload") -> None:
-        super().__init__(f"{place}: {message}" if place else message)
-        self.place = place
-        self.message = message
-        self.code = code
-
-
 class Reading(NamedTuple):
     """How requests are read.
 
@@ -63,8 +50,8 @@ class Reading(NamedTuple):
 
     inputs: str
     params: str | None = None
-    given: dict[str, Any] = {}
-    names: dict[str, str] = {}
+    given: Mapping[str, Any] = {}
+    names: Mapping[str, str] = {}
     labels: tuple[str, ...] = ()
 
 
@@ -101,9 +88,9 @@ def read_requests(content: bytes, name: str, reading: Reading) -> Iterator[Reque
         raise MalformedRequest(f"byte {exc.start + 1}", "expected UTF-8 text") from None
     start = text.lstrip()
     if not start:
-        raise MalformedRequest("", f"the file is empty; expected a JSON object with one of {_listed(FORMS)}, or CSV")
+        raise MalformedRequest("", f"the file is empty; expected a JSON object with one of {listed(FORMS)}, or CSV")
     if start[0] not in "{[":
-        yield _read_csv(text, schema, reading)
+        yield Request(*read_csv(text, schema, reading.names, reading.labels))
         return
     for place, document in _documents(text, name):
         yield _read_document(document, place, schema, reading)
@@ -150,12 +137,12 @@ def _read_document(document: Any, line: str, schema: Schema, reading: Reading) -
 
 def _form(document: Any, schema: Schema) -> tuple[str, Any, str]:
     """Returns which of MLflow's forms a request has, its data, and the key under which it stands."""
-    expected = f"expected an object with one of {_listed(FORMS)}"
+    expected = f"expected an object with one of {listed(FORMS)}"
     if not isinstance(document, dict):
         raise MalformedRequest("", f"{expected}, found {kind(document)}")
     found = [key for key in document if key in FORMS]
     if len(found) != 1:
-        said = f"found {_listed(found)}" if found else f"found the keys {_listed(document)}" if document else "it is {}"
+        said = f"found {listed(found)}" if found else f"found the keys {listed(document)}" if document else "it is {}"
         raise MalformedRequest("", f"{expected}; {said}")
     key = found[0]
     body = document[key]
@@ -210,20 +197,20 @@ def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> 
     _check_structure(form, body, path, schema)
     body = _renamed(form, body, reading.names)
     raw = _raw_columns(form, body, schema)
+    place = _places(form, path, raw)
     try:
         if form in (SPLIT, RECORDS):
-            parsed = dataframe_from_parsed_json(_shallow(body), form.removeprefix("dataframe_"), schema)
+            parsed = _dataframe(_shallow(body), form.removeprefix("dataframe_"), schema)
         else:
-            parsed = parse_tf_serving_input({form: body}, schema)
+            parsed = _tensors({form: body}, schema)
         enforced = _enforce_schema(parsed, schema)
     except Exception as exc:
-        raise _located(exc, form, body, path, raw, schema) from None
-    place = _places(form, path, raw)
-    rows, columns = _columns(enforced, schema, place)
-    nulls = raw or {}
+        raise located(exc, body, path, raw, schema, place) from None
+    rows, columns = columns_of(enforced, schema, place)
     for name, values in columns.items():
-        if name in nulls and len(nulls[name]) == rows:
-            columns[name] = _with_nulls(values, nulls[name])
+        if raw is not None and len(raw.get(name, ())) == rows:
+            refuse_changed(name, values, raw[name], place)
+            columns[name] = with_nulls(values, raw[name])
     return Request(rows, columns, _labels(form, body, path, raw, rows, reading))
 
 
@@ -246,9 +233,10 @@ def _check_structure(form: str, body: Any, path: str, schema: Schema) -> None:
         names = set(body[0])
         for position, row in enumerate(body):
             if not isinstance(row, dict) or set(row) != names:
-                found = f"one with {_listed(row)}" if isinstance(row, dict) else kind(row)
+                found = f"one with {listed(row)}" if isinstance(row, dict) else kind(row)
                 raise MalformedRequest(
-                    f"{path}[{position}]", f"expected an object with {_listed(names)} as in the first row, found {found}"
+                    f"{path}[{position}]",
+                    f"expected an object with {listed(names)} as in the first row, found {found}",
                 )
 
 
@@ -256,7 +244,7 @@ def _check_split(body: Any, path: str, schema: Schema) -> None:
     if not isinstance(body, dict):
         raise MalformedRequest(path, f"expected an object with columns and data, found {kind(body)}")
     if "data" not in body or not set(body) <= _SPLIT_KEYS:
-        raise MalformedRequest(path, f"expected the keys columns, index and data, found {_listed(body)}")
+        raise MalformedRequest(path, f"expected the keys columns, index and data, found {listed(body)}")
     columns, index, data = body.get("columns"), body.get("index"), body["data"]
     if not isinstance(data, list):
         raise MalformedRequest(f"{path}.data", f"expected a list of rows, found {kind(data)}")
@@ -268,7 +256,9 @@ def _check_split(body: Any, path: str, schema: Schema) -> None:
         if not isinstance(name, (str, int)):
             raise MalformedRequest(f"{path}.columns[{position}]", f"expected a name, found {kind(name)}")
         if name in names and name in seen:
-            raise MalformedRequest(f"{path}.columns[{position}]", f"expected each name once, and {name!r} is there twice")
+            raise MalformedRequest(
+                f"{path}.columns[{position}]", f"expected each name once, and {name!r} is there twice"
+            )
         seen.add(str(name))
     width = len(columns) if columns is not None else len(data[0]) if data and isinstance(data[0], list) else 1
     for position, row in enumerate(data):
@@ -281,10 +271,12 @@ def _check_split(body: Any, path: str, schema: Schema) -> None:
             raise MalformedRequest(f"{path}.data[{position}]", f"{wanted}, found {len(row)}")
     if index is not None and (not isinstance(index, list) or len(index) != len(data)):
         found = f"{len(index)}" if isinstance(index, list) else kind(index)
-        raise MalformedRequest(f"{path}.index", f"expected a list of {len(data)} labels, one for each row, found {found}")
+        raise MalformedRequest(
+            f"{path}.index", f"expected a list of {len(data)} labels, one for each row, found {found}"
+        )
 
 
-def _renamed(form: str, body: Any, names: dict[str, str]) -> Any:
+def _renamed(form: str, body: Any, names: Mapping[str, str]) -> Any:
     if not names:
         return body
 
@@ -311,15 +303,15 @@ def _raw_columns(form: str, body: Any, schema: Schema) -> dict[str, list[Any]] |
             return {columns[0]: [row[0] if isinstance(row, list) else row for row in data]}
         return {name: [row[position] for row in data] for position, name in enumerate(columns)}
     if isinstance(body, list) and body and all(isinstance(row, dict) for row in body):
-        names = dict.fromkeys(name for row in body for name in row)
-        return {name: [row.get(name) for row in body] for name in names}
+        keys = dict.fromkeys(key for row in body for key in row)
+        return {key: [row.get(key) for row in body] for key in keys}
     if isinstance(body, dict):
         return {name: values for name, values in body.items() if isinstance(values, list)}
-    names = schema.input_names() if schema.has_input_names() else []
-    return {names[0]: body} if len(names) == 1 and isinstance(body, list) else None
+    names: list[str] = [str(name) for name in schema.input_names()] if schema.has_input_names() else ["0"]
+    return {names[0]: body} if len(schema.inputs) == 1 and isinstance(body, list) else None
 
 
-def _places(form: str, path: str, raw: dict[str, list[Any]] | None) -> Callable[[str, int], str]:
+def _places(form: str, path: str, raw: dict[str, list[Any]] | None) -> Place:
     """Returns how the place of a value is written, by its column and row."""
 
     def place(name: str, row: int) -> str:
@@ -331,87 +323,6 @@ def _places(form: str, path: str, raw: dict[str, list[Any]] | None) -> Callable[
         return f"{path}[{row}].{name}" if name != "0" else f"{path}[{row}]"
 
     return place
-
-
-# --- What MLflow returned, as columns.
-
-
-def _columns(enforced: Any, schema: Schema, place: Callable[[str, int], str]) -> tuple[int, dict[str, Any]]:
-    specs: list[ColSpec | TensorSpec] = list(schema.inputs)
-    if isinstance(enforced, pd.DataFrame):
-        names = specs_names(specs)
-        found = {}
-        for position, (name, spec) in enumerate(zip(names, specs, strict=True)):
-            if schema.has_input_names() and name not in enforced.columns:
-                continue
-            series = enforced[name] if schema.has_input_names() else enforced.iloc[:, position]
-            found[name] = _plain(series, spec, name, place)
-        return len(enforced), found
-    tensors = enforced if isinstance(enforced, dict) else {"0": enforced}
-    if not all(isinstance(value, np.ndarray) for value in tensors.values()):
-        raise MalformedRequest("", "expected dense tensors")
-    lengths = {name: value.shape[0] if value.ndim else None for name, value in tensors.items()}
-    first, rows = next(iter(lengths.items()))
-    for name, length in lengths.items():
-        if length is None or rows is None or length != rows:
-            raise MalformedRequest(
-                place(name, 0).rpartition("[0]")[0],
-                f"expected {rows} rows, as {first} has, found {length}",
-            )
-    return int(rows or 0), dict(tensors)
-
-
-def specs_names(specs: Sequence[Any]) -> list[str]:
-    """Returns the inputs' names, or their positions as text where they have none."""
-    return [str(position) if spec.name is None else str(spec.name) for position, spec in enumerate(specs)]
-
-
-def _plain(values: Any, spec: Any, name: str, place: Callable[[str, int], str]) -> Any:
-    if spec.type == DataType.string:
-        return _texts(values, name, place)
-    if spec.type == DataType.datetime:
-        return _micros(values, name, place)
-    if isinstance(spec.type, DataType) and spec.type != DataType.binary:
-        array = values.to_numpy()
-        return array if array.dtype.kind != "O" else list(array)
-    return [None if _missing(value) else value for value in values]
-
-
-def _texts(values: Any, name: str, place: Callable[[str, int], str]) -> list[str | None]:
-    texts: list[str | None] = []
-    for row, value in enumerate(values):
-        if _missing(value):
-            texts.append(None)
-        elif isinstance(value, str):
-            if any("\ud800" <= char <= "\udfff" for char in value):
-                raise MalformedRequest(place(name, row), "expected text, found half of a surrogate pair")
-            texts.append(str(value))
-        else:  # MLflow would hand it to the model as it is, and no column holds both
-            raise MalformedRequest(place(name, row), f"expected string, found {kind(value)}")
-    return texts
-
-
-def _micros(values: Any, name: str, place: Callable[[str, int], str]) -> Any:
-    stamps = values.to_numpy()
-    micros = stamps.astype("datetime64[us]")
-    finer = np.flatnonzero((micros.astype(stamps.dtype) != stamps) & ~np.isnat(stamps))
-    if len(finer):
-        raise MalformedRequest(place(name, int(finer[0])), "expected a datetime in microseconds, found a finer one")
-    return micros
-
-
-def _with_nulls(values: Any, raw: Sequence[Any]) -> Any:
-    """Puts a null where the request has one, and MLflow a NaN: a table tells them apart."""
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind != "f":
-        return values
-    missing = np.isnan(values)
-    if not missing.any():
-        return values
-    return np.ma.MaskedArray(values, [bool(gap) and raw[row] is None for row, gap in enumerate(missing)])
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
 
 
 def present_inputs(content: bytes, name: str, reading: Reading) -> set[str]:
@@ -452,238 +363,3 @@ def _labels(
 
 def _label(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
-# --- CSV, as MLflow reads it.
-
-
-def _read_csv(text: str, schema: Schema, reading: Reading) -> Request:
-    names = specs_names(schema.inputs)
-    dtypes: dict[str, Any] = dict(zip(names, schema.pandas_types(), strict=True))
-    ours = {model: theirs for theirs, model in reading.names.items()}
-    # pandas has no dtype for these in a file, and MLflow's server none either: they are cast as in JSON.
-    late = [name for name, spec in zip(names, schema.inputs, strict=True) if spec.type in _NOT_IN_CSV]
-    wanted = {ours.get(name, name): str if name in late else dtype for name, dtype in dtypes.items()}
-    wanted.update({name: str for name in reading.labels})
-    try:
-        frame = pd.read_csv(io.StringIO(text), dtype=wanted)
-    except Exception as exc:
-        raise _csv_place(exc, text, wanted) from None
-    if isinstance(frame.index, pd.MultiIndex) or not isinstance(frame.index, pd.RangeIndex):
-        raise MalformedRequest("line 2", f"expected {len(frame.columns)} values, as the header has names, found more")
-    labels = {}
-    for name in reading.labels:
-        if name not in frame.columns:
-            raise MalformedRequest("line 1", f"expected a column {name!r}, which input.key names")
-        labels[name] = [None if _missing(value) else str(value) for value in frame[name]]
-    frame = frame.rename(columns=reading.names)
-
-    def place(name: str, row: int) -> str:
-        return f"row {row + 1}, column {ours.get(name, name)}"
-
-    absent = [name for name in schema.required_input_names() if name not in frame.columns]
-    if schema.has_input_names() and absent:
-        raise MalformedRequest(
-            "line 1", f"expected JSON, or a CSV header with {_listed(names)}; {_listed(absent)} is not there"
-        )
-    try:
-        parts = [spec for name, spec in zip(names, schema.inputs, strict=True) if name in late]
-        frame = cast_df_types_according_to_schema(frame, Schema(parts)) if parts else frame
-        enforced = _enforce_schema(frame, schema)
-    except Exception as exc:
-        raw = {str(name): list(frame[name].astype(object)) for name in frame.columns}
-        raise _located(exc, "", raw, "", raw, schema, place) from None
-    rows, columns = _columns(enforced, schema, place)
-    for name, values in columns.items():
-        if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "f":
-            columns[name] = np.ma.MaskedArray(values, np.isnan(values))
-    return Request(rows, columns, labels)
-
-
-_NOT_IN_CSV = (DataType.binary, DataType.datetime)
-
-
-def _csv_place(exc: Exception, text: str, dtypes: dict[str, Any]) -> MalformedRequest:
-    """Finds the first cell that has another type than its column; pandas names neither."""
-    try:
-        frame = pd.read_csv(io.StringIO(text), dtype=str)
-    except Exception as structural:
-        # "Expected 3 fields in line 4, saw 5": numbers, and nothing of the rows
-        said = str(structural).strip().split("C error: ")[-1]
-        known = said.startswith("Expected") or "EOF" in said
-        return MalformedRequest("", f"no CSV: {said}" if known else f"expected CSV with a header ({type(exc).__name__})")
-    for name, dtype in dtypes.items():
-        if name not in frame.columns or dtype is str:
-            continue
-        column = frame[name]
-        row = _first_misfit(
-            len(column), lambda end, name=name, column=column, dtype=dtype: _as_csv(name, column[:end], dtype)
-        )
-        if row is not None:
-            found = "no value" if _missing(column.iloc[row]) else "another text"
-            return MalformedRequest(f"row {row + 1}, column {name}", f"expected {_dtype_name(dtype)}, found {found}")
-    return MalformedRequest("", f"expected CSV with a header ({type(exc).__name__})")
-
-
-def _as_csv(name: str, column: Any, dtype: Any) -> None:
-    buffer = io.StringIO(column.to_frame().to_csv(index=False, na_rep="NA"))
-    pd.read_csv(buffer, dtype={name: dtype})
-
-
-def _dtype_name(dtype: Any) -> str:
-    named = {"int32": "integer", "int64": "long", "float32": "float", "float64": "double", "bool": "boolean"}
-    return named.get(str(np.dtype(dtype)), str(dtype))
-
-
-# --- Where a request is malformed.
-
-
-def _located(
-    exc: Exception,
-    form: str,
-    body: Any,
-    path: str,
-    raw: dict[str, list[Any]] | None,
-    schema: Schema,
-    place: Callable[[str, int], str] | None = None,
-) -> MalformedRequest:
-    """Returns the place for which MLflow raised; its own message names none, and quotes the data."""
-    place = place or _places(form, path, raw)
-    specs = list(schema.inputs)
-    named = dict(zip(specs_names(specs), specs, strict=True))
-    if schema.has_input_names() and raw is not None:
-        absent = [name for name in schema.required_input_names() if name not in raw and not _has(body, name)]
-        if absent:
-            return MalformedRequest(path, f"expected the inputs {_listed(named)}; {_listed(absent)} is not there")
-    if raw is None and "0" in named and isinstance(body, list):
-        raw = {"0": body}
-    for name, values in (raw or {}).items():
-        spec = named.get(name)
-        if spec is None:
-            continue
-        if isinstance(spec, TensorSpec):
-            misfit = _tensor_misfit(values, spec)
-            if misfit is not None:
-                (row, *deeper), message = misfit
-                inner = "".join(f"[{position}]" for position in deeper)
-                return MalformedRequest(f"{place(name, row)}{inner}", message)
-            continue
-        single = Schema([ColSpec(spec.type, name, required=spec.required)])
-        row = _first_misfit(
-            len(values), lambda end, name=name, values=values, single=single: _as_column(name, values[:end], single)
-        )
-        if row is not None:
-            return MalformedRequest(place(name, row), f"expected {_wanted(spec)}, found {_found(values[row], spec.type)}")
-    lengths = {name: len(values) for name, values in (raw or {}).items() if name in named}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        return MalformedRequest(path, f"expected as many values of each input: {told}")
-    wanted = ", ".join(f"{name} {_spec_name(spec)}" for name, spec in named.items())
-    return MalformedRequest(path, f"expected what the model's signature says ({wanted}); MLflow raised {_class(exc)}")
-
-
-def _has(body: Any, name: str) -> bool:
-    return isinstance(body, dict) and name in body
-
-
-def _first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
-    """Returns the last position of the shortest beginning that can't be read; `attempt` is given a beginning's end."""
-
-    def fails(end: int) -> bool:
-        try:
-            attempt(end)
-        except Exception:
-            return True
-        return False
-
-    if not length or not fails(length):
-        return None
-    low, high = 0, length  # a beginning of `low` can be read, one of `high` can't
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fails(middle) else (middle, high)
-    return high - 1
-
-
-def _as_column(name: str, values: Sequence[Any], schema: Schema) -> None:
-    frame = pd.DataFrame({name: pd.Series(list(values))})
-    _enforce_schema(cast_df_types_according_to_schema(frame, schema), schema)
-
-
-def _tensor_misfit(values: Any, spec: TensorSpec) -> tuple[list[int], str] | None:
-    """Returns the path of the first place in nested lists that is not of the tensor's shape and kind of element."""
-    sizes = list(spec.shape)
-    if not isinstance(values, list):
-        return [0], f"expected a list of rank {len(sizes)}, found {kind(values)}"
-    numbers = np.dtype(spec.type).kind in "iufb"
-
-    def walk(value: Any, depth: int, path: list[int]) -> tuple[list[int], str] | None:
-        if depth == len(sizes):
-            if isinstance(value, (list, dict)) or (numbers and isinstance(value, str) and not _is_number(value)):
-                return path, f"expected {np.dtype(spec.type)}, found {kind(value)}"
-            if value is None and np.dtype(spec.type).kind in "iub":
-                return path, f"expected {np.dtype(spec.type)}, found null"
-            return None
-        if not isinstance(value, list):
-            return path, f"expected a list, found {kind(value)}"
-        if sizes[depth] == -1 and depth:
-            sizes[depth] = len(value)
-        if sizes[depth] not in (-1, len(value)):
-            return path or [0], f"expected a list of {sizes[depth]}, found {len(value)}"
-        for position, inner in enumerate(value):
-            found = walk(inner, depth + 1, [*path, position])
-            if found is not None:
-                return found
-        return None
-
-    return walk(values, 0, [])
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def kind(value: Any) -> str:
-    """Returns what JSON calls a value of this kind, and never the value."""
-    if value is None:
-        return "null"
-    if isinstance(value, (bool, np.bool_)):
-        return "a boolean"
-    if isinstance(value, (int, np.integer)):
-        return "a whole number"
-    if isinstance(value, (float, np.floating)):
-        return "NaN" if value != value else "a number"
-    return {str: "text", list: "a list", dict: "an object"}.get(type(value), f"a {type(value).__name__}")
-
-
-def _wanted(spec: ColSpec) -> str:
-    if spec.type == DataType.datetime:  # pandas reads a column of them by the first one's form
-        return "datetime without a zone, in the form of the first one"
-    return _spec_name(spec)
-
-
-def _found(value: Any, wanted: Any) -> str:
-    found = kind(value)
-    if wanted in (DataType.integer, DataType.long) and found == "a whole number":
-        return "a whole number beyond its range"
-    if found == "text" and wanted != DataType.string:
-        return "text that is none"
-    return found
-
-
-def _spec_name(spec: Any) -> str:
-    if isinstance(spec, TensorSpec):
-        return f"tensor {np.dtype(spec.type)} {spec.shape}"
-    return str(spec.type.name) if isinstance(spec.type, DataType) else repr(spec.type)
-
-
-def _class(exc: Exception) -> str:
-    return type(exc).__name__
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(str(name) for name in names)
