@@ -82,7 +82,9 @@ def faults(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
     assert asked.signature is not None
     reading, inputs = _reading(config, asked, files), _inputs(config, asked.signature)
     _, layout = _layout(files, inputs, asked.signature, reading)
-    return files.mapInArrow(
+    # Under the names by which they can be left out.
+    named = files.withColumn("path", F.col("_metadata.file_path"))
+    return named.mapInArrow(
         _travelling(payloads.faults_of(reading, layout)), "path string, code string, message string"
     )
 

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -245,12 +246,12 @@ def test_a_malformed_request_ends_the_run_with_its_place(spark, adds, requests, 
 
 
 def test_a_malformed_request_is_isolated_where_the_job_says_so(spark, adds, requests, tmp_path, target):
-    put(requests, {"bad.json": BAD, "broken.json": '{"inputs": '})
+    put(requests, {"a bad one.json": BAD, "broken.json": '{"inputs": '})
     place = {"errors.bad_files": "quarantine", "errors.quarantine": str(tmp_path / "bad")}
     result = score(job(adds, requests, target, {**place, "audit.min_rows": 4}), spark=spark)
     assert (result.rows_in, result.rows_scored, result.files_failed) == (4, 4, 2)
     listed = read(f"{tmp_path}/bad_files", "path, code, message", "path")
-    assert [Path(path).name for path in listed["path"]] == ["bad.json", "broken.json"]
+    assert [Path(unquote(path)).name for path in listed["path"]] == ["a bad one.json", "broken.json"]
     assert set(listed["code"]) == {"malformed_payload"}
     assert list(listed["message"]) == [
         "dataframe_records[1].a: expected double, found text that is none",

@@ -86,29 +86,22 @@ LATER = {
     "model.env_manager": "uv",
     "model.method": "predict_proba",
     "model.script": "score.py",
-    "errors.bad_files": "quarantine",
-}
-LATER_WITH_COMPANIONS = {
-    "input.format": {"input.table": None, "input.path": "x", "input.format": "orc"},
 }
 
 
-@pytest.mark.parametrize("key", sorted(set(NOT_YET) | set(LATER) | set(LATER_WITH_COMPANIONS)))
+@pytest.mark.parametrize("key", sorted(set(NOT_YET) | set(LATER)))
 def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
-    error = refused(LATER_WITH_COMPANIONS.get(key) or {key: LATER[key]})
+    error = refused({key: LATER[key]})
     assert error.exit_code == 2
     assert f"job.yml: {key}: " in str(error)
     assert "is not available in this version" in str(error)
 
 
 def test_every_unavailable_key_is_told_at_once(refused):
-    error = refused(
-        {"model.method": "predict_proba", "model.script": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"}
-    )
+    error = refused({"model.method": "predict_proba", "model.script": "s3://key:secret@bucket/x"})
     assert [problem.message for problem in error.problems] == [
         "job.yml: model.method: predict_proba is not available in this version",
         "job.yml: model.script: s3://***@bucket/x is not available in this version",
-        "job.yml: errors.bad_files: quarantine is not available in this version",
     ]
 
 
@@ -138,6 +131,8 @@ def test_the_job_has_no_key_that_the_schema_above_lacks():
         ({"input.incremental": True, "input.rescore": "all", "output.mode": "append"}, "needs output.mode merge"),
         ({"input.rescore": "all"}, "rescore goes with incremental: true"),
         ({"output.partition_by": ["a"], "output.cluster_by": ["b"]}, "partition_by or cluster_by, not both"),
+        ({"errors.bad_files": "quarantine"}, "errors.bad_files: quarantine needs errors.quarantine"),
+        ({"errors.bad_files": "quarantine", "errors.quarantine": "q"}, "goes with files: input.path and an input.format"),
     ],
 )
 def test_modes_and_what_goes_with_them(changes, said, refused):
