@@ -17,6 +17,7 @@ from mlflow.utils import proto_json_utils
 
 from .csv_body import read_csv
 from .malformed import MalformedRequest, Place, kind, listed, located
+from .merging import Parsed, grouped, merged
 from .values import columns_of, refuse_changed, with_nulls
 
 # mlflow has no types for these.
@@ -92,22 +93,24 @@ def read_requests(content: bytes, name: str, reading: Reading) -> Iterator[Reque
     if start[0] not in "{[":
         yield Request(*read_csv(text, schema, reading.names, reading.labels))
         return
-    for place, document in _documents(text, name):
-        yield _read_document(document, place, schema, reading)
+    parsed = (_parsed(place, document, schema, reading) for place, document in _documents(text, name))
+    for group in grouped(parsed, schema):
+        yield from _read_group(group, schema, reading)
 
 
 def _documents(text: str, name: str) -> Iterator[tuple[str, Any]]:
     """Yields each JSON document with the prefix of its places: nothing for a lone one, its line for JSON lines."""
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    in_lines = name.lower().endswith(_LINES)
-    if not in_lines:
+    if not name.lower().endswith(_LINES):
         try:
             yield "", json.loads(text)
             return
         except (json.JSONDecodeError, RecursionError) as exc:
-            if len(lines) < 2 or not lines[0][1].rstrip().endswith("}"):
+            first, _, rest = text.strip().partition("\n")
+            if not rest or not first.rstrip().endswith("}"):
                 raise _no_json(exc, "") from None
-    for number, line in lines:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
             document = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as exc:
@@ -123,16 +126,47 @@ def _no_json(exc: Exception, line: str) -> MalformedRequest:
     return MalformedRequest(place, f"expected JSON: {exc.msg[:1].lower()}{exc.msg[1:]}")
 
 
-def _read_document(document: Any, line: str, schema: Schema, reading: Reading) -> Request:
+def _parsed(line: str, document: Any, schema: Schema, reading: Reading) -> Parsed:
     try:
         form, body, path = _form(document, schema)
         _refuse_other_params(document.get("params"), reading)
-        return _read(form, body, path, schema, reading)
+        _check_structure(form, body, path, schema)
     except MalformedRequest as exc:
-        if not line:
-            raise
-        place = f"{line}: {exc.place}" if exc.place else line
-        raise MalformedRequest(place, exc.message, exc.code) from None
+        raise _in_line(exc, line) from None
+    return Parsed(line, form, _renamed(form, body, reading.names), path)
+
+
+def _in_line(exc: MalformedRequest, line: str) -> MalformedRequest:
+    if not line:
+        return exc
+    return MalformedRequest(f"{line}: {exc.place}" if exc.place else line, exc.message, exc.code)
+
+
+def _read_group(group: list[Parsed], schema: Schema, reading: Reading) -> Iterator[Request]:
+    if len(group) > 1:
+        body, counts = merged(group)
+        try:
+            whole = _read(group[0].form, body, group[0].path, schema, reading)
+        except MalformedRequest:
+            pass  # read one by one, they say where
+        else:
+            if whole.rows == sum(counts):
+                yield from _parts(whole, counts)
+                return
+    for request in group:
+        try:
+            yield _read(request.form, request.body, request.path, schema, reading)
+        except MalformedRequest as exc:
+            raise _in_line(exc, request.line) from None
+
+
+def _parts(whole: Request, counts: list[int]) -> Iterator[Request]:
+    start = 0
+    for count in counts:
+        rows = slice(start, start + count)
+        columns = {name: values[rows] for name, values in whole.columns.items()}
+        yield Request(count, columns, {name: values[rows] for name, values in whole.labels.items()})
+        start += count
 
 
 def _form(document: Any, schema: Schema) -> tuple[str, Any, str]:
@@ -194,8 +228,6 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> Request:
-    _check_structure(form, body, path, schema)
-    body = _renamed(form, body, reading.names)
     raw = _raw_columns(form, body, schema)
     place = _places(form, path, raw)
     try:

@@ -132,7 +132,10 @@ def test_the_job_has_no_key_that_the_schema_above_lacks():
         ({"input.rescore": "all"}, "rescore goes with incremental: true"),
         ({"output.partition_by": ["a"], "output.cluster_by": ["b"]}, "partition_by or cluster_by, not both"),
         ({"errors.bad_files": "quarantine"}, "errors.bad_files: quarantine needs errors.quarantine"),
-        ({"errors.bad_files": "quarantine", "errors.quarantine": "q"}, "goes with files: input.path and an input.format"),
+        (
+            {"errors.bad_files": "quarantine", "errors.quarantine": "q"},
+            "goes with files: input.path and an input.format",
+        ),
     ],
 )
 def test_modes_and_what_goes_with_them(changes, said, refused):

@@ -135,6 +135,59 @@ def test_json_lines_are_a_request_each():
     assert [request.rows for request in read(one, name="requests.jsonl")] == [2]
 
 
+MANY = [
+    {"inputs": LISTS},
+    {"inputs": {"a": [None], "b": [7], "s": ["NaN"]}},
+    {"inputs": {"s": ["z"], "b": [-BIG], "a": ["0.1"]}},
+    {"dataframe_records": RECORDS},
+    {"dataframe_records": [{"a": float("nan"), "b": 3, "s": None}]},
+    {"dataframe_split": {"columns": ["a", "b", "s", "id"], "index": [1, 2], "data": [[*row, 7] for row in ROWS]}},
+    {"dataframe_split": {"columns": ["a", "b", "s", "id"], "index": [3], "data": [[0, 0, "", "y"]]}},
+    {"instances": RECORDS},
+    {"instances": RECORDS[1:]},
+]
+PLAIN = Schema([spec for spec in TABLE.inputs if spec.name in "abs"])
+
+
+def spelled(requests):
+    """All that requests hold, as one comparable text."""
+    return [
+        (request.rows, {name: repr(list(values)) for name, values in request.columns.items()}) for request in requests
+    ]
+
+
+def test_requests_that_are_read_together_are_what_they_are_alone():
+    together = read("\n".join(map(json.dumps, MANY)), PLAIN)
+    assert spelled(together) == [one for request in MANY for one in spelled(read(request, PLAIN))]
+    rows = [{"x": [[number, 0.5], [1, 2]], "y": number} for number in range(3)]
+    many = [{"instances": rows[:2]}, {"instances": rows[2:]}, {"inputs": CUBES}, {"inputs": CUBES}]
+    alone = [one for request in many for one in spelled(read(request, TENSORS))]
+    assert spelled(read("\n".join(map(json.dumps, many)), TENSORS)) == alone
+
+
+CUBES = {"x": [[[1, 2], [3, 4]]], "y": [5]}
+
+
+def test_labels_of_requests_that_are_read_together_stay_with_their_rows():
+    requests = read("\n".join(map(json.dumps, MANY[5:7])), PLAIN, labels=("id", "_index"))
+    assert [request.labels for request in requests] == [
+        {"id": ["7", "7"], "_index": ["1", "2"]},
+        {"id": ["y"], "_index": ["3"]},
+    ]
+
+
+def test_of_requests_that_are_read_together_the_malformed_one_is_told():
+    lines = [json.dumps({"inputs": {**LISTS, "b": [1, value]}}) for value in (2, 3, "x", 4)]
+    with pytest.raises(MalformedRequest) as caught:
+        read("\n".join(lines), PLAIN)
+    assert caught.value.place == "line 3: inputs.b[1]"
+
+
+def test_a_line_ends_where_json_says_so():
+    text = json.dumps({"inputs": {"a": [1], "b": [1], "s": ["one\u2028line\x85"]}}, ensure_ascii=False)
+    assert [request.columns["s"] for request in read(f"{text}\r\n{text}\r\n")] == [["one\u2028line\x85"]] * 2
+
+
 def test_a_pretty_printed_request_is_one():
     assert len(read(json.dumps({"dataframe_records": RECORDS}, indent=1))) == 1
 
