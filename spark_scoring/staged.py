@@ -85,8 +85,18 @@ def quarantine_problems(spark: SparkSession, job: ScoringJob, schema: StructType
         return clashes
     types = (ERROR_TYPE, StringType(), StringType(), TimestampType(), StringType())
     added = [StructField(name, dtype) for name, dtype in zip(QUARANTINE_COLUMNS, types, strict=True)]
-    found = target_problems(describe_target(spark, place), place, StructType([*schema.fields, *added]))
-    return list(found)
+    found: list[ScoringError] = []
+    found += target_problems(describe_target(spark, place), place, StructType([*schema.fields, *added]))
+    files = bad_files_config(job)
+    if job.errors.bad_files == "quarantine" and files is not None:
+        found += target_problems(describe_target(spark, files), files, _bad_files_schema())
+    return found
+
+
+def _bad_files_schema() -> StructType:
+    names = ("path", "code", "message", *STAMPS[:2])
+    texts = [StructField(name, StringType()) for name in names]
+    return StructType([*texts, StructField(STAMPS[2], TimestampType())])
 
 
 def rest_column(job: ScoringJob) -> str | None:
@@ -358,8 +368,7 @@ def _list_bad_files(
     place = bad_files_config(job)
     assert place is not None, "a job that isolates files has a quarantine"
     rows = spark.createDataFrame([dict(file) for file in files], "path string, code string, message string")
-    model_id, run_id, scored_at = staged.stamps()
-    write_once(spark, rows.select("*", run_id, model_id, scored_at), describe_target(spark, place), place, metadata)
+    write_once(spark, rows.select("*", *staged.stamps()), describe_target(spark, place), place, metadata)
 
 
 def _without_prediction(staged: Staged, job: ScoringJob, rows: DataFrame, gone: DataFrame | None) -> DataFrame | None:

@@ -158,14 +158,20 @@ def _named(spark: SparkSession, path: str, kind: str) -> DataFrame:
         file, fault = bad_file(exc)
         if not is_bad_file(exc) or file is not None:
             raise
-        files = _files(spark, path)
-        good = _good(files, lambda part: _load(spark, part, kind))
-        first = next((name for name in files if name not in set(good)), path)
+        first = next((name for name in _files(spark, path) if not _opens(spark, name, kind)), path)
         raise InputError(
             f"the input has a file that can't be read: {redact(first)}: {fault}",
             code="bad_file",
             remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine",
         ) from exc
+
+
+def _opens(spark: SparkSession, file: str, kind: str) -> bool:
+    try:
+        _load(spark, [file], kind)
+    except (PySparkException, Py4JJavaError):
+        return False
+    return True
 
 
 def _load(spark: SparkSession, files: list[str], kind: str) -> DataFrame:

@@ -25,6 +25,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from spark_scoring import ScoringJob, check, score
+from spark_scoring.job import plan, sample
 from tests import models
 from tests.spark.conftest import read, refused
 
@@ -232,9 +233,16 @@ def test_partition_folders_are_columns(spark, adds, tmp_path, target):
 
 def test_check_reads_no_request(spark, adds, requests, tmp_path, target, spark_jobs):
     put(requests, {"bad.json": "not even JSON"})
-    contract = check(job(adds, requests, target), spark=spark)
-    assert contract.ok
+    assert check(job(adds, requests, target), spark=spark).ok
     assert spark_jobs() == 0
+
+
+def test_a_sample_of_requests_is_scored_without_those_that_are_malformed(spark, adds, requests, tmp_path, target):
+    put(requests, {"bad.json": BAD})
+    place = {"errors.bad_files": "quarantine", "errors.quarantine": str(tmp_path / "bad")}
+    asked = job(adds, requests, target, place)
+    rows = sample(asked, plan(asked, spark=spark), 10, spark=spark)
+    assert sorted(row["prediction"] for row in rows if row["prediction"] == row["prediction"]) == [1.5, 2.5, 3.0]
 
 
 def test_a_malformed_request_ends_the_run_with_its_place(spark, adds, requests, target):
