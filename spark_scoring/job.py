@@ -28,7 +28,7 @@ from spark_scoring.errors import (
     combine,
 )
 from spark_scoring.increment import Increment, covered, gone_keys, open_increment, plan_increment, reading_feed
-from spark_scoring.inputs import Asked, BadFile, Source, bad_files, open_frame, open_input, refuse_empty_files
+from spark_scoring.inputs import BadFile, Source, isolated, open_for, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
     Commit,
@@ -75,7 +75,6 @@ from spark_scoring.staged import (
 T = TypeVar("T")
 # Errors behind a commit of the very run: its being there is no comfort.
 _OWN_COMMIT = {"not_reconciled"}
-_SHOWN_FILES = 3
 _log = logging.getLogger(__name__)
 
 
@@ -121,7 +120,7 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
     output = job.output
     model = step(lambda: pin(job.model))
     result = step(lambda: declared_result(spark, job.model))
-    source = step(lambda: open_frame(df, job.input) if df is not None else _open(spark, job, model))
+    source = step(lambda: open_frame(df, job.input) if df is not None else open_for(spark, job, model))
     target = step(lambda: describe_target(spark, output)) if output is not None else None
     contract = None
     if model is not None and source is not None:
@@ -141,40 +140,6 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
         if schema is not None and contract is not None:
             problems += audit_problems(spark, job.audit, schema, contract.predictions, job.input.key)
     return Plan(model, source, contract, target, schema, tuple(problems), increment)
-
-
-def _open(spark: SparkSession, job: ScoringJob, model: PinnedModel | None, without: Sequence[BadFile] = ()) -> Source:
-    """Opens the job's input, without the files that can't be read."""
-    return open_input(
-        spark,
-        job.input,
-        _asked(job, model),
-        tolerant=job.errors.bad_files == "quarantine",
-        without=[file.path for file in without],
-    )
-
-
-def _asked(job: ScoringJob, model: PinnedModel | None) -> Asked:
-    return Asked(model.signature if model is not None else None, job.model.params)
-
-
-def _isolated(spark: SparkSession, job: ScoringJob, source: Source, model: PinnedModel) -> tuple[Source, list[BadFile]]:
-    """Returns the input without the files that can't be read, and these, where the job wants them isolated."""
-    if not source.of_files:
-        return source, []
-    if job.errors.bad_files == "fail":
-        refuse_empty_files(spark, job.input)
-        return source, []
-    bad = bad_files(spark, job.input, _asked(job, model))
-    if not bad:
-        return source, []
-    _log.warning("files     %s can't be read, and are left out: %s", f"{len(bad):,}", _few(bad))
-    return _open(spark, job, model, bad), bad
-
-
-def _few(bad: Sequence[BadFile]) -> str:
-    more = f" and {len(bad) - _SHOWN_FILES:,} more" if len(bad) > _SHOWN_FILES else ""
-    return "; ".join(f"{file.path}: {file.message}" for file in bad[:_SHOWN_FILES]) + more
 
 
 def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:
@@ -221,7 +186,7 @@ def sample(job: ScoringJob, found: Plan, rows: int, *, spark: SparkSession) -> l
     model = fetch(found.model, job.model)
     kept = tuple(name for name in found.contract.kept if name.lower() != "error")
     contract = replace(found.contract, kept=kept, stamps=(*found.contract.stamps, "error"))
-    source, _ = _isolated(spark, job, found.source, model)
+    source, _ = isolated(spark, job, found.source, model)
     part = source.df.limit(rows)
     try:
         return score_frame(spark, part, model, contract, Stamp.now(model.model_id), on_error="collect").collect()
@@ -326,7 +291,7 @@ def _score(
     stamp = Stamp.now(model.model_id, run)
 
     source = open_replay(spark, job) if replays else found.source
-    source, bad = _isolated(spark, job, source, model)
+    source, bad = isolated(spark, job, source, model)
     gone = None
     if found.increment is not None:
         source, gone = _new_rows(spark, job, source, found.increment, model.model_id)
@@ -372,8 +337,8 @@ def _score(
         rest=rest_column(job),
     )
     with full_batches(spark), reading_feed(source, found.increment):
-        isolated = {"bad_files": [asdict(file) for file in bad]} if bad else {}
-        staging = {**metadata, **isolated, "predictions": list(found.contract.predictions)}
+        left_out = {"bad_files": [asdict(file) for file in bad]} if bad else {}
+        staging = {**metadata, **left_out, "predictions": list(found.contract.predictions)}
         waiting = stage(spark, scored, job, staging)
     known.update(facts(waiting))
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)
@@ -484,7 +449,7 @@ def _pinned_source(spark: SparkSession, job: ScoringJob, waiting: Staged) -> Sou
         return open_input(spark, job.input.model_copy(update={"version": version}))
     model = pin(job.model) if job.input.format == "payload" else None
     bad = [BadFile(**file) for file in waiting.commit.metadata.get("bad_files", ())]
-    return _open(spark, job, model, bad)
+    return open_for(spark, job, model, bad)
 
 
 def _scored_source(spark: SparkSession, job: ScoringJob, waiting: Staged) -> Source:

@@ -25,10 +25,9 @@ ALL = [i * 1.5 for i in range(20)]
 @pytest.fixture(scope="module")
 def avro(spark) -> None:
     """Brings Spark's Avro module into the session."""
-    # This Spark's own version may not be on Maven Central yet; the one before it reads the same files.
-    exact = "4.1.1" if pyspark.__version__.startswith("4.") else pyspark.__version__
-    scala = "2.13" if pyspark.__version__.startswith("4.") else "2.12"
-    spark.sql(f"ADD JAR 'ivy://org.apache.spark:spark-avro_{scala}:{exact}?transitive=false'")
+    # This Spark's own version may not be on Maven Central; one before it reads the same files.
+    artifact = "spark-avro_2.12:3.5.7" if pyspark.__version__.startswith("3.") else "spark-avro_2.13:4.1.1"
+    spark.sql(f"ADD JAR 'ivy://org.apache.spark:{artifact}?transitive=false'")
 
 
 @pytest.mark.parametrize("kind", ["orc", "avro", "parquet", "json", "csv"])
