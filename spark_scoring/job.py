@@ -28,7 +28,7 @@ from spark_scoring.errors import (
     combine,
 )
 from spark_scoring.increment import Increment, covered, gone_keys, open_increment, plan_increment, reading_feed
-from spark_scoring.inputs import BadFile, Source, isolated, open_for, open_frame, open_input
+from spark_scoring.inputs import BadFile, Source, isolated, naming_bad_files, open_for, open_frame, open_input
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
     Commit,
@@ -320,7 +320,7 @@ def _score(
     rows, counted = _observed(source, rows_in, spark)
     if not needs_staging(job):
         scored = score_frame(spark, rows, model, found.contract, stamp, on_error="raise")
-        with full_batches(spark):
+        with full_batches(spark), naming_bad_files(spark, job, source, model):
             commit = write_once(spark, scored, found.target, output, metadata)
         if commit.metadata["attempt"] != metadata["attempt"]:
             return _already_published(commit, run, job, started)
@@ -336,9 +336,10 @@ def _score(
         end_after=job.errors.threshold if isinstance(job.errors.threshold, int) else -1,
         rest=rest_column(job),
     )
-    with full_batches(spark), reading_feed(source, found.increment):
-        left_out = {"bad_files": [asdict(file) for file in bad]} if bad else {}
-        staging = {**metadata, **left_out, "predictions": list(found.contract.predictions)}
+    left_out = {"bad_files": [asdict(file) for file in bad]} if bad else {}
+    staging = {**metadata, **left_out, "predictions": list(found.contract.predictions)}
+    naming = naming_bad_files(spark, job, source, model)
+    with full_batches(spark), reading_feed(source, found.increment), naming:
         waiting = stage(spark, scored, job, staging)
     known.update(facts(waiting))
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted=counted(), source=source.df)

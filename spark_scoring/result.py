@@ -71,8 +71,10 @@ class RunResult:
     quarantine_files: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the result as plain data, for ``--json``; ``error`` only where there is one."""
+        """Returns the result as plain data, for ``--json``; ``error`` and bad files only where there are any."""
         data = {**asdict(self), "audit": list(self.audit)}
         if self.error is None:
             del data["error"]
+        if not self.files_failed:
+            del data["files_failed"], data["quarantine_files"]
         return data

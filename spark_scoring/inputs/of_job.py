@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
 from spark_scoring.config import ScoringJob
+from spark_scoring.errors import InputError
 from spark_scoring.inputs.files import BadFile
 from spark_scoring.inputs.payload import Asked
 from spark_scoring.inputs.source import Source, bad_files, open_input, refuse_empty_files
@@ -55,6 +58,33 @@ def isolated(spark: SparkSession, job: ScoringJob, source: Source, model: Pinned
         return source, []
     _log.warning("files     %s can't be read, and are left out: %s", f"{len(bad):,}", _few(bad))
     return open_for(spark, job, model, bad), bad
+
+
+@contextmanager
+def naming_bad_files(spark: SparkSession, job: ScoringJob, source: Source, model: PinnedModel) -> Iterator[None]:
+    """Finds out which file it was where Spark fails on one and does not say which; that reads the input once more.
+
+    Raises:
+        InputError: In place of one that names no file.
+    """
+    try:
+        yield
+    except InputError as exc:
+        if exc.code != "bad_file" or not source.of_files or _NAMED.search(exc.message):
+            raise
+        bad = bad_files(spark, job.input, _asked(job, model))
+        if not bad:
+            raise
+        raise InputError(
+            f"the input has {_counted(len(bad))} that can't be read: {_few(bad)}", code=exc.code, remedy=exc.remedy
+        ) from exc
+
+
+_NAMED = re.compile(r"read: \w+:/")
+
+
+def _counted(files: int) -> str:
+    return "a file" if files == 1 else f"{files:,} files"
 
 
 def _asked(job: ScoringJob, model: PinnedModel | None) -> Asked:
