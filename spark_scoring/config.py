@@ -30,9 +30,10 @@ from spark_scoring import jobfile
 from spark_scoring.redaction import is_secret_name, redact
 from spark_scoring.refusals import refusal
 from spark_scoring.scripts import script_digest
+from spark_scoring.worker import PLACE_COLUMNS
 
 Columns = Literal["all", "keys"] | tuple[str, ...]
-Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "payload"]
+Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "binaryFile", "payload"]
 Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
 
 _PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
@@ -181,6 +182,12 @@ class InputConfig(_Part):
             raise ValueError("rescore goes with incremental: true")
         return self
 
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """The columns that tell one row from another: the key, and the place of a request's row."""
+        places = PLACE_COLUMNS if self.format == "payload" else ()
+        return tuple(dict.fromkeys((*self.key, *places)))
+
 
 class ContractConfig(_Part):
     """How far a column's type may be from the signature's."""
@@ -318,6 +325,17 @@ class ScoringJob(_Keys):
         return self
 
     @model_validator(mode="after")
+    def _bad_files_have_a_place(self) -> ScoringJob:
+        if self.errors.bad_files == "quarantine":
+            if self.errors.quarantine is None:
+                raise ValueError("errors.bad_files: quarantine needs errors.quarantine, beside which they are listed")
+            if self.input.format in (None, "delta"):
+                raise ValueError(
+                    "errors.bad_files: quarantine goes with files: input.path and an input.format other than delta"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _only_what_is_built(self) -> ScoringJob:
         unbuilt: list[InitErrorDetails] = []
         for key, accepted in NOT_YET.items():
@@ -433,6 +451,4 @@ SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})
 # accepted: anything else is refused, never silently ignored.
 NOT_YET: dict[str, tuple[Any, ...]] = {
     "model.method": ("predict",),
-    "input.format": (None, "delta", "parquet", "csv", "json"),
-    "errors.bad_files": ("fail",),
 }

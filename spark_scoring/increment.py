@@ -22,7 +22,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from spark_scoring.config import InputConfig, ScoringJob, absolute
 from spark_scoring.contract import sql
 from spark_scoring.errors import ConfigurationError, InputError, TargetError
-from spark_scoring.inputs import Source, open_input
+from spark_scoring.inputs import BadFile, Source, open_for, open_input
+from spark_scoring.model import pin
 from spark_scoring.outputs import Target, read_metadata
 from spark_scoring.redaction import redact
 from spark_scoring.spark_errors import first_line
@@ -200,8 +201,11 @@ def reopen(spark: SparkSession, job: ScoringJob, metadata: Mapping[str, Any], ta
         InputError: If the input, or its version, is not there any more.
     """
     version = metadata["input_version"]
-    pinned = {"version": version} if version is not None else {}
-    whole = open_input(spark, job.input.model_copy(update=pinned))
+    if version is not None:
+        whole = open_input(spark, job.input.model_copy(update={"version": version}))
+    else:
+        model = pin(job.model) if job.input.format == "payload" else None  # whose signature requests are read by
+        whole = open_for(spark, job, model, [BadFile(**file) for file in metadata.get("bad_files", ())])
     increment = Increment.of(metadata)
     if increment is None:
         return Opened(whole)

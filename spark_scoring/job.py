@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
@@ -30,7 +30,7 @@ from spark_scoring.errors import (
     combine,
 )
 from spark_scoring.increment import Increment, Opened, covered, open_increment, plan_increment, reading_feed, reopen
-from spark_scoring.inputs import Source, open_frame, open_input
+from spark_scoring.inputs import Source, isolated, naming_bad_files, open_for, open_frame
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
     Commit,
@@ -59,6 +59,7 @@ from spark_scoring.spark_errors import scoring_failure, told_in_words
 from spark_scoring.staged import (
     Staged,
     audit,
+    bad_files_config,
     find_staged,
     hold_against_audit,
     hold_against_keys,
@@ -130,11 +131,11 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
         differences = compare_requirements(model, spark)
         step(lambda: refuse_differences(differences, model))
     result = step(lambda: declared_result(spark, job.model))
-    source = step(lambda: open_frame(df, job.input) if df is not None else open_input(spark, job.input))
+    source = step(lambda: open_frame(df, job.input) if df is not None else open_for(spark, job, model))
     target = step(lambda: describe_target(spark, output)) if output is not None else None
     contract = None
     if model is not None and source is not None:
-        terms = Terms.of_job(job, added=_added(job), textual=source.textual, result=result)
+        terms = Terms.of_job(job, added=_added(job), textual=source.textual, places=source.places, result=result)
         contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
         step(contract.raise_for_problems)
     increment = None
@@ -196,7 +197,8 @@ def sample(job: ScoringJob, found: Plan, rows: int, *, spark: SparkSession) -> l
     model = fetch(found.model, job.model)
     kept = tuple(name for name in found.contract.kept if name.lower() != "error")
     contract = replace(found.contract, kept=kept, stamps=(*found.contract.stamps, "error"))
-    part = found.source.df.limit(rows)
+    source, _ = isolated(spark, job, found.source, model)
+    part = source.df.limit(rows)
     try:
         return score_frame(spark, part, model, contract, Stamp.now(model.model_id), on_error="collect").collect()
     except (PySparkException, Py4JJavaError) as exc:
@@ -307,7 +309,8 @@ def _score(
     opened = Opened(open_replay(spark, job) if replays else found.source)
     if found.increment is not None:
         opened = open_increment(spark, job, found.source, found.increment, found.target, model.model_id)
-    source = opened.source
+    source, bad = isolated(spark, job, opened.source, model)
+    opened = replace(opened, source=source)
     rows_in = source.count_without_scan()
     metadata: dict[str, Any] = {
         "run_id": run,
@@ -322,6 +325,8 @@ def _score(
     }
     if model.script is not None:
         metadata["script"] = model.script.digest
+    if bad:
+        metadata["files_failed"] = len(bad)
     if (covers := covered(spark, job, source)) is not None:
         metadata["covers"] = covers
     if found.increment is not None:
@@ -333,7 +338,7 @@ def _score(
     rows, counted = _observed(source, rows_in, spark)
     if not needs_staging(job):
         scored = score_frame(spark, rows, model, found.contract, stamp, on_error="raise")
-        with full_batches(spark):
+        with full_batches(spark), naming_bad_files(spark, job, source, model):
             commit = write_once(spark, scored, found.target, output, metadata)
         if commit.metadata["attempt"] != metadata["attempt"]:
             return _already_published(commit, run, job, started)
@@ -349,8 +354,11 @@ def _score(
         end_after=job.errors.threshold if isinstance(job.errors.threshold, int) else -1,
         rest=rest_column(job),
     )
-    with full_batches(spark), reading_feed(source, found.increment):
-        waiting = stage(spark, scored, job, {**metadata, "predictions": list(found.contract.predictions)})
+    left_out = {"bad_files": [asdict(file) for file in bad]} if bad else {}
+    staging = {**metadata, **left_out, "predictions": list(found.contract.predictions)}
+    naming = naming_bad_files(spark, job, source, model)
+    with full_batches(spark), reading_feed(source, found.increment), naming:
+        waiting = stage(spark, scored, job, staging)
     known.update(facts(waiting))
     return _publish_if_allowed(spark, job, waiting, found.target, started, counted(), opened)
 
@@ -546,6 +554,8 @@ def _result(
         target=output.shown,
         target_version=commit.version if commit is not None else None,
         quarantine=_quarantine(job) if failed else None,
+        files_failed=int(metadata.get("files_failed", 0)),
+        quarantine_files=_bad_files_place(job) if metadata.get("files_failed") and commit is not None else None,
         seconds=round(time.monotonic() - started, 3),
         report=None,
         input_version=metadata.get("input_version"),
@@ -556,6 +566,11 @@ def _result(
 
 def _quarantine(job: ScoringJob) -> str | None:
     place = quarantine_config(job)
+    return place.shown if place is not None else None
+
+
+def _bad_files_place(job: ScoringJob) -> str | None:
+    place = bad_files_config(job)
     return place.shown if place is not None else None
 
 

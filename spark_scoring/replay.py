@@ -36,7 +36,7 @@ def replay_job(job: ScoringJob, run_id: str) -> ScoringJob:
         table=None if is_path(place) else place,
         where=f"run_id = {sql.literal(run_id)}",
         columns=job.input.columns,
-        key=job.input.key,
+        key=job.input.row_key,
         time_zone=job.input.time_zone,
     )
     # The rest of the run is in the target already, whatever the mode was that put it there.

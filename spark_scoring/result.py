@@ -46,6 +46,8 @@ class RunResult:
         input_version: The Delta version that was read, or None.
         reconciled: Whether rows in = scored + failed was checked against a count of its own.
         audit: What each check of the audit found, as `audit.Finding.to_dict` gives it.
+        files_failed: How many files of the input could not be read, and were left out (``errors.bad_files``).
+        quarantine_files: The table that lists them, or None.
         error: What went wrong, as `ScoringError.to_dict` gives it, or None.
     """
 
@@ -65,10 +67,14 @@ class RunResult:
     reconciled: bool = False
     audit: tuple[dict[str, Any], ...] = ()
     error: dict[str, Any] | None = None
+    files_failed: int = 0
+    quarantine_files: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the result as plain data, for ``--json``; ``error`` only where there is one."""
+        """Returns the result as plain data, for ``--json``; ``error`` and bad files only where there are any."""
         data = {**asdict(self), "audit": list(self.audit)}
         if self.error is None:
             del data["error"]
+        if not self.files_failed:
+            del data["files_failed"], data["quarantine_files"]
         return data

@@ -45,6 +45,8 @@ _LOCAL_CONF = {
 # Arrow batches and is faster: the benchmark's light model took 0.84 of the time.
 _COLUMNAR_INPUT = "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled"
 _LOG4J = Path(__file__).parent / "log4j2.properties"
+# Names more Maven packages for a local session, such as Spark's own Avro module.
+MORE_PACKAGES = "SPARK_SCORING_PACKAGES"
 _JARS_FILE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spark-scoring" / "jars.json"
 _JAVA_WANTED = {3: 8, 4: 17}
 _INSTALL_JAVA = "install a JDK 17 or 21 (such as the package openjdk-17-jdk, or temurin), or point JAVA_HOME to one"
@@ -54,7 +56,8 @@ def get_session() -> SparkSession:
     """Returns the current session, or a new one with Delta.
 
     On Databricks it is always the session that is there. Under spark-submit it is that application's. Otherwise a
-    local session with as many cores as the machine has and a driver memory that `SPARK_DRIVER_MEMORY` may set.
+    local session with as many cores as the machine has, a driver memory that `SPARK_DRIVER_MEMORY` may set, and the
+    Maven packages that `SPARK_SCORING_PACKAGES` names beside Delta's.
 
     Raises:
         ConfigurationError: If pyspark is missing, or there is no JDK that it can use.
@@ -100,8 +103,8 @@ def _logging() -> dict[str, str]:
 
 
 def _delta_jars() -> dict[str, str]:
-    """Returns the conf that brings Delta's jars: the files that an earlier session resolved, or else their package."""
-    package = delta_package()
+    """Returns the conf that brings Delta's jars: files that an earlier session resolved, or else their packages."""
+    package = _packages()
     jars = _remembered_jars().get(package, [])
     if jars and all(Path(jar).is_file() for jar in jars):
         return {"spark.jars": ",".join(jars)}
@@ -109,7 +112,7 @@ def _delta_jars() -> dict[str, str]:
 
 
 def _remembered_jars() -> dict[str, list[str]]:
-    """Returns the files of each Delta package that a session resolved on this machine."""
+    """Returns the files of each set of packages that a session resolved on this machine."""
     with contextlib.suppress(OSError, ValueError):
         remembered = json.loads(_JARS_FILE.read_text())
         if isinstance(remembered, dict):
@@ -125,7 +128,7 @@ def _remember_jars(spark: SparkSession) -> None:
     with contextlib.suppress(OSError):
         _JARS_FILE.parent.mkdir(parents=True, exist_ok=True)
         # Beside those of other packages: environments with another Spark on this machine keep theirs.
-        _JARS_FILE.write_text(json.dumps({**_remembered_jars(), delta_package(): jars}))
+        _JARS_FILE.write_text(json.dumps({**_remembered_jars(), _packages(): jars}))
 
 
 def _with(builder: SparkSession.Builder, conf: dict[str, str]) -> SparkSession.Builder:
@@ -156,6 +159,19 @@ def delta_package() -> str:
     if int(major) < 4:
         return f"io.delta:delta-spark_2.12:{delta}"
     return f"io.delta:delta-spark_{major}.{minor}_2.13:{delta}"
+
+
+def avro_package() -> str:
+    """Returns the Maven coordinates of the Avro module of the installed pyspark, which is not part of it."""
+    import pyspark
+
+    version = pyspark.__version__
+    return f"org.apache.spark:spark-avro_{'2.12' if version.startswith('3.') else '2.13'}:{version}"
+
+
+def _packages() -> str:
+    """Returns what a local session brings along: Delta, and what the environment names beside it."""
+    return ",".join(filter(None, (delta_package(), os.environ.get(MORE_PACKAGES))))
 
 
 def check_java() -> None:

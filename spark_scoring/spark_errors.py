@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 from spark_scoring.errors import (
     InputError,
@@ -37,6 +38,12 @@ _BAD_FILE = (
     "SparkFileNotFoundException",
     "Encountered error while reading file",
     "Parquet column cannot be converted in file",
+    "Could not read file",
+    "is not a Parquet file",
+    "Malformed ORC file",
+    "orc.protobuf.InvalidProtocolBufferException",
+    "CSV header does not conform to the schema",
+    "exceeds the max length allowed",
 )
 # What Delta says where another writer was quicker.
 _CONFLICTS = (
@@ -47,6 +54,20 @@ _CONFLICTS = (
     "DELTA_PROTOCOL_CHANGED",
     "ProtocolChanged",
 )
+_FILE = re.compile(r"(?:reading file|read file:) (\w+:/.+?)(?:\.\s|\s*$)", re.MULTILINE)
+# What is wrong with a file, by what Spark's exception says somewhere; the rest of that may be text of a row.
+_FILE_FAULTS = (
+    ("CSV header does not conform", "its header is another than that of the files before it"),
+    ("Malformed records", "a record is malformed"),
+    ("MALFORMED_RECORD", "a record is malformed"),
+    ("cannot be converted in file", "a column has another type than in the files before it"),
+    ("PARQUET_COLUMN_DATA_TYPE_MISMATCH", "a column has another type than in the files before it"),
+    ("exceeds the max length allowed", "it is larger than 2 GB"),
+    ("FileNotFoundException", "it is gone"),
+    ("is not a Parquet file", "it is no Parquet file, or not all of it"),
+    ("EOFException", "it ends too early"),
+)
+_CAUSE = re.compile(r"^\s*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Error))\b", re.MULTILINE)
 
 
 @contextmanager
@@ -105,6 +126,23 @@ def is_conflict(exc: BaseException) -> bool:
     return any(said in str(exc) for said in _CONFLICTS)
 
 
+def bad_file(exc: BaseException) -> tuple[str | None, str]:
+    """Returns the file on which Spark failed, where it says so, and what is wrong with it; no text of a row."""
+    said = str(exc)
+    named = _FILE.search(said)
+    fault = next((words for mark, words in _FILE_FAULTS if mark in said), None)
+    if fault is None:
+        causes = _CAUSE.findall(said)
+        fault = f"it is damaged ({causes[-1]})" if causes else "it is damaged"
+    return (redact(unquote(named.group(1))) if named else None), fault
+
+
+def bad_file_text(exc: BaseException) -> str:
+    """Returns the file and what is wrong with it, as a message has them."""
+    file, fault = bad_file(exc)
+    return f"{file}: {fault}" if file else fault
+
+
 def _python_class(lines: list[str]) -> str:
     # The text after the class may hold a row's values.
     found = [match.group(1) for line in lines if (match := _PYTHON_CLASS.match(line))]
@@ -130,6 +168,13 @@ def from_worker(exc: BaseException) -> ScoringError | None:
             code=failure.code,
             remedy="make the model's requirements (see: spark-scoring inspect) available on the workers",
         )
+    if kind == "file":
+        return InputError(
+            f"the input has a file that is no request: {failure.message}",
+            code=failure.code,
+            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine; "
+            "nothing was written",
+        )
     if kind == "threshold":
         return RowsFailedError(
             f"too many rows failed, and the run ended early: {failure.message}",
@@ -150,9 +195,10 @@ def scoring_failure(exc: BaseException) -> ScoringError:
         return ours
     if is_bad_file(exc):
         return InputError(
-            f"the input has a file that can't be read: {first_line(exc)}",
+            f"the input has a file that can't be read: {bad_file_text(exc)}",
             code="bad_file",
-            remedy="mend or remove the file; nothing was written",
+            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine; "
+            "nothing was written",
         )
     if "WRITE_ANCIENT_DATETIME" in str(exc):
         return TargetError(

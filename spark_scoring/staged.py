@@ -56,6 +56,14 @@ def quarantine_config(job: ScoringJob) -> OutputConfig | None:
     return None if place is None else OutputConfig.at(place)
 
 
+def bad_files_config(job: ScoringJob) -> OutputConfig | None:
+    """Returns where files that can't be read are listed: beside the quarantine, or None where there is none."""
+    place = quarantine_config(job)
+    if place is None:
+        return None
+    return OutputConfig.at(place.location.rstrip("/") + "_files")
+
+
 def quarantine_problems(spark: SparkSession, job: ScoringJob, schema: StructType) -> list[ScoringError]:
     """Returns why the quarantine, which has the input's own schema beside its own columns, would not take its rows."""
     place = quarantine_config(job)
@@ -74,8 +82,18 @@ def quarantine_problems(spark: SparkSession, job: ScoringJob, schema: StructType
         return clashes
     types = (ERROR_TYPE, StringType(), StringType(), TimestampType(), StringType())
     added = [StructField(name, dtype) for name, dtype in zip(QUARANTINE_COLUMNS, types, strict=True)]
-    found = target_problems(describe_target(spark, place), place, StructType([*schema.fields, *added]))
-    return list(found)
+    found: list[ScoringError] = []
+    found += target_problems(describe_target(spark, place), place, StructType([*schema.fields, *added]))
+    files = bad_files_config(job)
+    if job.errors.bad_files == "quarantine" and files is not None:
+        found += target_problems(describe_target(spark, files), files, _bad_files_schema())
+    return found
+
+
+def _bad_files_schema() -> StructType:
+    names = ("path", "code", "message", *STAMPS[:2])
+    texts = [StructField(name, StringType()) for name in names]
+    return StructType([*texts, StructField(STAMPS[2], TimestampType())])
 
 
 def rest_column(job: ScoringJob) -> str | None:
@@ -194,7 +212,7 @@ def stage(spark: SparkSession, df: DataFrame, job: ScoringJob, metadata: Mapping
 def _staged(spark: SparkSession, job: ScoringJob, place: OutputConfig, target: Target, commit: Commit) -> Staged:
     df = spark.table(target.name)
     failed = df.where(f"{ERROR} IS NOT NULL")
-    keys = [name for name in job.input.key if name in df.columns]
+    keys = [name for name in job.input.row_key if name in df.columns]
     example = F.to_json(F.struct(*(F.col(sql.quote(name)) for name in keys))) if keys else F.lit(None).cast("string")
     found = (
         failed.groupBy(f"{ERROR}.code", f"{ERROR}.message")
@@ -323,6 +341,8 @@ def publish_staged(
     assert job.output is not None
     quarantine = quarantine_config(job)
     metadata = {**staged.commit.metadata, "attempt": attempt, "rows_failed": staged.failed}
+    if files := metadata.pop("bad_files", None):
+        _list_bad_files(spark, files, staged, job, metadata)
     if quarantine is not None and staged.failed:
         place = describe_target(spark, quarantine)
         write_once(spark, staged.bad(), place, quarantine, metadata, {QUARANTINE: "true"})
@@ -333,6 +353,19 @@ def publish_staged(
         metadata["transaction"] = increment.claim
         gone = _without_prediction(staged, job, rows, gone)
     return write_once(spark, rows, target, job.output, metadata, gone=gone)
+
+
+def _list_bad_files(
+    spark: SparkSession,
+    files: Sequence[Mapping[str, str]],
+    staged: Staged,
+    job: ScoringJob,
+    metadata: Mapping[str, Any],
+) -> None:
+    place = bad_files_config(job)
+    assert place is not None, "a job that isolates files has a quarantine"
+    rows = spark.createDataFrame([dict(file) for file in files], "path string, code string, message string")
+    write_once(spark, rows.select("*", *staged.stamps()), describe_target(spark, place), place, metadata)
 
 
 def _without_prediction(staged: Staged, job: ScoringJob, rows: DataFrame, gone: DataFrame | None) -> DataFrame | None:

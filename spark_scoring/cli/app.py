@@ -66,7 +66,12 @@ Input = Annotated[
     ),
 ]
 Output = Annotated[str | None, typer.Option("--output", metavar="LOCATION", help="Without a job file: where to write.")]
-Format = Annotated[str | None, typer.Option("--format", help="Without a job file: delta, parquet, csv or json.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help="Without a job file: delta, parquet, csv, json, orc, avro, binaryFile or payload (requests)."
+    ),
+]
 Mode = Annotated[str | None, typer.Option("--mode", help="Without a job file: error, append or overwrite.")]
 TrackingUri = Annotated[str | None, typer.Option("--tracking-uri", metavar="URI", help="The MLflow tracking server.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and all else on stderr.")]

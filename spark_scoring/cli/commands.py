@@ -166,6 +166,12 @@ def _proposal(job: ScoringJob) -> Proposal | None:
     from spark_scoring.inputs import open_input
     from spark_scoring.session import get_session
 
+    if job.input.format == "payload":
+        raise ConfigurationError(
+            "requests have no types of their own to propose a signature from: they are read by the signature",
+            code="usage",
+            remedy="name a table, or files of another format",
+        )
     return propose_signature(open_input(get_session(), job.input).df.schema)
 
 

@@ -42,6 +42,8 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
         return [("rows", "0 in: nothing to score, and nothing was written"), run]
     rows_in = "not counted" if result.rows_in is None else f"{result.rows_in:,}"
     failed = [("quarantine", result.quarantine)] if result.quarantine else []
+    if result.files_failed:
+        failed.append(("files", f"{result.files_failed:,} could not be read; see {result.quarantine_files}"))
     checks = [
         ("audit" if position == 0 else "", f"{found['check']}: {found['figure']}, wanted {found['bound']}")
         for position, found in enumerate(result.audit)

@@ -150,6 +150,9 @@ def _fit(
     ), bound
 
 
+_WIDTHS = {("bigint", "integer"), ("double", "float")}
+
+
 def _checks_null(checks: Sequence[Check]) -> bool:
     return any(check.code == "null_in_required" for check in checks)
 
@@ -174,8 +177,9 @@ def _way(
             time_zone=terms.time_zone,
         )
     source, wanted = spark_type_name(column.dataType), spec.type.name
-    # Text files have no types of their own: there the signature says what a string is.
-    textual = terms.textual and source == "string" and wanted != "string"
+    # Text files have no types of their own: there the signature says what a string is, and how wide a JSON number.
+    untyped = (source == "string" and wanted != "string") or (source, wanted) in _WIDTHS
+    textual = terms.textual and untyped
     how = rule(source, wanted, "lenient" if textual else terms.policy)
     if how is Rule.REFUSE:
         return None

@@ -43,14 +43,20 @@ class Terms:
 
     @classmethod
     def of_job(
-        cls, job: ScoringJob, *, added: Sequence[str], textual: bool = False, result: DeclaredOutputs | None = None
+        cls,
+        job: ScoringJob,
+        *,
+        added: Sequence[str],
+        textual: bool = False,
+        places: Sequence[str] = (),
+        result: DeclaredOutputs | None = None,
     ) -> Terms:
-        """Returns the terms that a job states."""
+        """Returns the terms that a job states; `places` are columns that the source adds, kept as the key is."""
         return cls(
             policy=job.contract.policy,
             forbid_nulls=job.contract.nulls == "forbid",
             columns=job.input.columns,
-            key=job.input.key,
+            key=(*job.input.key, *places),
             time_zone=job.input.time_zone,
             params=job.model.params,
             textual=textual,

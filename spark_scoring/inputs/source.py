@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +15,11 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_scoring.config import InputConfig, absolute
 from spark_scoring.contract import sql
 from spark_scoring.errors import InputError
+from spark_scoring.inputs.files import TEXTUAL, BadFile, empty_files, find_bad_files, open_files
+from spark_scoring.inputs.payload import Asked
 from spark_scoring.redaction import redact
-from spark_scoring.spark_errors import first_line, is_bad_file
+from spark_scoring.session import MORE_PACKAGES, avro_package
+from spark_scoring.spark_errors import bad_file_text, first_line, is_bad_file
 
 # The table property of a quarantine, and the columns that it has beside the input's own.
 QUARANTINE = "spark_scoring.quarantine"
@@ -33,6 +37,8 @@ class Source:
         location: What they are read from: a table name, a path, or ``sql``; without secrets.
         version: The Delta version that is read, or None for a source without versions.
         table: How SQL names the Delta table, quoted, or None.
+        of_files: Whether it is files, of which single ones may be damaged.
+        places: Columns that tell the rows apart and are never the model's, unless its signature asks for them.
         textual: Whether strings come from a text file, whose types the signature decides.
         filtered: Whether the rows are a part of the source.
     """
@@ -43,6 +49,8 @@ class Source:
     textual: bool = False
     filtered: bool = False
     table: str | None = None
+    of_files: bool = False
+    places: tuple[str, ...] = ()
 
     def count_without_scan(self) -> int | None:
         """Returns the number of rows where Delta's log knows it, else None."""
@@ -57,23 +65,74 @@ class Source:
 
 def open_quarantine(spark: SparkSession, config: InputConfig) -> Source:
     """Opens a quarantine with all of its columns; otherwise like `open_input`."""
-    return _filtered(_opened(spark, config), config.where)
+    return _filtered(_opened(spark, config, _Files(Asked())), config.where)
 
 
-def open_input(spark: SparkSession, config: InputConfig) -> Source:
+@dataclass(frozen=True)
+class _Files:
+    asked: Asked
+    tolerant: bool = False
+    without: Collection[str] = ()
+
+
+def open_input(
+    spark: SparkSession,
+    config: InputConfig,
+    asked: Asked = Asked(),  # noqa: B008  (frozen)
+    *,
+    tolerant: bool = False,
+    without: Collection[str] = (),
+) -> Source:
     """Opens what `config` names.
 
     Args:
         spark: The session.
         config: Exactly one of table, sql and path.
+        asked: What the model asks of it: the schema of requests is the signature's.
+        tolerant: Whether single files may be damaged; where they are is `bad_files`' to say.
+        without: Files that are left out, as `bad_files` names them.
 
     Raises:
         InputError: If it does not exist, has another format, lacks the version, or ``where`` is no condition on it.
+        ContractError: If requests can't hold what the signature asks for.
     """
-    return _without_failure(spark, open_quarantine(spark, config))
+    opened = _opened(spark, config, _Files(asked, tolerant, without))
+    return _without_failure(spark, _filtered(opened, config.where))
 
 
-def _opened(spark: SparkSession, config: InputConfig) -> Source:
+def bad_files(spark: SparkSession, config: InputConfig, asked: Asked) -> list[BadFile]:
+    """Reads every value of an input of files once, and returns the files that can't be read.
+
+    Raises:
+        InputError: If no file is left, or there is none.
+    """
+    assert config.path is not None
+    _refuse_lossy(spark)
+    try:
+        return find_bad_files(spark, absolute(config.path), config, asked)
+    except (PySparkException, Py4JJavaError) as exc:
+        raise _translate(exc, config) from exc
+
+
+def refuse_empty_files(spark: SparkSession, config: InputConfig) -> None:
+    """Refuses files of no bytes, over which Spark would pass without a word; opens none.
+
+    Raises:
+        InputError: If there is one, of a format of which every file holds something.
+    """
+    assert config.path is not None
+    found = empty_files(spark, absolute(config.path), config)
+    if found:
+        more = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
+        raise InputError(
+            f"the input has a file that can't be read: {found[0].path}: {found[0].message}{more}",
+            code="bad_file",
+            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine; "
+            "nothing was written",
+        )
+
+
+def _refuse_lossy(spark: SparkSession) -> None:
     for setting in _LOSSY_SETTINGS:
         if str(spark.conf.get(setting, "false")).lower() == "true":
             raise InputError(
@@ -81,8 +140,12 @@ def _opened(spark: SparkSession, config: InputConfig) -> Source:
                 code="lossy_setting",
                 remedy=f"set {setting} to false",
             )
+
+
+def _opened(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
+    _refuse_lossy(spark)
     try:
-        source = _open(spark, config)
+        source = _open(spark, config, files)
         source.df.schema  # noqa: B018  (on Spark Connect this is where a wrong name is found)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
@@ -120,13 +183,13 @@ def _filtered(source: Source, where: str | None) -> Source:
     return replace(source, df=rows, filtered=True)
 
 
-def _open(spark: SparkSession, config: InputConfig) -> Source:
+def _open(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
     if config.sql is not None:
         return Source(spark.sql(config.sql), "sql", filtered=True)
     if config.table is not None:
         return _open_table(spark, config.table, config.version)
     assert config.path is not None
-    return _open_path(spark, absolute(config.path), config)
+    return _open_path(spark, absolute(config.path), config, files)
 
 
 def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
@@ -144,7 +207,7 @@ def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
     return Source(spark.sql(f"SELECT * FROM {name} VERSION AS OF {pinned}"), redact(table), pinned, table=name)
 
 
-def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
+def _open_path(spark: SparkSession, path: str, config: InputConfig, files: _Files) -> Source:
     if config.format is None and "://" not in path and not os.path.exists(path):
         raise InputError(f"there is nothing at {path}", code="input_not_found", remedy="check input.path")
     location = redact(path)
@@ -153,7 +216,7 @@ def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
         latest = _delta_version(spark, name)
         if latest is None:
             named = "name the folder that holds _delta_log, or another input.format"
-            unnamed = "name the Delta table's folder, or the files' format: input.format: parquet | csv | json"
+            unnamed = "name the Delta table's folder, or the files' format: input.format: parquet | csv | json | …"
             raise InputError(
                 f"{location} is not a Delta table",
                 code="not_a_delta_table",
@@ -162,17 +225,9 @@ def _open_path(spark: SparkSession, path: str, config: InputConfig) -> Source:
             )
         pinned = latest if config.version is None else config.version
         return Source(spark.read.format("delta").option("versionAsOf", pinned).load(path), location, pinned, table=name)
-    kind = str(config.format)
-    reader = spark.read.format(kind)
-    if kind == "csv":
-        # Every column is text here; which type it has is the signature's to say, and each value is checked.
-        reader = reader.option("header", True).option("inferSchema", False).option("mode", "FAILFAST")
-    elif kind == "json":
-        reader = reader.option("mode", "FAILFAST").option("prefersDecimal", False)
-    if "://" not in path and os.path.exists(path):
-        # What is there under this very name is meant, and not all that its brackets and stars would match.
-        reader = reader.option("__globPaths__", False)
-    return Source(reader.load(path), location, textual=kind in {"csv", "json"})
+    df = open_files(spark, path, config, files.asked, tolerant=files.tolerant, without=files.without)
+    places = tuple(name for name in config.row_key if name not in config.key)
+    return Source(df, location, textual=config.format in TEXTUAL, of_files=True, places=places)
 
 
 def _delta_version(spark: SparkSession, name: str) -> int | None:
@@ -204,7 +259,16 @@ def _translate(exc: Exception, config: InputConfig) -> InputError:
     said, text = str(exc), first_line(exc)
     if is_bad_file(exc):
         return InputError(
-            f"{place} has a file that can't be read: {text}", code="bad_file", remedy="mend or remove the file"
+            f"{place} has a file that can't be read: {bad_file_text(exc)}",
+            code="bad_file",
+            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine",
+        )
+    if "avro" in said.lower() and ("Failed to find" in said or "AVRO_NOT_LOADED" in said):
+        return InputError(
+            "this Spark session has no Avro, which is a module of Spark's that it does not bring along",
+            code="avro_missing",
+            remedy=f"with spark-submit: --packages {avro_package()}; for a local session: {MORE_PACKAGES}="
+            f"{avro_package()} in the environment",
         )
     if any(condition in said for condition in _NOT_FOUND):
         if config.path is not None:

@@ -34,7 +34,7 @@ class ScoringFailedError(Exception):
     """Ends the task: a row failed where none may, or the model can't be loaded at all.
 
     Attributes:
-        kind: ``row`` or ``model``.
+        kind: ``row``, ``model``, ``file`` or ``threshold``.
     """
 
     def __init__(self, kind: str, failure: RowFailure) -> None:

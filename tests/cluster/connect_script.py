@@ -50,6 +50,19 @@ def main(folder: Path) -> dict[str, Any]:
     seen["again"] = score(job(adds, "error"), spark=spark, run_id="r1").to_dict()
     seen["exists"] = _error(lambda: score(job(adds, "error"), spark=spark))
     seen["not_loadable"] = _error(lambda: score(job(models.save(folder / "u", "unloadable")), spark=spark))
+    requests = folder / "requests"
+    requests.mkdir()
+    (requests / "good.json").write_text('{"inputs": {"a": [1, 2], "b": [0.5, 0.5]}}')
+    (requests / "bad.json").write_text('{"inputs": {"a": [1, "much"], "b": [0.5, 0.5]}}')
+    payload = {
+        "model.uri": adds,
+        "input.path": str(requests),
+        "input.format": "payload",
+        "output.path": str(folder / "answered"),
+    }
+    isolating = {"errors.bad_files": "quarantine", "errors.quarantine": str(folder / "bad")}
+    seen["malformed"] = _error(lambda: score(ScoringJob.from_options(payload), spark=spark))
+    seen["answered"] = score(ScoringJob.from_options({**payload, **isolating}), spark=spark).to_dict()
     seen["row"] = _error(lambda: score(job(models.save(folder / "t", "tattles")), spark=spark, df=refused))
     spark.stop()
     return seen

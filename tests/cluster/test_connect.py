@@ -84,10 +84,22 @@ def test_a_run_happens_once(seen: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("what", "code", "exit_code"),
-    [("exists", "target_exists", 8), ("not_loadable", "model_not_loadable", 4), ("row", "model_raised", 6)],
+    [
+        ("exists", "target_exists", 8),
+        ("malformed", "malformed_payload", 5),
+        ("not_loadable", "model_not_loadable", 4),
+        ("row", "model_raised", 6),
+    ],
 )
 def test_errors_arrive_as_ours_and_leave_the_target_alone(
     seen: dict[str, Any], folder: Path, what: str, code: str, exit_code: int
 ) -> None:
     assert (seen[what]["code"], seen[what]["exit"]) == (code, exit_code)
     assert DeltaTable(str(folder / "scored")).version() == 0
+
+
+def test_requests_are_read_and_a_malformed_one_is_isolated(seen: dict[str, Any], folder: Path) -> None:
+    assert (seen["answered"]["rows_scored"], seen["answered"]["files_failed"]) == (2, 1)
+    assert "bad.json: inputs.a[1]: expected double" in seen["malformed"]["message"]
+    listed = DeltaTable(str(folder / "bad_files")).to_pyarrow_table(columns=["message"]).to_pydict()
+    assert listed == {"message": ["inputs.a[1]: expected double, found text that is none"]}

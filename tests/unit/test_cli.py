@@ -22,6 +22,7 @@ from spark_scoring.errors import (
     ScoringError,
     TargetError,
 )
+from tests import models
 
 RUN_KEYS = {
     *("run_id", "status", "model_id", "digest", "rows_in", "rows_scored", "rows_failed", "target", "target_version"),
@@ -294,6 +295,13 @@ def test_set_and_var_change_a_job_file(tmp_path):
     )
     job = commands.read_job(str(conf), ["output.mode=overwrite", "input.version=7"], ["most=12"], {})
     assert (job.output.mode, job.input.version, job.input.where) == ("overwrite", 7, "a < 12")
+
+
+def test_inspect_proposes_no_signature_from_requests(cli, tmp_path):
+    model = models.save(tmp_path / "m", signed=False)
+    done = cli("inspect", model, "--input", "./requests", "--format", "payload")
+    assert done.code == 2
+    assert "they are read by the signature" in done.err
 
 
 def test_inspect_tells_what_a_registered_model_is(cli, registry, adds):

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel
 
-from spark_scoring.config import NOT_YET, ScoringJob
+from spark_scoring.config import ScoringJob
 from spark_scoring.jobfile import read_yaml
 
 # Every key with its default; the three parts without which there is no job hold an example.
@@ -82,37 +82,6 @@ def keys(part: type[BaseModel]) -> set[str]:
     return set(part.model_fields)
 
 
-# A value for each key whose function comes with a later version.
-LATER = {
-    "model.method": "predict_proba",
-    "errors.bad_files": "quarantine",
-}
-LATER_WITH_COMPANIONS = {
-    "input.format": {"input.table": None, "input.path": "x", "input.format": "orc"},
-}
-
-
-@pytest.mark.parametrize("key", sorted(set(NOT_YET) | set(LATER) | set(LATER_WITH_COMPANIONS)))
-def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
-    error = refused(LATER_WITH_COMPANIONS.get(key) or {key: LATER[key]})
-    assert error.exit_code == 2
-    assert f"job.yml: {key}: " in str(error)
-    assert "is not available in this version" in str(error)
-
-
-def test_every_unavailable_key_is_told_at_once(refused):
-    error = refused({"model.method": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"})
-    assert [problem.message for problem in error.problems] == [
-        "job.yml: model.method: s3://***@bucket/x is not available in this version",
-        "job.yml: errors.bad_files: quarantine is not available in this version",
-    ]
-
-
-def test_what_is_available_instead_is_told(refused):
-    assert refused({"model.method": "predict_proba"}).remedy == "write model.method: predict"
-    assert refused({"errors.bad_files": "quarantine"}).remedy == "write errors.bad_files: fail"
-
-
 def test_the_fingerprint_is_the_same_for_the_same_job_alone(job):
     assert job().fingerprint() == job({"vars.day": 3}).fingerprint()
     others = [{"model.uri": "models:/f/2"}, {"input.where": "a > 1"}, {"output.mode": "append"}, {"input.version": 1}]
@@ -134,6 +103,11 @@ def test_the_job_has_no_key_that_the_schema_above_lacks():
         ({"input.incremental": True, "input.rescore": "all", "output.mode": "append"}, "needs output.mode merge"),
         ({"input.rescore": "all"}, "rescore goes with incremental: true"),
         ({"output.partition_by": ["a"], "output.cluster_by": ["b"]}, "partition_by or cluster_by, not both"),
+        ({"errors.bad_files": "quarantine"}, "errors.bad_files: quarantine needs errors.quarantine"),
+        (
+            {"errors.bad_files": "quarantine", "errors.quarantine": "q"},
+            "goes with files: input.path and an input.format",
+        ),
     ],
 )
 def test_modes_and_what_goes_with_them(changes, said, refused):

@@ -1,0 +1,103 @@
+"""A request's body as CSV, as MLflow's server reads it: by pandas, with the signature's types."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.models.utils import _enforce_schema
+from mlflow.types.schema import DataType, Schema
+from mlflow.utils import proto_json_utils
+
+from .malformed import MalformedRequest, first_misfit, listed, located, specs_names
+from .values import columns_of, is_missing
+
+# mlflow has no types for it.
+_cast: Any = proto_json_utils.cast_df_types_according_to_schema
+# pandas has no dtype for these in a file, and MLflow's server none either: they are cast as in JSON.
+_CAST_LATER = (DataType.binary, DataType.datetime)
+_NAMES = {"int32": "integer", "int64": "long", "float32": "float", "float64": "double", "bool": "boolean"}
+
+
+def read_csv(
+    text: str, schema: Schema, names: Mapping[str, str], labels: Sequence[str]
+) -> tuple[int, dict[str, Any], dict[str, list[str | None]]]:
+    """Returns how many rows a CSV body has, its columns by the model's names, and its labels.
+
+    Args:
+        text: The body, with a header.
+        schema: The model's inputs.
+        names: The model's name of an input by the header's name of it, where they differ.
+        labels: Columns that are read as text.
+
+    Raises:
+        MalformedRequest: With the line, or the row and column, of what is malformed.
+    """
+    inputs = specs_names(schema.inputs)
+    ours = {model: theirs for theirs, model in names.items()}
+    later = [spec for name, spec in zip(inputs, schema.inputs, strict=True) if spec.type in _CAST_LATER]
+    dtypes: dict[str, Any] = dict(zip(inputs, schema.pandas_types(), strict=True))
+    dtypes.update({str(spec.name): str for spec in later})
+    wanted = {ours.get(name, name): dtype for name, dtype in dtypes.items()} | dict.fromkeys(labels, str)
+    try:
+        frame = pd.read_csv(io.StringIO(text), dtype=wanted)
+    except Exception as exc:
+        raise _misfit(exc, text, wanted) from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is more than the header for row labels
+        raise MalformedRequest("line 2", f"expected {len(frame.columns)} values, as the header has names, found more")
+    found = {name: _texts(frame, name) for name in labels}
+    frame = frame.rename(columns=dict(names))
+    absent = [name for name in schema.required_input_names() if name not in frame.columns]
+    if schema.has_input_names() and absent:
+        raise MalformedRequest(
+            "line 1", f"expected JSON, or a CSV header with {listed(inputs)}; {listed(absent)} is not there"
+        )
+
+    def place(name: str, row: int) -> str:
+        return f"row {row + 1}, column {ours.get(name, name)}"
+
+    present = [spec for spec in later if spec.name in frame.columns]
+    try:
+        enforced = _enforce_schema(_cast(frame, Schema(present)) if present else frame, schema)
+    except Exception as exc:
+        raw = {str(name): list(frame[name].astype(object)) for name in frame.columns}
+        raise located(exc, raw, "", raw, schema, place) from None
+    rows, columns = columns_of(enforced, schema, place)
+    for name, values in columns.items():
+        if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "f":
+            columns[name] = np.ma.MaskedArray(values, np.isnan(values))
+    return rows, columns, found
+
+
+def _texts(frame: Any, name: str) -> list[str | None]:
+    if name not in frame.columns:
+        raise MalformedRequest("line 1", f"expected a column {name!r}, which input.key names")
+    return [None if is_missing(value) else str(value) for value in frame[name]]
+
+
+def _misfit(exc: Exception, text: str, dtypes: Mapping[str, Any]) -> MalformedRequest:
+    """Finds the first cell that has another type than its column; pandas names neither."""
+    try:
+        frame = pd.read_csv(io.StringIO(text), dtype=str)
+    except Exception as structural:
+        # "Expected 3 fields in line 4, saw 5": numbers, and nothing of the rows
+        said = str(structural).strip().split("C error: ")[-1]
+        if said.startswith("Expected") or "EOF" in said:
+            return MalformedRequest("", f"no CSV: {said}")
+        return MalformedRequest("", f"expected CSV with a header ({type(exc).__name__})")
+    for name, dtype in dtypes.items():
+        if name not in frame.columns or dtype is str:
+            continue
+        column = frame[name]
+
+        def attempt(end: int, name: str = name, column: Any = column, dtype: Any = dtype) -> None:
+            again = io.StringIO(column[:end].to_frame().to_csv(index=False, na_rep="NA"))
+            pd.read_csv(again, dtype={name: dtype})
+
+        row = first_misfit(len(column), attempt)
+        if row is not None:
+            found = "no value" if is_missing(column.iloc[row]) else "another text"
+            wanted = _NAMES.get(str(np.dtype(dtype)), str(dtype))
+            return MalformedRequest(f"row {row + 1}, column {name}", f"expected {wanted}, found {found}")
+    return MalformedRequest("", f"expected CSV with a header ({type(exc).__name__})")

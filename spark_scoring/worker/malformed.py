@@ -1,0 +1,186 @@
+"""Where a request is malformed, and what was expected there; never a value of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.models.utils import _enforce_schema
+from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
+from mlflow.utils import proto_json_utils
+
+# mlflow has no types for these.
+_cast: Any = proto_json_utils.cast_df_types_according_to_schema
+_KINDS: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
+
+# Writes the place of a value, by its column and row.
+Place = Callable[[str, int], str]
+
+
+class MalformedRequest(Exception):  # noqa: N818  (the request is, and not this)
+    """A request that can't be read.
+
+    Attributes:
+        place: Where in the file, such as ``line 3: dataframe_split.data[3]``.
+        message: What was expected there, and what was found; never a value of the request.
+        code: ``malformed_payload``, or ``params_differ``.
+    """
+
+    def __init__(self, place: str, message: str, code: str = "malformed_payload") -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.place = place
+        self.message = message
+        self.code = code
+
+
+def specs_names(specs: Sequence[Any]) -> list[str]:
+    """Returns the inputs' names, or their positions as text where they have none."""
+    return [str(position) if spec.name is None else str(spec.name) for position, spec in enumerate(specs)]
+
+
+def located(
+    exc: Exception, body: Any, path: str, raw: Mapping[str, Sequence[Any]] | None, schema: Schema, place: Place
+) -> MalformedRequest:
+    """Returns the place for which MLflow raised `exc`; its own message names none, and quotes the data.
+
+    Args:
+        exc: What MLflow raised.
+        body: The request's data.
+        path: Where that stands.
+        raw: The values as they stand there, by column and row; None where there are no columns.
+        schema: The model's inputs.
+        place: Writes the place of a value.
+    """
+    named = dict(zip(specs_names(schema.inputs), schema.inputs, strict=True))
+    if schema.has_input_names() and raw is not None:
+        there = {*raw, *(body if isinstance(body, dict) else ())}
+        absent = [name for name in schema.required_input_names() if name not in there]
+        if absent:
+            return MalformedRequest(path, f"expected the inputs {listed(named)}; {listed(absent)} is not there")
+    columns = {name: values for name, values in (raw or {}).items() if name in named}
+    for name, values in columns.items():
+        found = _misfit(name, values, named[name], place)
+        if found is not None:
+            return found
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        return MalformedRequest(path, f"expected as many values of each input: {told}")
+    wanted = ", ".join(f"{name} {_spec_name(spec)}" for name, spec in named.items())
+    return MalformedRequest(
+        path, f"expected what the model's signature says ({wanted}); MLflow raised {type(exc).__name__}"
+    )
+
+
+def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> MalformedRequest | None:
+    """Returns the first place in a column that is none of its type, or None."""
+    if isinstance(spec, TensorSpec):
+        found = _tensor_misfit(values, spec)
+        if found is None:
+            return None
+        (position, *deeper), message = found
+        return MalformedRequest(place(name, position) + "".join(f"[{inner}]" for inner in deeper), message)
+    single = Schema([ColSpec(spec.type, name, required=spec.required)])
+
+    def attempt(end: int) -> None:
+        _enforce_schema(_cast(pd.DataFrame({name: pd.Series(list(values[:end]))}), single), single)
+
+    row = first_misfit(len(values), attempt)
+    if row is None:
+        return None
+    return MalformedRequest(place(name, row), f"expected {_wanted(spec)}, found {_found(values[row], spec.type)}")
+
+
+def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
+    """Returns the last position of the shortest beginning that can't be read; `attempt` is given a beginning's end."""
+
+    def fails(end: int) -> bool:
+        try:
+            attempt(end)
+        except Exception:
+            return True
+        return False
+
+    if not length or not fails(length):
+        return None
+    low, high = 0, length  # a beginning of `low` can be read, one of `high` can't
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fails(middle) else (middle, high)
+    return high - 1
+
+
+def _tensor_misfit(values: Any, spec: TensorSpec) -> tuple[list[int], str] | None:
+    """Returns the path of the first place in nested lists that is not of the tensor's shape and kind of element."""
+    sizes = list(spec.shape)
+    if not isinstance(values, list):
+        return [0], f"expected a list of rank {len(sizes)}, found {kind(values)}"
+    numbers = np.dtype(spec.type).kind in "iufb"
+
+    def walk(value: Any, depth: int, path: list[int]) -> tuple[list[int], str] | None:
+        if depth == len(sizes):
+            if isinstance(value, (list, dict)) or (numbers and isinstance(value, str) and not _is_number(value)):
+                return path, f"expected {np.dtype(spec.type)}, found {kind(value)}"
+            if value is None and np.dtype(spec.type).kind in "iub":
+                return path, f"expected {np.dtype(spec.type)}, found null"
+            return None
+        if not isinstance(value, list):
+            return path, f"expected a list, found {kind(value)}"
+        if sizes[depth] == -1 and depth:
+            sizes[depth] = len(value)
+        if sizes[depth] not in (-1, len(value)):
+            return path or [0], f"expected a list of {sizes[depth]}, found {len(value)}"
+        for position, inner in enumerate(value):
+            found = walk(inner, depth + 1, [*path, position])
+            if found is not None:
+                return found
+        return None
+
+    return walk(values, 0, [])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def kind(value: Any) -> str:
+    """Returns what JSON calls a value of this kind, and never the value."""
+    if value is None:
+        return "null"
+    if isinstance(value, (bool, np.bool_)):
+        return "a boolean"
+    if isinstance(value, (int, np.integer)):
+        return "a whole number"
+    if isinstance(value, (float, np.floating)):
+        return "NaN" if value != value else "a number"
+    return _KINDS.get(type(value), f"a {type(value).__name__}")
+
+
+def _wanted(spec: ColSpec) -> str:
+    if spec.type == DataType.datetime:  # pandas reads a column of them by the first one's form
+        return "datetime without a zone, in the form of the first one"
+    return _spec_name(spec)
+
+
+def _found(value: Any, wanted: Any) -> str:
+    found = kind(value)
+    if wanted in (DataType.integer, DataType.long) and found == "a whole number":
+        return "a whole number beyond its range"
+    if found == "text" and wanted != DataType.string:
+        return "text that is none"
+    return found
+
+
+def _spec_name(spec: Any) -> str:
+    if isinstance(spec, TensorSpec):
+        return f"tensor {np.dtype(spec.type)} {spec.shape}"
+    return str(spec.type.name) if isinstance(spec.type, DataType) else repr(spec.type)
+
+
+def listed(names: Any) -> str:
+    """Returns names as a message has them."""
+    return ", ".join(str(name) for name in names)
