@@ -16,6 +16,8 @@ from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ScoringFailedError
 from spark_scoring.worker.models import load_once
 
+PREDICT = {"method": "predict"}
+
 
 @pytest.fixture
 def copy(adds, tmp_path) -> Path:
@@ -101,7 +103,7 @@ def _marking_model(tmp_path: Path) -> tuple[Path, Path, Path]:
 def test_the_marking_model_marks(tmp_path):
     folder, _, marker = _marking_model(tmp_path)
     with pytest.raises(ScoringFailedError):  # it is no more than its mark
-        load_once({"digest": model_digest(str(folder)), "path": str(folder)}, "")
+        load_once({"digest": model_digest(str(folder)), "path": str(folder)}, "", PREDICT)
     assert marker.exists()
 
 
@@ -112,7 +114,7 @@ def test_a_folder_that_others_may_write_to_takes_no_model(tmp_path, adds, monkey
     (tmp_path / f"spark-scoring-{os.getuid()}").chmod(0o777)
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", adds)
     monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
-    found = load_once({"digest": model_digest(adds), "archive": "model.zip"}, "").folder
+    found = load_once({"digest": model_digest(adds), "archive": "model.zip"}, "", PREDICT).folder
     assert not found.startswith(f"{tmp_path}/spark-scoring-{os.getuid()}/")
 
 
@@ -138,7 +140,7 @@ def test_nothing_of_a_changed_model_runs(way, kind, tmp_path, monkeypatch):
             monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
             locator["archive"] = "model.zip"
         with pytest.raises(ScoringFailedError) as failed:
-            load_once(locator, str(tmp_path / "in"))
+            load_once(locator, str(tmp_path / "in"), PREDICT)
         assert failed.value.failure.code == "digest_mismatch"
     assert not marker.exists()
 
