@@ -271,5 +271,5 @@ def _notes(manifest: Manifest) -> tuple[str, ...]:
     here, there = version("mlflow-skinny"), manifest.installed("mlflow-skinny")
     if there is None or there == here:
         return ()
-    advice = f"MLflow's own code goes from the driver to the workers, so submit from a Python with mlflow {there}"
-    return (f"it has mlflow {there}, and here is {here}: {advice}",)
+    advice = f"if the workers miss a part of MLflow, submit from a Python with mlflow {there}"
+    return (f"it has mlflow {there}, and here is {here}, some of whose code goes to the workers: {advice}",)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
+import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_deltalake(str(folder / "rows"), table)
     wanted = [f"mlflow-skinny=={mlflow.__version__}", f"scikit-learn=={OLDER}"]
     models.save(folder / "model", "older_library", inputs={"a": "double"}, output="string", requirements=wanted)
+    wanted.append("pandas")  # which a model that is served needs, and which a packed environment has anyway
+    models.save(folder / "with_pandas", "older_library", inputs={"a": "double"}, output="string", requirements=wanted)
     pack_environment(ModelConfig(uri=str(folder / "model")), str(folder / "env.tar.gz"))
     return folder
 
@@ -100,4 +105,24 @@ def test_with_it_the_model_runs_in_its_own_packages(
     assert json.loads(told.out)["rows_scored"] == ROWS
     assert "wanted" not in told.err, "what is compared are the archive's packages, not the driver's"
     scored = DeltaTable(str(folder / "scored")).to_pandas().sort_values("key")
+    assert scored["prediction"].tolist() == [f"{OLDER} {2 * row:.3f}" for row in range(ROWS)]
+
+
+@pytest.mark.full
+def test_env_manager_restores_the_model_s_packages_on_each_node(
+    cluster: Cluster, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    assert uv is not None
+    monkeypatch.setenv("PATH", str(Path(uv).parent), prepend=os.pathsep)
+    job = {
+        "model": {"uri": str(folder / "with_pandas"), "env_manager": "uv"},
+        "input": {"path": str(folder / "rows"), "key": ["key"]},
+        "output": {"path": "scored", "columns": ["key"]},
+    }
+    (tmp_path / "job.yml").write_text(yaml.safe_dump(job))
+    options = cluster.submit_options("--conf", f"spark.executorEnv.PATH={os.environ['PATH']}")
+    assert run(build_command(str(tmp_path / "job.yml"), ["--json"], options)) == 0
+    assert json.loads(capfd.readouterr().out)["rows_scored"] == ROWS
+    scored = DeltaTable(str(tmp_path / "scored")).to_pandas().sort_values("key")
     assert scored["prediction"].tolist() == [f"{OLDER} {2 * row:.3f}" for row in range(ROWS)]

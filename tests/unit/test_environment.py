@@ -107,6 +107,7 @@ def test_the_same_packages_make_the_same_bytes_and_no_path_of_here_is_in_them(fo
     for file in folder.rglob("*.py"):
         os.utime(file, (1, 1))
     assert _write_archive(folder, second) == digest == hashlib.sha256(Path(first).read_bytes()).hexdigest()
+    assert Path(first).read_bytes()[4:8] == bytes(4), "gzip's own time"
     with tarfile.open(first) as archive:
         assert archive.getnames()[0] == "environment.json"
         assert archive.getmember("bin/python").mode == 0o755

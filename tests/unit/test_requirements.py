@@ -19,7 +19,7 @@ HERE = {"scikit-learn": "1.9.1", "numpy": "2.4.6", "torch": "2.3.0+cpu", "mlflow
         "scikit-learn>=1.0,<2  # as trained",
         "torch==2.3.0",
         "mlflow==3.17.2",
-        "dev>=1.0rc1",
+        "dev>=0.9",
         "numpy==2.4.*",
         "absent==1.0 ; python_version < '3'",
         "-r more.txt",

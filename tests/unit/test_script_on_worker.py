@@ -151,8 +151,9 @@ def test_init_is_called_once_for_a_process_and_each_script_is_a_module_of_its_ow
         class Settings:
             factor: float = {factor}
         def init():
-            calls.append(pickle.loads(pickle.dumps(Settings())).factor)
+            calls.append(Settings().factor)
         def run(batch):
+            assert pickle.loads(pickle.dumps(Settings())).factor == calls[0]
             return batch["a"] * 0 + len(calls) * 10 + calls[0]
     """
     first, second = (scoring(text.format(factor=factor)) for factor in (1.0, 2.0))
