@@ -5,9 +5,13 @@ means there. What is added is the other vendors' forms, rows in place of one ans
 the place in it.
 """
 
+import gzip
 import io
 import json
+import logging
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -36,6 +40,7 @@ FORMS = (SPLIT, RECORDS, INSTANCES, INPUTS, INPUT_DATA)
 INDEX = "_index"
 _SPLIT_KEYS = {"columns", "index", "data"}
 _LINES = (".jsonl", ".ndjson")
+_GZIP = b"\x1f\x8b"
 
 
 class Reading(NamedTuple):
@@ -83,10 +88,7 @@ def read_requests(content: bytes, name: str, reading: Reading) -> Iterator[Reque
         MalformedRequest: With the place of what is malformed, when the iteration gets there.
     """
     schema = Schema.from_json(reading.inputs)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise MalformedRequest(f"byte {exc.start + 1}", "expected UTF-8 text") from None
+    text = _text(content)
     start = text.lstrip()
     if not start:
         raise MalformedRequest("", f"the file is empty; expected a JSON object with one of {listed(FORMS)}, or CSV")
@@ -98,9 +100,21 @@ def read_requests(content: bytes, name: str, reading: Reading) -> Iterator[Reque
         yield from _read_group(group, schema, reading)
 
 
+def _text(content: bytes) -> str:
+    if content[:2] == _GZIP:
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error):
+            raise MalformedRequest("", "expected gzip, as the first bytes say, and it is damaged") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise MalformedRequest(f"byte {exc.start + 1}", "expected UTF-8 text") from None
+
+
 def _documents(text: str, name: str) -> Iterator[tuple[str, Any]]:
     """Yields each JSON document with the prefix of its places: nothing for a lone one, its line for JSON lines."""
-    if not name.lower().endswith(_LINES):
+    if not name.lower().removesuffix(".gz").endswith(_LINES):
         try:
             yield "", json.loads(text)
             return
@@ -235,7 +249,8 @@ def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> 
             parsed = _dataframe(_shallow(body), form.removeprefix("dataframe_"), schema)
         else:
             parsed = _tensors({form: body}, schema)
-        enforced = _enforce_schema(parsed, schema)
+        with _without_warnings():
+            enforced = _enforce_schema(parsed, schema)
     except Exception as exc:
         raise located(exc, body, path, raw, schema, place) from None
     rows, columns = columns_of(enforced, schema, place)
@@ -244,6 +259,17 @@ def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> 
             refuse_changed(name, values, raw[name], place)
             columns[name] = with_nulls(values, raw[name])
     return Request(rows, columns, _labels(form, body, path, raw, rows, reading))
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Mutes MLflow's warning of every request's extra columns, which a key is."""
+    logger = logging.getLogger("mlflow.models.utils")
+    was, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = was
 
 
 def _shallow(body: Any) -> Any:
@@ -362,7 +388,7 @@ def present_inputs(content: bytes, name: str, reading: Reading) -> set[str]:
     schema = Schema.from_json(reading.inputs)
     found: set[str] = set()
     try:
-        text = content.decode("utf-8-sig").lstrip()
+        text = _text(content).lstrip()
         if text and text[0] not in "{[":
             header = pd.read_csv(io.StringIO(text), nrows=0).columns
             return {reading.names.get(column, column) for column in header}

@@ -1,6 +1,7 @@
 """A request becomes rows as MLflow's server reads it, or says where it is malformed and what was expected there."""
 
 import base64
+import gzip
 import json
 
 import numpy as np
@@ -186,6 +187,18 @@ def test_of_requests_that_are_read_together_the_malformed_one_is_told():
 def test_a_line_ends_where_json_says_so():
     text = json.dumps({"inputs": {"a": [1], "b": [1], "s": ["one\u2028line\x85"]}}, ensure_ascii=False)
     assert [request.columns["s"] for request in read(f"{text}\r\n{text}\r\n")] == [["one\u2028line\x85"]] * 2
+
+
+def test_a_request_may_be_packed():
+    packed = gzip.compress(json.dumps({"inputs": LISTS}).encode())
+    assert plain(read(packed, name="requests.jsonl.gz")[0]) == COLUMNS
+    with pytest.raises(MalformedRequest, match="expected gzip"):
+        read(packed[:-9])
+
+
+def test_extra_columns_of_a_request_are_no_warning(caplog):
+    read({"inputs": {**LISTS, "id": [1, 2]}})
+    assert not caplog.records
 
 
 def test_a_pretty_printed_request_is_one():
