@@ -132,9 +132,16 @@ class ModelConfig(_Part):
     input_signature: str | None = None
     result_type: str | None = None
     env_manager: Literal["local", "uv", "virtualenv", "conda"] = "local"
-    method: str = "predict"
+    method: str = Field(default="predict", pattern=r"^[A-Za-z]\w*$")
+    top_k: int | None = Field(default=None, ge=1, strict=True)
     script: str | None = None
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _top_classes_are_probable(self) -> ModelConfig:
+        if self.top_k is not None and self.method != "predict_proba":
+            raise ValueError(f"top_k goes with method predict_proba, not with {self.method}")
+        return self
 
 
 class InputConfig(_Part):
@@ -405,7 +412,6 @@ SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})
 # accepted: anything else is refused, never silently ignored.
 NOT_YET: dict[str, tuple[Any, ...]] = {
     "model.env_manager": ("local",),
-    "model.method": ("predict",),
     "model.script": (None,),
     "input.format": (None, "delta", "parquet", "csv", "json"),
     "errors.bad_files": ("fail",),

@@ -29,6 +29,7 @@ from spark_scoring.errors import (
 )
 from spark_scoring.increment import Increment, covered, gone_keys, open_increment, plan_increment, reading_feed
 from spark_scoring.inputs import Source, open_frame, open_input
+from spark_scoring.methods import resolve_method
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
     Commit,
@@ -122,8 +123,11 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
     source = step(lambda: open_frame(df, job.input) if df is not None else open_input(spark, job.input))
     target = step(lambda: describe_target(spark, output)) if output is not None else None
     contract = None
-    if model is not None and source is not None:
-        terms = Terms.of_job(job, added=_added(job), textual=source.textual, result=result)
+    pinned = model
+    called = step(lambda: resolve_method(spark, pinned, job.model, result)) if pinned is not None else None
+    if called is not None and source is not None:
+        model = called.model
+        terms = Terms.of_job(job, added=_added(job), textual=source.textual, result=called.result, call=called.how)
         contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
         step(contract.raise_for_problems)
     increment = None

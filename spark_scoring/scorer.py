@@ -16,9 +16,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
+from spark_scoring import spark_ml
 from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file
 from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs, sql
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.methods import resolve_method
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
 from spark_scoring.scoring_model import lay_scoring_model, locate
@@ -116,6 +118,7 @@ def load_scorer(
     spark: SparkSession,
     policy: Literal["strict", "safe", "lenient"] = "safe",
     method: str = "predict",
+    top_k: int | None = None,
     params: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     key: Sequence[str] = (),
@@ -133,8 +136,9 @@ def load_scorer(
         model_uri: Any MLflow model URI or path; an alias is resolved once, here.
         spark: The session that will score.
         policy: How far a column's type may be from the signature's.
-        method: Only ``predict`` is available in this version.
-        params: Parameters for ``predict``, by the names that the signature declares.
+        method: ``predict``, or another method of the model, such as ``predict_proba``.
+        top_k: How many of the most probable classes a row gets, with the method ``predict_proba``.
+        params: Parameters for ``predict``, by the names that the signature declares, or another method's keywords.
         columns: Table names by model name, where they differ.
         key: Columns that the model does not get, unless its signature asks for them.
         env_manager: Only ``local`` is available in this version: the workers' own Python environment.
@@ -155,6 +159,7 @@ def load_scorer(
             "model": {
                 "uri": model_uri,
                 "method": method,
+                "top_k": top_k,
                 "params": dict(params or {}),
                 "env_manager": env_manager,
                 "tracking_uri": tracking_uri,
@@ -168,8 +173,9 @@ def load_scorer(
         source="load_scorer",
     )
     added = added_columns("prediction", on_error)
-    terms = Terms.of_job(job, added=added, result=declared_result(spark, job.model))
-    return Scorer(spark=spark, model=fetch(pin(job.model), job.model), terms=terms, on_error=on_error)
+    called = resolve_method(spark, pin(job.model), job.model, declared_result(spark, job.model))
+    terms = Terms.of_job(job, added=added, result=called.result, call=called.how)
+    return Scorer(spark=spark, model=fetch(called.model, job.model), terms=terms, on_error=on_error)
 
 
 def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
@@ -239,17 +245,22 @@ def score_frame(
         rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
     """
-    udf = _scoring_udf(spark, model, contract, {"on_error": on_error, "detail": detail, "end_after": end_after})
-    carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
+    if model.is_spark_ml:
+        carried, values, failed, error = spark_ml.transform(spark, df, model, contract, on_error)
+    else:
+        udf = _scoring_udf(spark, model, contract, {"on_error": on_error, "detail": detail, "end_after": end_after})
+        carried = df.select("*", udf(*_arguments(contract)).alias(_CARRIER))
+        values, failed, error = _decoded(contract, on_error), f"{_CARRIER}.e <> ''", _error()
     kept = [F.col(sql.quote(name)) for name in contract.kept]
     stamps = stamp.columns() if stamp is not None else []
     if on_error == "collect":
-        stamps.append(_error())
-    named = zip((*contract.predictions, *contract.stamps), (*_predictions(contract, on_error), *stamps), strict=True)
+        stamps.append(error)
+    predictions = _predictions(contract, values, failed if on_error == "collect" else None)
+    named = zip((*contract.predictions, *contract.stamps), (*predictions, *stamps), strict=True)
     added = [value.alias(name) for name, value in named]
     if rest is not None:
         whole = ", ".join(sql.quote(name) for name in df.columns)
-        added.append(F.expr(f"CASE WHEN {_CARRIER}.e <> '' THEN struct({whole}) END").alias(rest))
+        added.append(F.expr(f"CASE WHEN {failed or 'false'} THEN struct({whole}) END").alias(rest))
     return carried.select(*kept, *added)
 
 
@@ -258,7 +269,7 @@ def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, er
         "model": locate(model, spark),
         "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
         "form": contract.form,
-        "call": {"method": "predict"},
+        "call": dict(contract.call),
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
         "params": dict(contract.params),
@@ -289,10 +300,9 @@ def _without_advice() -> Iterator[None]:
 
 def _arguments(contract: Contract) -> list[Column]:
     arguments = [F.expr(column.cast.transport) for column in contract.columns]
-    checks = contract.checks()
-    if checks:
-        branches = " ".join(f"WHEN {check.condition} THEN {number}" for number, check in enumerate(checks, start=1))
-        arguments.append(F.expr(f"CASE {branches} ELSE 0 END"))
+    check = contract.failed_check()
+    if check is not None:
+        arguments.append(F.expr(check))
     return arguments
 
 
@@ -309,16 +319,20 @@ def _carrier_type(contract: Contract, on_error: OnError) -> str:
     return f"struct<{', '.join(fields)}>"
 
 
-def _predictions(contract: Contract, on_error: OnError) -> list[Column]:
-    """Returns the prediction columns: one for each output, or a struct of them."""
+def _decoded(contract: Contract, on_error: OnError) -> list[str]:
+    """Returns SQL for each output, of the carrier."""
     if _is_bare(contract, on_error):
-        return [F.expr(contract.outputs[0].decode(_CARRIER, contract.time_zone))]
-    decoded = [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
-    if len(decoded) == len(contract.predictions):
-        return [F.expr(value) for value in decoded]
+        return [contract.outputs[0].decode(_CARRIER, contract.time_zone)]
+    return [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
+
+
+def _predictions(contract: Contract, values: Sequence[str], failed: str | None) -> list[Column]:
+    """Returns the prediction columns: one for each output, or a struct of them, null where a row failed."""
+    if len(values) == len(contract.predictions):
+        return [F.expr(value) for value in values]
     names = [sql.literal(name) for name, _ in contract.named_outputs()]
-    struct = f"named_struct({', '.join(f'{name}, {value}' for name, value in zip(names, decoded, strict=True))})"
-    return [F.expr(struct if on_error == "raise" else f"CASE WHEN {_CARRIER}.e = '' THEN {struct} END")]
+    struct = f"named_struct({', '.join(f'{name}, {value}' for name, value in zip(names, values, strict=True))})"
+    return [F.expr(f"CASE WHEN {failed} THEN NULL ELSE {struct} END" if failed else struct)]
 
 
 def _error() -> Column:

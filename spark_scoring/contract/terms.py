@@ -10,6 +10,8 @@ from spark_scoring.config import ScoringJob
 from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.outputs import DeclaredOutputs
 
+PREDICT: Mapping[str, Any] = {"method": "predict"}
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -26,7 +28,8 @@ class Terms:
         kept: Which input columns are written beside the prediction: ``all``, ``keys``, or their names.
         added: The columns that scoring adds, the prediction first.
         flatten: Whether several outputs become a column each, and not the fields of one struct.
-        result: The outputs that the job declares in place of the signature's, with what is wrong with them; or None.
+        result: The outputs in place of the signature's, with what is wrong with them; or None.
+        call: What is called with the rows, see `worker.calls.call_of`.
     """
 
     policy: Policy = "safe"
@@ -40,10 +43,17 @@ class Terms:
     added: Sequence[str] = ("prediction",)
     flatten: bool = False
     result: DeclaredOutputs | None = None
+    call: Mapping[str, Any] = field(default_factory=lambda: PREDICT)
 
     @classmethod
     def of_job(
-        cls, job: ScoringJob, *, added: Sequence[str], textual: bool = False, result: DeclaredOutputs | None = None
+        cls,
+        job: ScoringJob,
+        *,
+        added: Sequence[str],
+        textual: bool = False,
+        result: DeclaredOutputs | None = None,
+        call: Mapping[str, Any] = PREDICT,
     ) -> Terms:
         """Returns the terms that a job states."""
         return cls(
@@ -58,4 +68,5 @@ class Terms:
             added=added,
             flatten=job.output.flatten if job.output else False,
             result=result,
+            call=call,
         )
