@@ -73,6 +73,7 @@ def resolve_method(
         spark_ml.refuse_where_impossible(spark, model, config)
     if config.method == "predict":
         return Called(model, PREDICT, declared)
+    _refuse_unsendable(config)
     how = {"method": config.method, "keywords": dict(config.params), "classes": None, "top_k": config.top_k}
     if declared is None:
         model = fetch(model, config)
@@ -82,6 +83,18 @@ def resolve_method(
     if config.top_k is not None:
         result = top_classes()
     return Called(model, {**how, "classes": classes}, result)
+
+
+def _refuse_unsendable(config: ModelConfig) -> None:
+    for name, value in config.params.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise ConfigurationError(
+                f"model.params.{name} is a {type(value).__name__}, which {config.method} can't be sent",
+                code="bad_value",
+                remedy="write text, a number, true or false, or a list of them",
+            ) from None
 
 
 def _declared_classes(config: ModelConfig, outputs: Sequence[Output]) -> list[str] | None:
@@ -129,7 +142,7 @@ def _ask(model: PinnedModel, how: Mapping[str, Any]) -> dict[str, Any]:
     """Loads the model in a process of its own, and returns what `worker.methods.describe_method` says there."""
     assert model.path is not None, "fetch() the model first"
     assert model.digest is not None, "fetch() the model first"
-    question = json.dumps(how, sort_keys=True, default=str)
+    question = json.dumps({"method": how["method"], "keywords": how["keywords"]}, sort_keys=True)
     if (model.digest, question) not in _answers:
         code = Path(worker.__file__).parent
         with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:

@@ -18,6 +18,7 @@ model:
   result_type: null
   env_manager: local
   method: predict
+  top_k: null
   script: null
   params: {}
 input:
