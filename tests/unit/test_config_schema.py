@@ -85,7 +85,6 @@ def keys(part: type[BaseModel]) -> set[str]:
 # A value for each key whose function comes with a later version.
 LATER = {
     "model.env_manager": "uv",
-    "model.method": "predict_proba",
     "model.script": "score.py",
     "errors.bad_files": "quarantine",
 }
@@ -104,10 +103,10 @@ def test_a_key_of_a_later_version_is_refused_and_never_ignored(key, refused):
 
 def test_every_unavailable_key_is_told_at_once(refused):
     error = refused(
-        {"model.method": "predict_proba", "model.script": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"}
+        {"model.env_manager": "uv", "model.script": "s3://key:secret@bucket/x", "errors.bad_files": "quarantine"}
     )
     assert [problem.message for problem in error.problems] == [
-        "job.yml: model.method: predict_proba is not available in this version",
+        "job.yml: model.env_manager: uv is not available in this version",
         "job.yml: model.script: s3://***@bucket/x is not available in this version",
         "job.yml: errors.bad_files: quarantine is not available in this version",
     ]
@@ -138,6 +137,8 @@ def test_the_job_has_no_key_that_the_schema_above_lacks():
         ({"input.incremental": True, "output.mode": "overwrite"}, "goes with output.mode append or merge"),
         ({"input.incremental": True, "input.rescore": "all", "output.mode": "append"}, "needs output.mode merge"),
         ({"input.rescore": "all"}, "rescore goes with incremental: true"),
+        ({"model.top_k": 3}, "top_k goes with method predict_proba, not with predict"),
+        ({"model.method": "__reduce__"}, "model.method"),
         ({"output.partition_by": ["a"], "output.cluster_by": ["b"]}, "partition_by or cluster_by, not both"),
     ],
 )

@@ -64,12 +64,12 @@ def test_classes_come_in_the_order_in_which_they_are_asked_for(load):
 
 
 def test_the_input_is_enforced_as_for_predict(load):
-    with pytest.raises(mlflow.MlflowException, match="Incompatible input types"):
+    with pytest.raises(mlflow.MlflowException, match="Failed to enforce schema"):
         call_of(load(Votes()), how("predict_proba", classes=["no", "yes"]))(pd.DataFrame({"a": ["x"]}), None)
 
 
 def test_names_that_the_job_gives_need_as_many_columns(load):
-    with pytest.raises(ModelRaisedError, match="3 rows|shape \\(3, 2\\), and the model has 3 classes"):
+    with pytest.raises(ModelRaisedError, match=r"shape \(3, 2\), and the model has 3 classes"):
         call_of(load(Silent()), how("predict_proba", classes=["a", "b", "c"]))(ROWS, None)
 
 
