@@ -27,8 +27,12 @@ def _save_keras(folder: str) -> str:
 
 
 def _save_keras_by_tensorflow(folder: str) -> str:
-    model = _network(1)
-    signature = infer_signature({"input": ARRAY}, model.predict(ARRAY, verbose=0))
+    import keras
+
+    keras.utils.set_random_seed(0)
+    flights = keras.Input((2,), name="flights")
+    model = keras.Model({"flights": flights}, keras.layers.Dense(1)(flights))
+    signature = infer_signature({"flights": ARRAY}, model.predict({"flights": ARRAY}, verbose=0))
     mlflow.tensorflow.save_model(model, folder, signature=signature, pip_requirements=[])
     return folder
 
@@ -112,7 +116,7 @@ CASES = [
         "TensorFlow",
         "Keras model by mlflow.tensorflow",
         _save_keras_by_tensorflow,
-        {"input": ARRAY},
+        {"flights": ARRAY},
         needs=("keras", "tensorflow"),
     ),
     Case("TensorFlow", "tf.Module", _save_tensorflow, ARRAY, needs=("tensorflow",)),

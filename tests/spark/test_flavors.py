@@ -81,8 +81,7 @@ def one_a_row(result: Any) -> list[Any]:
 
 def as_dict(prediction: Any) -> Any:
     if hasattr(prediction, "asDict"):
-        found = {name: as_dict(value) for name, value in prediction.asDict().items()}
-        return found["0"] if list(found) == ["0"] else found
+        return {name: as_dict(value) for name, value in prediction.asDict().items()}
     if isinstance(prediction, list):
         return [as_dict(one) for one in prediction]
     # Spark's timestamps come back in the machine's own zone.
