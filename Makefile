@@ -7,9 +7,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COMPAT := .venv-compat
 COMPAT_STAMP := $(COMPAT)/.installed
+FLAVORS := .venv-flavors
+FLAVORS_STAMP := $(FLAVORS)/.installed
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
-.PHONY: help install demo test test-unit test-spark test-cluster test-full test-compat check lint bench bench-failures lock clean
+.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint bench bench-failures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +47,18 @@ test-full: install ## Run all tests, with the heavy sweeps that `make test` leav
 	$(BIN)/python -m pytest tests/unit
 	$(BIN)/python -m pytest tests/spark
 	$(BIN)/python -m pytest tests/cluster
+	$(MAKE) test-flavors
+
+# Without dependencies of its own: the lock leaves out triton, 1 GB that TensorFlow does not bear in the same process.
+$(FLAVORS_STAMP): .lock/flavors.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 on Linux is needed, for which the packages are locked; name it: make PYTHON=python3.11 test-flavors" >&2; exit 2; }
+	@test -d $(FLAVORS) || $(PYTHON) -m venv $(FLAVORS)
+	$(FLAVORS)/bin/python -m pip install --quiet --no-deps --require-hashes -r .lock/flavors.txt
+	$(FLAVORS)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(FLAVORS_STAMP)
+
+test-flavors: $(FLAVORS_STAMP) ## Score models of every flavor, also Keras, TensorFlow, PyTorch, transformers, prophet, in .venv-flavors (6 GB; needs Python 3.11)
+	$(FLAVORS)/bin/python -m pytest tests/spark/test_flavors.py
 
 $(COMPAT_STAMP): .lock/compat.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, the only one that Spark 3.5 and pandas 3 share; name it: make PYTHON=python3.11 test-compat" >&2; exit 2; }
@@ -74,6 +88,7 @@ bench-failures: install ## Time what staging and bad rows cost; appends to tests
 lock: ## Resolve the locked dependencies anew (needs uv)
 	$(COMPILE) --universal --python-version 3.10 --constraint .lock/constraints.txt pyproject.toml -o .lock/dev.txt
 	$(COMPILE) --python-platform linux --python-version 3.11 --constraint .lock/compat-constraints.txt pyproject.toml -o .lock/compat.txt
+	$(COMPILE) --extra flavors --no-emit-package triton --python-platform linux --python-version 3.11 --constraint .lock/dev.txt pyproject.toml -o .lock/flavors.txt
 
 clean: ## Remove what the targets made, but for .venv
 	rm -rf spark-scoring-demo dist build spark-warehouse metastore_db derby.log .pytest_cache .mypy_cache .ruff_cache .hypothesis

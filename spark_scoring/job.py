@@ -31,6 +31,7 @@ from spark_scoring.errors import (
 )
 from spark_scoring.increment import Increment, Opened, covered, open_increment, plan_increment, reading_feed, reopen
 from spark_scoring.inputs import Source, isolated, naming_bad_files, open_for, open_frame
+from spark_scoring.methods import resolve_method
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.outputs import (
     Commit,
@@ -125,18 +126,27 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
 
     output = job.output
     step(lambda: refuse_missing_manager(job.model.env_manager))
-    model = step(lambda: pin(job.model))
-    differences: tuple[Difference, ...] = ()
-    if model is not None:
-        differences = compare_requirements(model, spark)
-        step(lambda: refuse_differences(differences, model))
+    pinned = step(lambda: pin(job.model))
+    differences = compare_requirements(pinned, spark) if pinned is not None else ()
     result = step(lambda: declared_result(spark, job.model))
+    called = None
+    if pinned is not None:
+        step(lambda: refuse_differences(differences, pinned))
+        called = step(lambda: resolve_method(spark, pinned, job.model, result))
+    model = called.model if called is not None else pinned
     source = step(lambda: open_frame(df, job.input) if df is not None else open_for(spark, job, model))
     target = step(lambda: describe_target(spark, output)) if output is not None else None
     contract = None
-    if model is not None and source is not None:
-        terms = Terms.of_job(job, added=_added(job), textual=source.textual, places=source.places, result=result)
-        contract = check_contract(source.df.schema, model.signature, terms, model=model.pinned_uri)
+    if called is not None and source is not None:
+        terms = Terms.of_job(
+            job,
+            added=_added(job),
+            textual=source.textual,
+            places=source.places,
+            result=called.result,
+            call=called.how,
+        )
+        contract = check_contract(source.df.schema, called.model.signature, terms, model=called.model.pinned_uri)
         step(contract.raise_for_problems)
     increment = None
     if job.input.incremental and source is not None and target is not None:

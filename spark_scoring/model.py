@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 import yaml
@@ -81,6 +80,11 @@ class PinnedModel:
         return self.digest or self.pinned_uri
 
     @property
+    def is_spark_ml(self) -> bool:
+        """Whether it is a Spark ML pipeline, which Spark runs itself: no Python worker can."""
+        return bool(self.metadata.flavors["python_function"].get("loader_module") == "mlflow.spark")
+
+    @property
     def flavors(self) -> tuple[str, ...]:
         """The names of the flavors that the model was saved with."""
         return tuple(sorted(self.metadata.flavors))
@@ -114,8 +118,8 @@ def pin(config: ModelConfig) -> PinnedModel:
     A local model is hashed in place, so its digest is known at once; a remote one's comes with `fetch`.
 
     Raises:
-        ModelError: If ``allow`` does not name it, if there is no such model, alias or version, or if it can't be
-            scored in a Python worker.
+        ModelError: If ``allow`` does not name it, if there is no such model, alias or version, or if it has no
+            python_function flavor.
         ConfigurationError: If ``input_signature`` is no signature, or the model has one of its own, or if the scoring
             script has a mistake.
     """
@@ -377,19 +381,12 @@ def _file(location: str, name: str, scratch: str, download: Callable[..., str]) 
 
 
 def _refuse_unscorable(metadata: Model, uri: str) -> None:
-    flavor: dict[str, Any] | None = metadata.flavors.get("python_function")
-    if flavor is None:
+    if metadata.flavors.get("python_function") is None:
         raise ModelError(
             f"{redact(uri)} has no python_function flavor, so MLflow can't score with it",
             code="no_pyfunc_flavor",
             available=", ".join(sorted(metadata.flavors)) or "no flavors",
             remedy="log it with a flavor that supports pyfunc",
-        )
-    if flavor.get("loader_module") == "mlflow.spark":
-        raise ModelError(
-            f"{redact(uri)} is a Spark ML model, which can't run in a Python worker",
-            code="spark_model",
-            remedy="score it with its own transform: mlflow.spark.load_model(uri).transform(df)",
         )
 
 

@@ -46,12 +46,6 @@ def _translate(detail: Any, root: type[BaseModel], source: str) -> Configuration
         )
     if kind == "missing" and not isinstance(loc[-1], int):
         return ConfigurationError(f"{place} is missing", code="missing_key", remedy=f"add {key} to the job")
-    if kind == "not_available":
-        return ConfigurationError(
-            f"{place}: {detail['ctx']['value']} is not available in this version",
-            code="not_available",
-            remedy=detail["ctx"]["remedy"],
-        )
     if kind in _REMEDIES:
         return ConfigurationError(
             f"{place}: {_shown(detail['input'])} is not valid here",

@@ -17,11 +17,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
+from spark_scoring import spark_ml
 from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file
 from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs, sql
 from spark_scoring.environment import refuse_missing_manager
 from spark_scoring.environment.compare import compare_requirements, is_compared, refuse_differences
 from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.methods import resolve_method
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
 from spark_scoring.scoring_model import lay_scoring_model, locate
@@ -122,6 +124,7 @@ def load_scorer(
     spark: SparkSession,
     policy: Literal["strict", "safe", "lenient"] = "safe",
     method: str = "predict",
+    top_k: int | None = None,
     params: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     key: Sequence[str] = (),
@@ -141,8 +144,9 @@ def load_scorer(
         model_uri: Any MLflow model URI or path; an alias is resolved once, here.
         spark: The session that will score.
         policy: How far a column's type may be from the signature's.
-        method: Only ``predict`` is available in this version.
-        params: Parameters for ``predict``, by the names that the signature declares.
+        method: ``predict``, or another method of the model, such as ``predict_proba``.
+        top_k: How many of the most probable classes a row gets, with the method ``predict_proba``.
+        params: Parameters for ``predict``, by the names that the signature declares, or another method's keywords.
         columns: Table names by model name, where they differ.
         key: Columns that the model does not get, unless its signature asks for them.
         script: A scoring script, which is called in place of the model.
@@ -167,6 +171,7 @@ def load_scorer(
             "model": {
                 "uri": model_uri,
                 "method": method,
+                "top_k": top_k,
                 "params": dict(params or {}),
                 "script": script,
                 "env_manager": env_manager,
@@ -182,14 +187,15 @@ def load_scorer(
         source="load_scorer",
     )
     added = added_columns("prediction", on_error)
-    terms = Terms.of_job(job, added=added, result=declared_result(spark, job.model))
     refuse_missing_manager(job.model.env_manager)
     model = pin(job.model)
     different = compare_requirements(model, spark)
     refuse_differences(different, model)
     if different:
         _log.warning("packages  %s", "; ".join(map(str, different)))
-    return Scorer(spark=spark, model=fetch(model, job.model), terms=terms, on_error=on_error)
+    called = resolve_method(spark, model, job.model, declared_result(spark, job.model))
+    terms = Terms.of_job(job, added=added, result=called.result, call=called.how)
+    return Scorer(spark=spark, model=fetch(called.model, job.model), terms=terms, on_error=on_error)
 
 
 def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
@@ -259,33 +265,37 @@ def score_frame(
         rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
     """
-    served = model.env_manager != "local"
-    errors = {"on_error": on_error, "detail": detail, "end_after": end_after, "served": served}
-    udf = _scoring_udf(spark, model, contract, errors)
-    carried = df.select("*", udf(*_arguments(contract, served)).alias(_CARRIER))
-    if served:
-        # Nothing that a served model raises arrives, so that it says so in the carrier, and Spark raises.
-        ends = f"startswith({_CARRIER}.e, '{MARK}')"
-        carried = carried.withColumn(_CARRIER, F.expr(f"IF({ends}, raise_error({_CARRIER}.e), {_CARRIER})"))
+    if model.is_spark_ml:
+        carried, values, failed, error = spark_ml.transform(spark, df, model, contract, on_error)
+    else:
+        served = model.env_manager != "local"
+        errors = {"on_error": on_error, "detail": detail, "end_after": end_after, "served": served}
+        udf = _scoring_udf(spark, model, contract, errors)
+        carried = df.select("*", udf(*_arguments(contract, served)).alias(_CARRIER))
+        if served:
+            # Nothing that a served model raises arrives, so that it says so in the carrier, and Spark raises.
+            ends = f"startswith({_CARRIER}.e, '{MARK}')"
+            carried = carried.withColumn(_CARRIER, F.expr(f"IF({ends}, raise_error({_CARRIER}.e), {_CARRIER})"))
+        values, failed, error = _decoded(contract, bare=_is_bare(contract, errors)), f"{_CARRIER}.e <> ''", _error()
     kept = [F.col(sql.quote(name)) for name in contract.kept]
     stamps = stamp.columns() if stamp is not None else []
     if on_error == "collect":
-        stamps.append(_error())
-    predictions = _predictions(contract, on_error, bare=_is_bare(contract, errors))
+        stamps.append(error)
+    predictions = _predictions(contract, values, failed if on_error == "collect" else None)
     named = zip((*contract.predictions, *contract.stamps), (*predictions, *stamps), strict=True)
     added = [value.alias(name) for name, value in named]
     if rest is not None:
         whole = ", ".join(sql.quote(name) for name in df.columns)
-        added.append(F.expr(f"CASE WHEN {_CARRIER}.e <> '' THEN struct({whole}) END").alias(rest))
+        added.append(F.expr(f"CASE WHEN {failed or 'false'} THEN struct({whole}) END").alias(rest))
     return carried.select(*kept, *added)
 
 
 def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
-    call: dict[str, Any] = {"method": "predict"}
+    call = dict(contract.call)
     files = {}
     if model.script is not None:
         file = f"script/{model.script.name}"
-        call, files = {"script": {"file": file, "digest": model.script.digest}}, {file: model.script.source}
+        call["script"], files = {"file": file, "digest": model.script.digest}, {file: model.script.source}
     settings = {
         "model": {**locate(model, spark), **_required(model)},
         "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
@@ -352,10 +362,9 @@ def _arguments(contract: Contract, served: bool) -> list[Column]:
     texts = {column.name for column in contract.columns if served and column.spec["type"] == "binary"}
     transports = [(column.name in texts, column.cast.transport) for column in contract.columns]
     arguments = [F.expr(f"base64({transport})" if text else transport) for text, transport in transports]
-    checks = contract.checks()
-    if checks:
-        branches = " ".join(f"WHEN {check.condition} THEN {number}" for number, check in enumerate(checks, start=1))
-        arguments.append(F.expr(f"CASE {branches} ELSE 0 END"))
+    check = contract.failed_check()
+    if check is not None:
+        arguments.append(F.expr(check))
     return arguments
 
 
@@ -372,16 +381,20 @@ def _carrier_type(contract: Contract, errors: Mapping[str, Any]) -> str:
     return f"struct<{', '.join(fields)}>"
 
 
-def _predictions(contract: Contract, on_error: OnError, *, bare: bool) -> list[Column]:
-    """Returns the prediction columns: one for each output, or a struct of them."""
+def _decoded(contract: Contract, *, bare: bool) -> list[str]:
+    """Returns SQL for each output, of the carrier."""
     if bare:
-        return [F.expr(contract.outputs[0].decode(_CARRIER, contract.time_zone))]
-    decoded = [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
-    if len(decoded) == len(contract.predictions):
-        return [F.expr(value) for value in decoded]
+        return [contract.outputs[0].decode(_CARRIER, contract.time_zone)]
+    return [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
+
+
+def _predictions(contract: Contract, values: Sequence[str], failed: str | None) -> list[Column]:
+    """Returns the prediction columns: one for each output, or a struct of them, null where a row failed."""
+    if len(values) == len(contract.predictions):
+        return [F.expr(value) for value in values]
     names = [sql.literal(name) for name, _ in contract.named_outputs()]
-    struct = f"named_struct({', '.join(f'{name}, {value}' for name, value in zip(names, decoded, strict=True))})"
-    return [F.expr(struct if on_error == "raise" else f"CASE WHEN {_CARRIER}.e = '' THEN {struct} END")]
+    struct = f"named_struct({', '.join(f'{name}, {value}' for name, value in zip(names, values, strict=True))})"
+    return [F.expr(f"CASE WHEN {failed} THEN NULL ELSE {struct} END" if failed else struct)]
 
 
 def _error() -> Column:

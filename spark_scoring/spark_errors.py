@@ -30,6 +30,10 @@ _PYTHON_CLASS = re.compile(r"^((?:\w+\.)*\w+(?:Error|Exception|Exit|Interrupt))\
 _JAVA_CLASS = re.compile(r"^(?:[\w$]+\.)+\w+(?:Exception|Error): ")
 # Spark 3 tells which task failed before it tells why, and has no names for some of what can be wrong with a file.
 _STAGE = re.compile(r"^Job aborted due to stage failure: .*? most recent failure: .*? \(TID \d+\) \([^)]*\): ")
+# What a stage of a Spark ML pipeline raised: a class of Spark's own, whose text may hold a row's values.
+_ML_STAGE = re.compile(
+    r"at org\.apache\.spark\.ml\.(?:[a-z]+\.)*([A-Z]\w+)|ser defined function \(`([A-Z]\w+)\$\$Lambda"
+)
 _BAD_FILE = (
     "MALFORMED_RECORD",
     "FAILED_READ_FILE",
@@ -213,6 +217,13 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             code="package_missing",
             remedy="install what the model requires on the workers, or give them its environment: spark-scoring env "
             "pack MODEL_URI -o env.tar.gz, and submit --env env.tar.gz",
+        )
+    if (stage := _ML_STAGE.search(str(exc))) is not None:
+        return RowsFailedError(
+            f"the pipeline's {stage.group(1) or stage.group(2)} raised for a row",
+            code="model_raised",
+            remedy="nothing was written; Spark runs a whole pipeline or none of it, so no threshold can set such a row "
+            "aside: set handleInvalid of that stage to keep when you train it, or filter the rows with input.where",
         )
     if any(said in str(exc) for said in _WORKER_DIED):
         return ScoringError(

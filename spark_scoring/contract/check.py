@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from mlflow.models import ModelSignature
 from pyspark.sql.types import StructType
 
 from spark_scoring.contract.bind import bind_inputs
 from spark_scoring.contract.columns import Columns, yaml_name
-from spark_scoring.contract.outputs import Output, read_outputs
+from spark_scoring.contract.outputs import Output, read_outputs, twins
 from spark_scoring.contract.params import check_params
 from spark_scoring.contract.proposal import propose_signature
 from spark_scoring.contract.terms import Terms
@@ -39,6 +40,7 @@ def check_contract(
     verdicts += _mapping_problems(binding.names, terms)
     verdicts += _leftovers(table, binding.used, terms)
     outputs, output_problems = terms.result or read_outputs(signature.outputs)
+    output_problems = [*output_problems, *twins(outputs)]
     predictions = _predictions(outputs, terms)
     kept, kept_problems = _kept(table, terms, predictions)
     verdicts += kept_problems
@@ -46,7 +48,7 @@ def check_contract(
         Verdict("error", problem.code, problem.name, problem.found, None, problem.message, problem.remedy)
         for problem in output_problems
     ]
-    params, param_verdicts = check_params(signature.params, terms.params)
+    params, param_verdicts = _params(signature, terms)
     verdicts += param_verdicts
     return Contract(
         model,
@@ -60,7 +62,18 @@ def check_contract(
         time_zone=terms.time_zone,
         predictions=predictions,
         stamps=tuple(terms.added[1:]),
+        call=terms.call,
     )
+
+
+def _params(signature: ModelSignature, terms: Terms) -> tuple[dict[str, Any], list[Verdict]]:
+    """Returns the parameters of ``predict``, which the signature declares; another method has keywords of its own."""
+    if terms.call["method"] == "predict":
+        return check_params(signature.params, terms.params)
+    given = f"given to {terms.call['method']}"
+    return {}, [
+        Verdict("ok", "param", f"params.{name}", repr(value), None, given) for name, value in terms.params.items()
+    ]
 
 
 def _unsigned(schema: StructType, terms: Terms, model: str) -> Contract:

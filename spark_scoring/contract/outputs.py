@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,6 +171,47 @@ def outputs_of_type(dtype: DataType) -> DeclaredOutputs:
             )
         )
     return tuple(outputs), problems
+
+
+def outputs_of_classes(names: Sequence[str]) -> DeclaredOutputs:
+    """Returns a number for each class, under its name."""
+    outputs = tuple(Output(name, {"type": "double"}) for name in names)
+    if len(outputs) == 1:  # a struct all the same
+        outputs = (Output(None, {"type": "object", "of": {names[0]: {"type": "double"}}}),)
+    problems = [
+        OutputProblem(
+            "unnamed_class",
+            "(output)",
+            repr(name),
+            f"the model has a class {name!r}, and no column can have that name",
+            "model.top_k: 3   (or model.result_type: array<double>)",
+        )
+        for name in names
+        if not name.strip()
+    ]
+    return outputs, problems
+
+
+def top_classes() -> DeclaredOutputs:
+    """Returns what ``model.top_k`` makes: an array of classes with their probabilities."""
+    pair = {"type": "object", "of": {"class": {"type": "string"}, "probability": {"type": "double"}}}
+    return (Output(None, {"type": "array", "of": pair}),), []
+
+
+def twins(outputs: Sequence[Output]) -> list[OutputProblem]:
+    """Returns what is wrong with names that differ in the case of their letters alone, if they differ at all."""
+    names = [output.name.lower() for output in outputs if output.name is not None]
+    return [
+        OutputProblem(
+            "duplicate_output",
+            output.name,
+            output.name,
+            "the model has another output of that name, and Spark does not tell upper from lower case",
+            "for classes, model.top_k: 3   (or model.result_type: array<double>)",
+        )
+        for output in outputs
+        if output.name is not None and names.count(output.name.lower()) > 1
+    ]
 
 
 def _spec_of_spark(dtype: DataType) -> dict[str, Any] | None:

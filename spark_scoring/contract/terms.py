@@ -10,6 +10,8 @@ from spark_scoring.config import ScoringJob
 from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.outputs import DeclaredOutputs
 
+PREDICT: Mapping[str, Any] = {"method": "predict"}
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -26,7 +28,8 @@ class Terms:
         kept: Which input columns are written beside the prediction: ``all``, ``keys``, or their names.
         added: The columns that scoring adds, the prediction first.
         flatten: Whether several outputs become a column each, and not the fields of one struct.
-        result: The outputs that the job declares in place of the signature's, with what is wrong with them; or None.
+        result: The outputs in place of the signature's, with what is wrong with them; or None.
+        call: What is called with the rows, see `worker.calls.call_of`.
     """
 
     policy: Policy = "safe"
@@ -40,6 +43,7 @@ class Terms:
     added: Sequence[str] = ("prediction",)
     flatten: bool = False
     result: DeclaredOutputs | None = None
+    call: Mapping[str, Any] = field(default_factory=lambda: PREDICT)
 
     @classmethod
     def of_job(
@@ -50,6 +54,7 @@ class Terms:
         textual: bool = False,
         places: Sequence[str] = (),
         result: DeclaredOutputs | None = None,
+        call: Mapping[str, Any] = PREDICT,
     ) -> Terms:
         """Returns the terms that a job states; `places` are columns that the source adds, kept as the key is."""
         return cls(
@@ -64,4 +69,5 @@ class Terms:
             added=added,
             flatten=job.output.flatten if job.output else False,
             result=result,
+            call=call,
         )

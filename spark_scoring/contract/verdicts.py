@@ -81,6 +81,7 @@ class Contract:
         predictions: The names of the columns that hold the outputs: one, or one for each output.
         stamps: The names of the columns that scoring adds behind them.
         proposal: Where the model has no signature: the one that the table suggests.
+        call: What is called with the rows, see `worker.calls.call_of`.
     """
 
     model: str
@@ -95,6 +96,7 @@ class Contract:
     predictions: tuple[str, ...] = ("prediction",)
     stamps: tuple[str, ...] = ()
     proposal: Proposal | None = field(default=None, repr=False)
+    call: Mapping[str, Any] = field(default_factory=lambda: {"method": "predict"}, repr=False)
 
     @property
     def problems(self) -> tuple[Verdict, ...]:
@@ -127,6 +129,12 @@ class Contract:
     def checks(self) -> list[Check]:
         """Returns the conditions that make a row fail before the model sees it; the worker knows them by position."""
         return [check for column in self.columns for check in column.checks]
+
+    def failed_check(self) -> str | None:
+        """Returns SQL for the number of the first check that a row fails, from 1, or 0; None without any check."""
+        checks = self.checks()
+        branches = " ".join(f"WHEN {check.condition} THEN {number}" for number, check in enumerate(checks, start=1))
+        return f"CASE {branches} ELSE 0 END" if checks else None
 
     def explain(self, *, width: int | None = None) -> str:
         """Returns the verdicts as a table.

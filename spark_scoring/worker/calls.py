@@ -1,7 +1,12 @@
-"""What is called with a batch that satisfies the signature: the model's ``predict``, or a scoring script's ``run``."""
+"""What is called with a batch that satisfies the signature: ``predict``, another method, or a scoring script."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import pandas as pd
+
+from .failures import ModelRaisedError, RowFailure
+from .methods import method_call
 
 # Takes the model's input and the parameters, or None, and returns what the model says to each row.
 Call = Callable[[Any, dict[str, Any] | None], Any]
@@ -12,9 +17,33 @@ def call_of(model: Any, how: Mapping[str, Any]) -> Call:
 
     Args:
         model: The loaded pyfunc, or the started script.
-        how: What the driver decided: ``script``, where there is one, or else ``method``.
+        how: What the driver decided: ``script``, where there is one, or else ``method``, and what
+            `methods.method_call` needs for any other than ``predict``.
     """
     if "script" in how:
         return lambda piece, _: model.run(piece)
-    assert how["method"] == "predict"
-    return lambda piece, params: model.predict(piece, params=params)
+    if how["method"] == "predict":
+        return lambda piece, params: _in_order(piece, model.predict(piece, params=params))
+    call = method_call(model, how)
+    return lambda piece, _: _in_order(piece, call(piece))
+
+
+def _in_order(piece: Any, result: Any) -> Any:
+    """Returns the result, unless it repeats an input column with the rows in another order.
+
+    Prophet sorts its rows by date. What it returns for fewer rows, at last for one, is then taken in its place.
+    """
+    if isinstance(piece, pd.DataFrame) and isinstance(result, pd.DataFrame) and len(piece) == len(result):
+        for name in result.columns.intersection(piece.columns):
+            given, returned = (one[name].reset_index(drop=True) for one in (piece, result))
+            if not given.equals(returned) and _sorted(given).equals(_sorted(returned)):
+                message = f"the model returned its rows in another order: see its column {name}"
+                raise ModelRaisedError(RowFailure("bad_output", "output", message))
+    return result
+
+
+def _sorted(values: Any) -> Any:
+    try:
+        return values.sort_values(ignore_index=True)
+    except TypeError:  # of mixed or unordered values
+        return values

@@ -137,7 +137,7 @@ class ScoringModel:
             piece = build_input(part, self._columns, self._form)
             try:
                 result = call(piece, self._params)
-            except MemoryError:
+            except (MemoryError, ModelRaisedError):
                 raise
             except Exception as exc:
                 told = describe(exc, loaded.folder, in_full=self._in_full)

@@ -55,6 +55,8 @@ def _columns(result: Any, outputs: Sequence[dict[str, Any]]) -> list[Any]:
             return list(result.values())
         return [_pick(result, name, list(result)) for name in names]
     if isinstance(result, pd.DataFrame):
+        if result.columns.inferred_type != "string":  # PyTorch's are numbers, and a signature's names are text
+            result = result.set_axis([str(name) for name in result.columns], axis=1)
         if len(outputs) == 1:
             name = names[0]
             if len(result.columns) == 1 and outputs[0]["spec"]["type"] != "object":

@@ -9,7 +9,6 @@ from deltalake import DeltaTable
 
 from spark_scoring import ScoringJob, score
 from spark_scoring.cli import console, main
-from spark_scoring.config import NOT_YET
 from spark_scoring.jobfile import read_yaml
 from tests.spark.december import folder, made, store
 
@@ -66,14 +65,6 @@ def keys_of(part):
     kind = ScoringJob.model_fields[part].annotation
     kind = kind if hasattr(kind, "model_fields") else kind.__args__[0]
     return kind.model_fields
-
-
-def test_what_it_calls_later_is_what_this_version_refuses():
-    text = (CONF / "flights.yml").read_text()
-    called_later = re.findall(r"^  # (\w+):.*# later", text, re.MULTILINE)
-    refused = {key.partition(".")[2] for key, accepted in NOT_YET.items() if len(accepted) == 1}
-    assert called_later
-    assert set(called_later) <= refused
 
 
 def test_flights(demo, command, tmp_path):

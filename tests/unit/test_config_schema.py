@@ -19,6 +19,7 @@ model:
   env_manager: local
   requirements: warn
   method: predict
+  top_k: null
   script: null
   params: {}
 input:
@@ -102,6 +103,8 @@ def test_the_job_has_no_key_that_the_schema_above_lacks():
         ({"input.incremental": True, "output.mode": "overwrite"}, "goes with output.mode append or merge"),
         ({"input.incremental": True, "input.rescore": "all", "output.mode": "append"}, "needs output.mode merge"),
         ({"input.rescore": "all"}, "rescore goes with incremental: true"),
+        ({"model.top_k": 3}, "top_k goes with method predict_proba, not with predict"),
+        ({"model.method": "__reduce__"}, "model.method"),
         ({"output.partition_by": ["a"], "output.cluster_by": ["b"]}, "partition_by or cluster_by, not both"),
         ({"errors.bad_files": "quarantine"}, "errors.bad_files: quarantine needs errors.quarantine"),
         (

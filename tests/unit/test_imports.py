@@ -26,6 +26,8 @@ ORDER = [
     "contract",
     "inputs",
     "scoring_model",
+    "spark_ml",
+    "methods",
     "scorer",
     "outputs",
     "increment",  # what is new in the input, by the target's commits

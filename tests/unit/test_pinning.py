@@ -174,11 +174,10 @@ def test_a_model_without_pyfunc_is_refused_with_its_flavors(tmp_path, config):
     assert (error.code, error.available) == ("no_pyfunc_flavor", "langchain")
 
 
-def test_a_spark_ml_model_is_told_how_it_is_scored(tmp_path, config):
+def test_a_spark_ml_model_is_known_as_such(tmp_path, config, adds):
     (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: mlflow.spark}}")
-    error = refusal(config(str(tmp_path)))
-    assert error.code == "spark_model"
-    assert "transform" in error.remedy
+    assert pin(config(str(tmp_path))).is_spark_ml
+    assert not pin(config(adds)).is_spark_ml
 
 
 def test_a_registry_that_does_not_answer_is_told():

@@ -1,0 +1,232 @@
+"""Methods of the model itself, other than pyfunc's ``predict``: which it has, and what each result becomes.
+
+The driver asks the same questions as the workers, by the same code: see `describe_method`.
+"""
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+
+from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
+
+# Methods that return a column for each class.
+CLASS_METHODS = ("predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function")
+_PROBABILITIES = CLASS_METHODS[:3]
+# The names by which libraries call what scores rows; of a model's other methods, most train it.
+_SCORING = re.compile(r"^(predict|decision_function|transform|score_samples|apply$|embed|encode|forecast|kneighbors)")
+
+
+def method_call(model: Any, how: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Returns what calls a method of the model with each batch.
+
+    Args:
+        model: The loaded pyfunc.
+        how: ``method``, ``keywords`` for it, ``classes`` (the names of the classes, in the order of the outputs, or
+            None where the result stays as it is) and ``top_k`` (how many of them, or None).
+
+    Raises:
+        ScoringFailedError: With the kind ``model``, if it has no such method, or none of the named classes.
+    """
+    found = _Native(model, how["method"], how["keywords"])
+    # Through pyfunc itself, so that its enforcement hands over the very rows that predict would get.
+    pyfunc = mlflow.pyfunc.PyFuncModel(model.metadata, found, predict_fn="call")
+    wanted = how["classes"]
+    if wanted is None:
+        return lambda piece: pyfunc.predict(piece)
+    own = found.classes()
+    _refuse_unknown(wanted, own, how["method"])
+
+    def call(piece: Any) -> Any:
+        columns = _by_class(pyfunc.predict(piece), own, wanted, how["method"])
+        return columns if how["top_k"] is None else _top(columns, wanted, how["top_k"])
+
+    return call
+
+
+def describe_method(model: Any, how: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the driver needs to know of a method before anything runs.
+
+    Args:
+        model: The loaded pyfunc.
+        how: ``method`` and ``keywords``.
+
+    Returns:
+        ``result``: ``classes`` for a column for each class, ``one`` for a number, or None where only the model's author
+        knows; and ``classes``, their names, or None.
+
+    Raises:
+        ScoringFailedError: With the kind ``model``, if the model has no such method, or it takes no such keyword.
+    """
+    found = _Native(model, how["method"], how["keywords"])
+    classes = found.classes()
+    if how["method"] in _PROBABILITIES:
+        return {"result": "classes", "classes": classes}
+    if how["method"] == "decision_function" and (classes or not found.is_python_model):
+        if classes is None or len(classes) <= 2:
+            return {"result": "one", "classes": classes}
+        if getattr(_last(found.owner), "decision_function_shape", None) != "ovo":  # a column for each pair of classes
+            return {"result": "classes", "classes": classes}
+    if how["method"] == "score_samples" and not found.is_python_model:
+        return {"result": "one", "classes": classes}
+    return {"result": None, "classes": classes}
+
+
+class _Native:
+    """The model behind the pyfunc, and one of its methods."""
+
+    def __init__(self, model: Any, method: str, keywords: Mapping[str, Any]) -> None:
+        self.owner, self.is_python_model = _owner(model)
+        self._keywords = dict(keywords)
+        function = getattr(self.owner, method, None)
+        if not callable(function):
+            raise _unusable(
+                "unsupported_method",
+                f"the model, a {type(self.owner).__name__}, has no method {method}; it has "
+                f"{', '.join(_methods(self.owner, self.is_python_model))}",
+            )
+        self._function = function
+        self._parameters = inspect.signature(function).parameters
+        self._context = (model._model_impl.context,) if self.is_python_model and "context" in self._parameters else ()
+        if self.is_python_model and "params" in self._parameters:  # as in a PythonModel's predict
+            self._keywords = {"params": self._keywords}
+        self._refuse_unknown_keywords(method)
+
+    def call(self, data: Any, params: Any = None) -> Any:
+        """Calls the method; MLflow's `params` are those that the signature declares for ``predict``."""
+        return self._function(*self._context, data, **self._keywords)
+
+    def classes(self) -> list[str] | None:
+        """Returns the names of the classes, in the order in which the model returns them, or None."""
+        found = getattr(self.owner, "classes_", None)
+        if found is None or callable(found):
+            return None
+        if isinstance(found, list) and any(isinstance(one, (list, np.ndarray)) for one in found):
+            raise _unusable(
+                "several_targets",
+                "the model predicts several targets at once, each with classes of its own, and one column can't hold "
+                "them",
+            )
+        return class_names(found)
+
+    def _refuse_unknown_keywords(self, method: str) -> None:
+        parameters = self._parameters
+        if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            if not hasattr(self.owner, "steps"):
+                return
+            # A pipeline hands its keywords on to its last step.
+            parameters = inspect.signature(getattr(_last(self.owner), method)).parameters
+            if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+                return
+        named = [one.name for one in parameters.values() if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+        # The first takes the rows.
+        taken = [name for name in named if name != "context"][1:]
+        unknown = [name for name in self._keywords if name not in taken]
+        if unknown:
+            raise _unusable(
+                "unknown_param",
+                f"{method} takes no parameter {', '.join(unknown)}; it takes {', '.join(taken) or 'none'}",
+            )
+
+
+def _owner(model: Any) -> tuple[Any, bool]:
+    """Returns the object that has the methods, and whether it is a PythonModel."""
+    try:
+        return model.unwrap_python_model(), True
+    except Exception:  # MLflow raises for every other flavor
+        pass
+    try:
+        return model.get_raw_model(), False
+    except Exception:
+        flavor = model.metadata.flavors["python_function"].get("loader_module")
+        raise _unusable(
+            "unsupported_method", f"MLflow's flavor {flavor} gives no way to the model itself; it has predict"
+        ) from None
+
+
+def _methods(owner: Any, is_python_model: bool) -> list[str]:
+    base = set(dir(mlflow.pyfunc.PythonModel)) if is_python_model else set()
+    names = [name for name in dir(owner) if not name.startswith("_") and name not in base]
+    found = []
+    for name in names:
+        if (is_python_model or _SCORING.match(name)) and callable(getattr(owner, name, None)):
+            found.append(name)
+    return sorted({"predict", *found})
+
+
+def _last(owner: Any) -> Any:
+    """Returns the estimator that has the last word: a pipeline's last step, a search's best."""
+    while True:
+        if getattr(owner, "steps", None):
+            owner = owner.steps[-1][1]
+        elif hasattr(owner, "best_estimator_"):
+            owner = owner.best_estimator_
+        else:
+            return owner
+
+
+def class_names(labels: Iterable[Any]) -> list[str]:
+    """Returns labels as text: numbers as Python writes them, booleans as Spark does."""
+    return [str(bool(one)).lower() if isinstance(one, (bool, np.bool_)) else str(one) for one in labels]
+
+
+def _refuse_unknown(wanted: Sequence[str], own: Sequence[str] | None, method: str) -> None:
+    unknown = [name for name in wanted if own is not None and name not in own]
+    if unknown:
+        raise _unusable(
+            "unknown_class",
+            f"{method} has no class {', '.join(unknown[:5])}; the model has {', '.join((own or [])[:20])}",
+        )
+
+
+def _by_class(result: Any, own: Sequence[str] | None, wanted: Sequence[str], method: str) -> Any:
+    """Returns a frame with a column for each wanted class, in that order."""
+    if isinstance(result, pd.DataFrame):
+        names = class_names(result.columns)
+        own = names if set(wanted) <= set(names) else own
+        result = result.to_numpy()
+    matrix = np.asarray(result)
+    known = wanted if own is None else own
+    if matrix.ndim != 2 or matrix.shape[1] != len(known):
+        message = f"{method} returned an array of shape {matrix.shape}, and the model has {len(known)} classes"
+        raise ModelRaisedError(RowFailure("bad_output", "output", message))
+    return pd.DataFrame({name: matrix[:, known.index(name)] for name in wanted}, copy=False)
+
+
+def _top(columns: Any, names: Sequence[str], count: int) -> list[list[dict[str, Any]]]:
+    """Returns each row's most probable classes; of equals, the class that the model names first."""
+    matrix = columns.to_numpy()
+    order = np.argsort(-matrix, axis=1, kind="stable")[:, :count]
+    return [
+        [{"class": names[position], "probability": row[position]} for position in positions]
+        for row, positions in zip(matrix, order, strict=True)
+    ]
+
+
+def _unusable(code: str, message: str) -> ScoringFailedError:
+    return ScoringFailedError("model", RowFailure(code, "load", message))
+
+
+def main(folder: str, question: str, answer: str) -> None:
+    """Loads a model and writes what the driver asks of it into a file, as a program of its own.
+
+    Args:
+        folder: The model's folder, whose digest is verified.
+        question: ``method`` and ``keywords``, as JSON.
+        answer: The file: what `describe_method` returns, or ``failure``, as JSON.
+    """
+    try:
+        try:
+            model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+        except Exception as exc:
+            raise _unusable("model_not_loadable", f"{describe(exc, folder)}: {str(exc)[:500]}") from exc
+        found = describe_method(model, json.loads(question))
+    except ScoringFailedError as exc:
+        found = {"failure": exc.failure}
+    with open(answer, "w", encoding="utf-8") as stream:
+        json.dump(found, stream)
