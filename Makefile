@@ -9,6 +9,8 @@ COMPAT := .venv-compat
 COMPAT_STAMP := $(COMPAT)/.installed
 FLAVORS := .venv-flavors
 FLAVORS_STAMP := $(FLAVORS)/.installed
+# Two sessions at once: a test of a few rows keeps less than one core busy.
+TWO := -n 2 --dist loadfile
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
 .PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint bench bench-failures lock clean
@@ -31,21 +33,21 @@ demo: install ## Train, register and score real flights into a Delta table, in .
 test: install ## Run the tests: unit, spark and cluster tiers
 	@$(BIN)/python -m spark_scoring.session
 	$(BIN)/python -m pytest -m "not full" tests/unit
-	$(BIN)/python -m pytest -m "not full" tests/spark
+	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
 	$(BIN)/python -m pytest -m "not full" tests/cluster
 
 test-unit: install ## Run the unit tier alone: no JVM, seconds
 	$(BIN)/python -m pytest tests/unit
 
-test-spark: install ## Run the spark tier alone: one local session
-	$(BIN)/python -m pytest -m "not full" tests/spark
+test-spark: install ## Run the spark tier alone: local sessions
+	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
 
 test-cluster: install ## Run the cluster tier alone: a standalone cluster
 	$(BIN)/python -m pytest -m "not full" tests/cluster
 
 test-full: install ## Run all tests, with the heavy sweeps that `make test` leaves out
 	$(BIN)/python -m pytest tests/unit
-	$(BIN)/python -m pytest tests/spark
+	$(BIN)/python -m pytest $(TWO) tests/spark
 	$(BIN)/python -m pytest tests/cluster
 	$(MAKE) test-flavors
 
@@ -70,7 +72,7 @@ $(COMPAT_STAMP): .lock/compat.txt pyproject.toml
 test-compat: $(COMPAT_STAMP) ## Run the unit and spark tiers on Spark 3.5 and pandas 3, in .venv-compat (needs Python 3.11)
 	@$(COMPAT)/bin/python -m spark_scoring.session
 	$(COMPAT)/bin/python -m pytest -m "not full" tests/unit
-	$(COMPAT)/bin/python -m pytest -m "not full" tests/spark
+	$(COMPAT)/bin/python -m pytest $(TWO) -m "not full" tests/spark
 
 lint: install ## Run ruff and strict mypy
 	$(BIN)/ruff format --check .
