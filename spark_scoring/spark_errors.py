@@ -58,6 +58,10 @@ _FILE_FAULTS = (
     ("is not a Parquet file", "it is no Parquet file, or not all of it"),
     ("EOFException", "it ends too early"),
 )
+_READER = re.compile(
+    r"java\.io\.(?:EOF|IO)Exception|java\.util\.zip\.\w+Exception|org\.apache\.(?:avro|orc|parquet)\.[\w.$]*Exception"
+    r"|hadoop\.fs\.ChecksumException"
+)
 _CAUSE = re.compile(r"^\s*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Error))\b", re.MULTILINE)
 
 
@@ -110,6 +114,12 @@ def condition(exc: BaseException) -> str | None:
 def is_bad_file(exc: BaseException) -> bool:
     """Tells whether Spark failed on a file of the input: damaged, malformed or gone."""
     return any(said in str(exc) for said in _BAD_FILE)
+
+
+def may_be_bad_file(exc: BaseException) -> bool:
+    """Tells whether Spark may have failed on a file: Spark 3 does not say so of all formats' own exceptions."""
+    said = str(exc)
+    return is_bad_file(exc) or (bool(_READER.search(said)) and not any(died in said for died in _WORKER_DIED))
 
 
 def bad_file(exc: BaseException) -> tuple[str | None, str]:
