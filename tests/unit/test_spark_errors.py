@@ -55,7 +55,8 @@ LOST = "Task 1 in stage 2.0 failed 4 times, most recent failure: Lost task 1.3 (
         (
             (
                 "[TASK_WRITE_FAILED] Task failed.\n"
-                "Caused by: org.apache.spark.SparkException: [FAILED_READ_FILE.NO_HINT] Encountered error while reading file file:///in/a%20b.csv.  SQLSTATE: KD001\n"
+                "Caused by: org.apache.spark.SparkException: [FAILED_READ_FILE.NO_HINT] "
+                "Encountered error while reading file file:///in/a%20b.csv.  SQLSTATE: KD001\n"
                 "Caused by: org.apache.spark.SparkException: Malformed records are detected in record parsing: [Ada]."
             ),
             "file:///in/a b.csv",
