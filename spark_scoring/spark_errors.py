@@ -71,6 +71,10 @@ _FILE_FAULTS = (
     ("is not a Parquet file", "it is no Parquet file, or not all of it"),
     ("EOFException", "it ends too early"),
 )
+_READER = re.compile(
+    r"java\.io\.(?:EOF|IO)Exception|java\.util\.zip\.\w+Exception|org\.apache\.(?:avro|orc|parquet)\.[\w.$]*Exception"
+    r"|hadoop\.fs\.ChecksumException"
+)
 _CAUSE = re.compile(r"^\s*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Error))\b", re.MULTILINE)
 
 
@@ -128,6 +132,12 @@ def is_bad_file(exc: BaseException) -> bool:
 def is_conflict(exc: BaseException) -> bool:
     """Tells whether Delta refused a commit because another writer was quicker."""
     return any(said in str(exc) for said in _CONFLICTS)
+
+
+def may_be_bad_file(exc: BaseException) -> bool:
+    """Tells whether Spark may have failed on a file: Spark 3 does not say so of all formats' own exceptions."""
+    said = str(exc)
+    return is_bad_file(exc) or (bool(_READER.search(said)) and not any(died in said for died in _WORKER_DIED))
 
 
 def bad_file(exc: BaseException) -> tuple[str | None, str]:

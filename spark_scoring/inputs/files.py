@@ -18,7 +18,7 @@ from spark_scoring.config import InputConfig
 from spark_scoring.errors import InputError
 from spark_scoring.inputs.payload import Asked, faults, open_requests
 from spark_scoring.redaction import redact
-from spark_scoring.spark_errors import bad_file, is_bad_file
+from spark_scoring.spark_errors import bad_file, may_be_bad_file
 
 # Formats whose strings, and in JSON whose numbers, have no type of their own.
 TEXTUAL = frozenset({"csv", "json"})
@@ -113,7 +113,7 @@ def _malformed(frame: DataFrame, files: Sequence[str], config: InputConfig, aske
     try:
         return [BadFile(*row) for row in faults(frame, config, asked).collect()]
     except (PySparkException, Py4JJavaError) as exc:
-        if not is_bad_file(exc):
+        if not may_be_bad_file(exc):
             raise
     unreadable = _unreadable(frame, files)
     left = _without(frame, [bad.path for bad in unreadable])
@@ -156,7 +156,7 @@ def _named(spark: SparkSession, path: str, kind: str) -> DataFrame:
         return _reader(spark, path, kind).load(path)
     except (PySparkException, Py4JJavaError) as exc:
         file, fault = bad_file(exc)
-        if not is_bad_file(exc) or file is not None:
+        if not may_be_bad_file(exc) or file is not None:
             raise
         first = next((name for name in _files(spark, path) if not _opens(spark, name, kind)), path)
         raise InputError(
@@ -202,7 +202,7 @@ def _schema_of_some(spark: SparkSession, path: str, kind: str, required: frozens
         if fits(whole := _reader(spark, path, kind).load(path).schema):
             return whole
     except (PySparkException, Py4JJavaError) as exc:
-        if not is_bad_file(exc):
+        if not may_be_bad_file(exc):
             raise
         whole, reason = None, exc
     files = _files(spark, path)
@@ -214,7 +214,7 @@ def _schema_of_some(spark: SparkSession, path: str, kind: str, required: frozens
         try:
             schema = told_by([file])
         except (PySparkException, Py4JJavaError) as exc:
-            if not is_bad_file(exc):
+            if not may_be_bad_file(exc):
                 raise
             continue
         if fits(schema):
@@ -231,7 +231,7 @@ def _good(files: list[str], read: Callable[[list[str]], object]) -> list[str]:
     try:
         read(files)
     except (PySparkException, Py4JJavaError) as exc:
-        if not is_bad_file(exc):
+        if not may_be_bad_file(exc):
             raise
         if len(files) == 1:
             return []
@@ -252,7 +252,7 @@ def _unreadable(frame: DataFrame, files: Sequence[str]) -> list[BadFile]:
         part = frame.where(F.col(_PATH).isin(list(files)))
         part.write.format("noop").mode("overwrite").save()
     except (PySparkException, Py4JJavaError) as exc:
-        if not is_bad_file(exc):
+        if not may_be_bad_file(exc):
             raise
         if len(files) == 1:
             return [BadFile(files[0], "bad_file", bad_file(exc)[1])]

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pyspark.sql import SparkSession
 
 from spark_scoring.config import ScoringJob
-from spark_scoring.errors import InputError
+from spark_scoring.errors import InputError, ScoringError
 from spark_scoring.inputs.files import BadFile
 from spark_scoring.inputs.payload import Asked
 from spark_scoring.inputs.source import Source, bad_files, open_input, refuse_empty_files
 from spark_scoring.model import PinnedModel
+from spark_scoring.spark_errors import may_be_bad_file
 
 _SHOWN = 3
 _log = logging.getLogger(__name__)
@@ -69,14 +70,18 @@ def naming_bad_files(spark: SparkSession, job: ScoringJob, source: Source, model
     """
     try:
         yield
-    except InputError as exc:
-        if exc.code != "bad_file" or not source.of_files or _NAMED.search(exc.message):
+    except ScoringError as exc:
+        if not source.of_files or _NAMED.search(exc.message):
             raise
-        bad = bad_files(spark, job.input, _asked(job, model))
+        # Spark 3 has no words of its own for some of what a file's reader raises.
+        unsaid = exc.code == "spark_failed" and exc.__cause__ is not None and may_be_bad_file(exc.__cause__)
+        bad = bad_files(spark, job.input, _asked(job, model)) if exc.code == "bad_file" or unsaid else []
         if not bad:
             raise
         raise InputError(
-            f"the input has {_counted(len(bad))} that can't be read: {_few(bad)}", code=exc.code, remedy=exc.remedy
+            f"the input has {_counted(len(bad))} that can't be read: {_few(bad)}",
+            code="bad_file",
+            remedy="mend or remove them, or isolate such files with errors.bad_files: quarantine; nothing was written",
         ) from exc
 
 

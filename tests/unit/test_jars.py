@@ -44,3 +44,11 @@ def test_a_jar_that_is_gone_is_resolved_again(resolve, tmp_path):
     resolve(NEW)
     (tmp_path / "4.4.0.jar").unlink()
     assert session._delta_jars() == {"spark.jars.packages": NEW}
+
+
+def test_the_environment_names_more_packages_for_a_local_session(resolve, monkeypatch):
+    delta_alone = resolve(NEW)
+    monkeypatch.setenv(session.MORE_PACKAGES, "org.apache.spark:spark-avro_2.13:4.2.0")
+    assert session._delta_jars() == {"spark.jars.packages": f"{NEW},org.apache.spark:spark-avro_2.13:4.2.0"}
+    monkeypatch.delenv(session.MORE_PACKAGES)
+    assert session._delta_jars() == {"spark.jars": delta_alone}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spark_scoring.spark_errors import first_line, is_bad_file
+from spark_scoring.spark_errors import bad_file, first_line, is_bad_file, may_be_bad_file
 
 CALL = "An error occurred while calling o1.save.\n: "
 STAGE = (
@@ -44,3 +44,42 @@ def test_a_file_that_can_t_be_read_is_known_in_spark_4_and_3(said):
 
 def test_another_failure_is_no_bad_file():
     assert not is_bad_file(Exception(f"{STAGE}org.apache.spark.SparkException: [TASK_WRITE_FAILED] Task failed."))
+
+
+LOST = "Task 1 in stage 2.0 failed 4 times, most recent failure: Lost task 1.3 (TID 3) (host executor 1): "
+
+
+@pytest.mark.parametrize(
+    ("said", "file", "fault"),
+    [
+        (
+            (
+                "[TASK_WRITE_FAILED] Task failed.\n"
+                "Caused by: org.apache.spark.SparkException: [FAILED_READ_FILE.NO_HINT] "
+                "Encountered error while reading file file:///in/a%20b.csv.  SQLSTATE: KD001\n"
+                "Caused by: org.apache.spark.SparkException: Malformed records are detected in record parsing: [Ada]."
+            ),
+            "file:///in/a b.csv",
+            "a record is malformed",
+        ),
+        (
+            "org.apache.spark.SparkException: Could not read file: file:/in/a b.avro\nCaused by: java.io.EOFException",
+            "file:/in/a b.avro",
+            "it ends too early",
+        ),
+        (
+            ": org.apache.orc.protobuf.InvalidProtocolBufferException: While parsing",
+            None,
+            "it is damaged (InvalidProtocolBufferException)",
+        ),
+    ],
+)
+def test_a_bad_file_is_told_by_its_name_and_what_is_wrong_with_it(said, file, fault):
+    assert bad_file(Exception(said)) == (file, fault)
+    assert is_bad_file(Exception(said))
+
+
+def test_what_a_file_s_reader_raises_may_be_a_bad_file_and_a_dead_worker_is_none():
+    assert may_be_bad_file(Exception(f"{LOST}java.io.EOFException"))
+    assert not may_be_bad_file(Exception(f"{LOST}Python worker exited unexpectedly: java.io.EOFException"))
+    assert not may_be_bad_file(Exception(f"{LOST}java.lang.OutOfMemoryError"))
