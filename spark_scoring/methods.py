@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 from pyspark.sql import SparkSession
 
-from spark_scoring import spark_ml, worker
+from spark_scoring import worker
 from spark_scoring.config import ModelConfig
 from spark_scoring.contract import PREDICT, DeclaredOutputs, Output, outputs_of_classes, top_classes
+from spark_scoring.engines import spark_ml
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.model import PinnedModel, fetch
 from spark_scoring.worker.failures import RowFailure

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import mlflow.pyfunc
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
-from spark_scoring import spark_ml
 from spark_scoring.config import ModelConfig, ScoringJob, is_signature_file
 from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs, sql
+from spark_scoring.engines import OnError, python_udf, spark_ml
 from spark_scoring.environment import refuse_missing_manager
-from spark_scoring.environment.compare import compare_requirements, is_compared, refuse_differences
-from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.environment.compare import compare_requirements, refuse_differences
+from spark_scoring.errors import ConfigurationError
 from spark_scoring.methods import resolve_method
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
-from spark_scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.signatures import read_signature
 from spark_scoring.spark_errors import told_in_words
-from spark_scoring.worker.failures import MARK
 
-OnError = Literal["raise", "collect"]
 ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
 STAMPS = ("model_id", "run_id", "scored_at")
 _LONGEST_RUN_ID = 200
-_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
 _log = logging.getLogger(__name__)
-_CARRIER = "__spark_scoring_carrier"
 
 
 def new_run_id() -> str:
@@ -266,126 +258,20 @@ def score_frame(
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
     """
     if model.is_spark_ml:
-        carried, values, failed, error = spark_ml.transform(spark, df, model, contract, on_error)
+        scored = spark_ml.transform(spark, df, model, contract, on_error)
     else:
-        served = model.env_manager != "local"
-        errors = {"on_error": on_error, "detail": detail, "end_after": end_after, "served": served}
-        udf = _scoring_udf(spark, model, contract, errors)
-        carried = df.select("*", udf(*_arguments(contract, served)).alias(_CARRIER))
-        if served:
-            # Nothing that a served model raises arrives, so that it says so in the carrier, and Spark raises.
-            ends = f"startswith({_CARRIER}.e, '{MARK}')"
-            carried = carried.withColumn(_CARRIER, F.expr(f"IF({ends}, raise_error({_CARRIER}.e), {_CARRIER})"))
-        values, failed, error = _decoded(contract, bare=_is_bare(contract, errors)), f"{_CARRIER}.e <> ''", _error()
+        scored = python_udf.transform(spark, df, model, contract, on_error, detail=detail, end_after=end_after)
     kept = [F.col(sql.quote(name)) for name in contract.kept]
     stamps = stamp.columns() if stamp is not None else []
     if on_error == "collect":
-        stamps.append(error)
-    predictions = _predictions(contract, values, failed if on_error == "collect" else None)
+        stamps.append(scored.error)
+    predictions = _predictions(contract, scored.values, scored.failed if on_error == "collect" else None)
     named = zip((*contract.predictions, *contract.stamps), (*predictions, *stamps), strict=True)
     added = [value.alias(name) for name, value in named]
     if rest is not None:
         whole = ", ".join(sql.quote(name) for name in df.columns)
-        added.append(F.expr(f"CASE WHEN {failed or 'false'} THEN struct({whole}) END").alias(rest))
-    return carried.select(*kept, *added)
-
-
-def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
-    call = dict(contract.call)
-    files = {}
-    if model.script is not None:
-        file = f"script/{model.script.name}"
-        call["script"], files = {"file": file, "digest": model.script.digest}, {file: model.script.source}
-    settings = {
-        "model": {**locate(model, spark), **_required(model)},
-        "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
-        "form": contract.form,
-        "call": call,
-        "checks": [[check.code, "input", check.message] for check in contract.checks()],
-        "outputs": [output.settings() for output in contract.outputs],
-        "params": dict(contract.params),
-        **errors,
-    }
-    laid = lay_scoring_model(settings, files, model.path if errors["served"] else None)
-    carrier = _carrier_type(contract, errors)
-    with _without_advice():
-        if errors["served"]:
-            udf = _served_udf(spark, laid, carrier, model.env_manager)
-        else:
-            udf = mlflow.pyfunc.spark_udf(spark, laid, result_type=carrier, env_manager="local")
-    # Without this, a filter on the prediction makes Spark run the model twice.
-    return udf.asNondeterministic()
-
-
-def _served_udf(spark: SparkSession, scoring_model: str, carrier: str, env_manager: str) -> Any:
-    """Returns the UDF of a scoring model that runs in a process of its own, in a restored environment.
-
-    Raises:
-        ModelError: If the environment can't be restored here, or not with this MLflow or Spark.
-    """
-    # MLflow's 60 seconds are for a batch, the first of which loads the model.
-    timeout = os.environ.get(_TIMEOUT, "600")
-    try:
-        return mlflow.pyfunc.spark_udf(
-            spark, scoring_model, result_type=carrier, env_manager=env_manager, extra_env={_TIMEOUT: timeout}
-        )
-    except Exception as exc:  # whatever an environment manager's program ends with
-        raise ModelError(
-            f"model.env_manager: {env_manager} could not restore the model's environment: {str(exc).strip()[:500]}",
-            code="environment_not_restored",
-            remedy="see what the program said above; uv needs the model's Python (python_env.yaml) here or a way to "
-            "download it, and a package index; spark-scoring env pack makes an environment once, for all workers",
-        ) from exc
-
-
-def _required(model: PinnedModel) -> dict[str, Any]:
-    """Returns what the workers hold against their own packages, which may not be the driver's."""
-    if not is_compared(model):
-        return {}
-    return {"requirements": list(model.requirements), "match": model.on_difference == "match"}
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Mutes MLflow's advice about env_manager, which speaks of the scoring model and not of the user's."""
-    logger = logging.getLogger("mlflow.pyfunc")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def _arguments(contract: Contract, served: bool) -> list[Column]:
-    # A served model gets JSON, which holds no bytes.
-    texts = {column.name for column in contract.columns if served and column.spec["type"] == "binary"}
-    transports = [(column.name in texts, column.cast.transport) for column in contract.columns]
-    arguments = [F.expr(f"base64({transport})" if text else transport) for text, transport in transports]
-    check = contract.failed_check()
-    if check is not None:
-        arguments.append(F.expr(check))
-    return arguments
-
-
-def _is_bare(contract: Contract, errors: Mapping[str, Any]) -> bool:
-    """Tells whether the carrier is the one value itself: a struct around it would cost a tenth of a light run."""
-    return len(contract.outputs) == 1 and errors["on_error"] == "raise" and not errors["served"]
-
-
-def _carrier_type(contract: Contract, errors: Mapping[str, Any]) -> str:
-    if _is_bare(contract, errors):
-        return contract.outputs[0].transport_type
-    fields = [f"v{i}: {output.transport_type}" for i, output in enumerate(contract.outputs)]
-    fields += ["e: string"] if errors["on_error"] == "collect" or errors["served"] else []
-    return f"struct<{', '.join(fields)}>"
-
-
-def _decoded(contract: Contract, *, bare: bool) -> list[str]:
-    """Returns SQL for each output, of the carrier."""
-    if bare:
-        return [contract.outputs[0].decode(_CARRIER, contract.time_zone)]
-    return [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
+        added.append(F.expr(f"CASE WHEN {scored.failed or 'false'} THEN struct({whole}) END").alias(rest))
+    return scored.df.select(*kept, *added)
 
 
 def _predictions(contract: Contract, values: Sequence[str], failed: str | None) -> list[Column]:
@@ -395,9 +281,3 @@ def _predictions(contract: Contract, values: Sequence[str], failed: str | None) 
     names = [sql.literal(name) for name, _ in contract.named_outputs()]
     struct = f"named_struct({', '.join(f'{name}, {value}' for name, value in zip(names, values, strict=True))})"
     return [F.expr(f"CASE WHEN {failed} THEN NULL ELSE {struct} END" if failed else struct)]
-
-
-def _error() -> Column:
-    parts = f"from_json({_CARRIER}.e, 'array<string>')"
-    fields = f"named_struct('code', {parts}[0], 'stage', {parts}[1], 'message', {parts}[2])"
-    return F.expr(f"CASE WHEN {_CARRIER}.e <> '' THEN {fields} END")

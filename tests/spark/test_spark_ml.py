@@ -15,8 +15,8 @@ from pyspark.ml.regression import LinearRegression
 
 from spark_scoring import check, load_scorer, score
 from spark_scoring.config import ModelConfig
+from spark_scoring.engines.spark_ml import refuse_where_impossible
 from spark_scoring.model import pin
-from spark_scoring.spark_ml import refuse_where_impossible
 from tests.spark.conftest import read, refused, version
 
 A_AND_B = pd.DataFrame({"a": [0.0, 1.0], "b": [0.0, 0.5]})
@@ -161,7 +161,7 @@ def test_a_changed_model_is_not_loaded(spark, job, regression, monkeypatch):
 
 
 def test_spark_connect_is_told_before_anything_runs(spark, regression, monkeypatch):
-    monkeypatch.setattr("spark_scoring.spark_ml.is_connect", lambda _: True)
+    monkeypatch.setattr("spark_scoring.engines.spark_ml.is_connect", lambda _: True)
     config = ModelConfig(uri=regression)
     with refused(4, "spark_model_on_connect"):
         refuse_where_impossible(spark, pin(config), config)

@@ -25,8 +25,7 @@ ORDER = [
     "environment",  # the model's packages: compared, packed
     "contract",
     "inputs",
-    "scoring_model",
-    "spark_ml",
+    "engines",  # how rows are scored: in Python workers, or by Spark ML
     "methods",
     "scorer",
     "outputs",

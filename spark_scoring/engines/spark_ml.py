@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import mlflow.spark
 from mlflow.models import ModelSignature
@@ -17,6 +17,7 @@ from pyspark.sql.types import DataType as SparkType
 
 from spark_scoring.config import ModelConfig
 from spark_scoring.contract import BoundColumn, Contract, sql
+from spark_scoring.engines.transformed import OnError, Transformed
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.model import PinnedModel
 from spark_scoring.session import is_connect
@@ -30,22 +31,6 @@ _ERROR_TYPE = "struct<code: string, stage: string, message: string>"
 _WIDER = {("int", "bigint"), ("int", "double"), ("float", "double"), ("smallint", "int"), ("tinyint", "int")}
 # The pipeline that this process loaded last, by the application and the model's digest.
 _loaded: dict[tuple[str, str | None], Any] = {}
-
-
-class Transformed(NamedTuple):
-    """Rows with what the pipeline says to each.
-
-    Attributes:
-        df: The rows, with their own columns and hidden ones.
-        values: SQL for each output.
-        failed: SQL that is true for a row without a prediction; None where no row can be one.
-        error: Why, as a struct, or null.
-    """
-
-    df: DataFrame
-    values: list[str]
-    failed: str | None
-    error: Column
 
 
 def refuse_where_impossible(spark: SparkSession, model: PinnedModel, config: ModelConfig) -> None:
@@ -119,7 +104,7 @@ def describe_method(spark: SparkSession, model: PinnedModel, how: Mapping[str, A
 
 
 def transform(
-    spark: SparkSession, df: DataFrame, model: PinnedModel, contract: Contract, on_error: Literal["raise", "collect"]
+    spark: SparkSession, df: DataFrame, model: PinnedModel, contract: Contract, on_error: OnError
 ) -> Transformed:
     """Returns the rows with the pipeline's predictions, lazily.
 
