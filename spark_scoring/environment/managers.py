@@ -10,6 +10,7 @@ from mlflow.utils import env_manager as known
 
 from spark_scoring.errors import ConfigurationError
 
+_DATABRICKS_PYENV = "/databricks/.pyenv/bin/pyenv"
 _PACK = "or pack the environment once, with spark-scoring env pack"
 
 
@@ -27,7 +28,7 @@ def refuse_missing_manager(env_manager: str) -> None:
         )
     if env_manager == "uv" and shutil.which("uv") is None:
         raise _missing("uv", "uv", f"pip install uv, here and on every worker, and put it on the PATH; {_PACK}")
-    if env_manager == "virtualenv" and shutil.which("pyenv") is None:
+    if env_manager == "virtualenv" and shutil.which("pyenv") is None and shutil.which(_DATABRICKS_PYENV) is None:
         raise _missing(
             "virtualenv",
             "pyenv, with which MLflow downloads and builds the model's Python",
@@ -43,8 +44,12 @@ def refuse_missing_manager(env_manager: str) -> None:
 
 
 def _conda() -> str:
-    home = os.environ.get("MLFLOW_CONDA_HOME")
-    return os.path.join(home, "bin", "conda") if home else "conda"
+    # Where MLflow looks for it, in MLflow's order.
+    if home := os.environ.get("MLFLOW_CONDA_HOME"):
+        return os.path.join(home, "bin", "conda")
+    if program := os.environ.get("CONDA_EXE"):
+        return os.path.join(os.path.dirname(program), "conda")
+    return "conda"
 
 
 def _missing(manager: str, what: str, remedy: str) -> ConfigurationError:

@@ -31,6 +31,7 @@ from spark_scoring.config import ModelConfig
 from spark_scoring.environment.manifest import MANIFEST, Manifest
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.model import PinnedModel, fetch, pin
+from spark_scoring.redaction import redact
 
 # What a Python worker of Spark needs to run the scoring model, beside MLflow.
 _OF_A_WORKER = ("numpy", "pandas", "pyarrow")
@@ -96,7 +97,7 @@ def pack_environment(config: ModelConfig, output: str, python: str | None = None
             model.pinned_uri,
             minor,
             platform,
-            (*model.requirements, *more),
+            (*map(redact, model.requirements), *more),
             dict(sorted(packages.items(), key=lambda item: item[0].lower())),
         )
         _write_programs(folder / "bin", minor)

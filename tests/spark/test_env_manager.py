@@ -62,6 +62,8 @@ def test_every_type_comes_back_from_uv_s_environment_and_errors_do(spark, rows, 
 )
 def test_a_manager_that_is_not_here_is_told_before_anything_runs(spark, job, manager, needs, remedy, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
+    for name in ("MLFLOW_CONDA_HOME", "CONDA_EXE"):
+        monkeypatch.delenv(name, raising=False)
     with refused(2, "env_manager_missing") as caught:
         check(job({"model.env_manager": manager}), spark=spark)
     assert f"model.env_manager: {manager} needs {needs}" in caught.value.message
