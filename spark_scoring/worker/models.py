@@ -9,6 +9,7 @@ import tempfile
 import time
 import zipfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import mlflow.pyfunc
@@ -22,6 +23,7 @@ from .requirements import differences, note
 
 # A process that scores with several models in turn keeps the last few; more would only hold memory.
 _CAPACITY = 2
+_PREDICT = {"method": "predict"}
 _loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
 
 
@@ -34,7 +36,7 @@ class LoadedModel(NamedTuple):
     breaker: Breaker
 
 
-def load_once(locator: dict[str, Any], wrapper_folder: str, how: dict[str, Any]) -> LoadedModel:
+def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, Any] = _PREDICT) -> LoadedModel:
     """Returns the model of `locator`, or the script that is called in its place, once this process has loaded it.
 
     Args:

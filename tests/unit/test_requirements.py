@@ -63,9 +63,9 @@ def test_a_worker_looks_at_its_own_packages(match, tmp_path, capsys):
     told = f"pandas==0.1 wanted, {installed_version('pandas')} here"
     if match:
         with pytest.raises(ScoringFailedError) as caught:
-            load_once(locator, str(tmp_path), {"method": "predict"})
+            load_once(locator, str(tmp_path))
         assert (caught.value.kind, caught.value.failure.code) == ("model", "requirements_differ")
         assert caught.value.failure.message == told
     else:
-        assert load_once(locator, str(tmp_path), {"method": "predict"}).model is not None
+        assert load_once(locator, str(tmp_path)).model is not None
     assert told in capsys.readouterr().err
