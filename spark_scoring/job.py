@@ -364,7 +364,7 @@ def _score(
         end_after=job.errors.threshold if isinstance(job.errors.threshold, int) else -1,
         rest=rest_column(job),
     )
-    left_out = {"bad_files": [asdict(file) for file in bad]} if bad else {}
+    left_out = {"bad_files": [{**asdict(file), "path": redact(file.path)} for file in bad]} if bad else {}
     staging = {**metadata, **left_out, "predictions": list(found.contract.predictions)}
     naming = naming_bad_files(spark, job, source, model)
     with full_batches(spark), reading_feed(source, found.increment), naming:

@@ -15,6 +15,7 @@ from spark_scoring.inputs.files import BadFile
 from spark_scoring.inputs.payload import Asked
 from spark_scoring.inputs.source import Source, bad_files, open_input, refuse_empty_files
 from spark_scoring.model import PinnedModel
+from spark_scoring.redaction import redact
 from spark_scoring.spark_errors import may_be_bad_file
 
 _SHOWN = 3
@@ -98,4 +99,4 @@ def _asked(job: ScoringJob, model: PinnedModel | None) -> Asked:
 
 def _few(bad: Sequence[BadFile]) -> str:
     more = f" and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
-    return "; ".join(f"{file.path}: {file.message}" for file in bad[:_SHOWN]) + more
+    return "; ".join(f"{redact(file.path)}: {file.message}" for file in bad[:_SHOWN]) + more

@@ -105,7 +105,8 @@ def refuse_changed(name: str, values: Any, raw: Sequence[Any], place: Place) -> 
     for row, (value, given) in enumerate(zip(values.tolist(), raw, strict=True)):
         text = isinstance(given, str)
         if (text and wanted == "boolean") or (not text and given is not None and value != given):
-            found = "a whole number beyond its range" if kind(given) == "a whole number" else kind(given)
+            beyond = kind(given) == "a whole number" and wanted != "boolean"
+            found = "a whole number beyond its range" if beyond else kind(given)
             raise MalformedRequest(place(name, row), f"expected {wanted}, found {found}")
 
 
