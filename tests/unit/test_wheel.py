@@ -47,6 +47,11 @@ def test_the_local_extra_brings_them(metadata: Message) -> None:
     assert {line.split(">=")[0] for line in local} == {"mlflow", "pyspark", "delta-spark"}
 
 
+def test_it_has_the_programs_of_a_packed_environment(wheel: zipfile.ZipFile) -> None:
+    needed = {f"spark_scoring/environment/{name}" for name in ("launcher.sh", "start.py")}
+    assert needed <= set(wheel.namelist())
+
+
 def test_it_has_the_command(wheel: zipfile.ZipFile) -> None:
     scripts = configparser.ConfigParser()
     scripts.read_string(read(wheel, "entry_points.txt"))
