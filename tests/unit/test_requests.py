@@ -217,6 +217,7 @@ def test_names_that_differ_are_mapped():
     (request,) = read({"dataframe_split": {"columns": columns, "data": ROWS}}, names={"first": "a"})
     assert plain(request) == COLUMNS
     assert plain(read({"inputs": {"first": [1.0], "b": [2], "s": [""]}}, names={"first": "a"})[0])["a"] == [1.0]
+    assert plain(read({"input_data": ROWS}, names={"first": "a"})[0]) == COLUMNS
     assert plain(read("first,b,s\n1,2,x\n", names={"first": "a"})[0])["a"] == [1.0]
 
 
@@ -288,7 +289,8 @@ FULL = {"a": 1, "b": 1, "s": "x", "t": "2024-01-31", "x": "", "c": True}
         (split(GOOD, [1, [1], "x"]), "dataframe_split.data[1][1] (b)", "expected long, found a list"),
         (split(GOOD[:2], columns="ab"), "dataframe_split", "s is not there"),
         ({"input_data": {"columns": ["a"], "data": [[1], 2, [3, 4]]}}, "input_data.data[2]", "1 value, found 2"),
-        ({"input_data": [[1.5, 1, "x"], [1]]}, "input_data.data[1]", "expected a list of 3 values, found 1"),
+        ({"input_data": [[1.5, 1, "x"], [1]]}, "input_data[1]", "expected a list of 3 values, found 1"),
+        ({"input_data": [[1.5, 1, "x"], ["q", 1, "x"]]}, "input_data[1][0] (a)", "expected double, found text"),
         ({"dataframe_records": {}}, "dataframe_records", "expected a list of objects, found an object"),
         ({"dataframe_records": []}, "dataframe_records", "at least one row"),
         ({"dataframe_records": [FULL, 7]}, "dataframe_records[1]", "expected an object, found a whole number"),
