@@ -169,6 +169,12 @@ def test_requests_that_are_read_together_are_what_they_are_alone():
 CUBES = {"x": [[[1, 2], [3, 4]]], "y": [5]}
 
 
+def test_datetimes_are_read_by_the_form_of_their_own_request():
+    many = [{"dataframe_records": [{**FULL, "t": day}]} for day in ("13/02/2024", "01/02/2024")]
+    alone = [one for request in many for one in spelled(read(request))]
+    assert spelled(read("\n".join(map(json.dumps, many)))) == alone
+
+
 def test_labels_of_requests_that_are_read_together_stay_with_their_rows():
     requests = read("\n".join(map(json.dumps, MANY[5:7])), PLAIN, labels=("id", "_index"))
     assert [request.labels for request in requests] == [
@@ -309,6 +315,11 @@ FULL = {"a": 1, "b": 1, "s": "x", "t": "2024-01-31", "x": "", "c": True}
         ({"dataframe_records": [FULL, {**FULL, "x": 5}]}, "dataframe_records[1].x", "expected binary"),
         ({"instances": [FULL, {"a": 1}]}, "instances[1]", "found one with a"),
         ({"inputs": {**LISTS, "a": [1, "q"]}}, "inputs.a[1]", "expected double, found text that is none"),
+        (
+            {"inputs": {"a": [1, "q", 2, 3, "r", 4], "b": [1] * 6, "s": ["x"] * 6}},
+            "inputs.a[1]",
+            "expected double, found text that is none",
+        ),
         ({"inputs": {**LISTS, "b": [1]}}, "inputs", "as many values of each input"),
         ({"inputs": {"a": [1.0]}}, "inputs", "b, s is not there"),
         ("a,b\n1,2\n", "line 1", "s is not there"),
