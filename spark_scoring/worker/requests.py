@@ -199,6 +199,14 @@ def _form(document: Any, schema: Schema) -> tuple[str, Any, str]:
     return *_azure_form(body, schema), key
 
 
+class _Rows(dict[str, Any]):
+    """Rows that stand in the request by themselves, with the names that they go by."""
+
+
+def _rows_path(body: Any, path: str) -> str:
+    return path if isinstance(body, _Rows) else f"{path}.data"
+
+
 def _azure_form(body: Any, schema: Schema) -> tuple[str, Any]:
     """Returns the form that ``input_data`` has: columns, index and data; records; rows in order; or named tensors."""
     if isinstance(body, dict):
@@ -213,7 +221,8 @@ def _azure_form(body: Any, schema: Schema) -> tuple[str, Any]:
         return INPUTS, body
     # Rows without names go by the order of the signature; what is optional may be left out.
     required = schema.required_input_names()
-    return SPLIT, {"columns": required if len(body[0]) == len(required) else schema.input_names(), "data": body}
+    columns = required if len(body[0]) == len(required) else schema.input_names()
+    return SPLIT, _Rows(columns=columns, data=body)
 
 
 def _refuse_other_params(params: Any, reading: Reading) -> None:
@@ -243,7 +252,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> Request:
     raw = _raw_columns(form, body, schema)
-    place = _places(form, path, raw)
+    place = _places(form, path, body, raw)
     try:
         if form in (SPLIT, RECORDS):
             parsed = _dataframe(_shallow(body), form.removeprefix("dataframe_"), schema)
@@ -324,9 +333,9 @@ def _check_split(body: Any, path: str, schema: Schema) -> None:
         if not isinstance(row, list):
             if width == 1:  # pandas takes a list of values for one column
                 continue
-            raise MalformedRequest(f"{path}.data[{position}]", f"{wanted}, found {kind(row)}")
+            raise MalformedRequest(f"{_rows_path(body, path)}[{position}]", f"{wanted}, found {kind(row)}")
         if len(row) != width:
-            raise MalformedRequest(f"{path}.data[{position}]", f"{wanted}, found {len(row)}")
+            raise MalformedRequest(f"{_rows_path(body, path)}[{position}]", f"{wanted}, found {len(row)}")
     if index is not None and (not isinstance(index, list) or len(index) != len(data)):
         found = f"{len(index)}" if isinstance(index, list) else kind(index)
         raise MalformedRequest(
@@ -335,7 +344,7 @@ def _check_split(body: Any, path: str, schema: Schema) -> None:
 
 
 def _renamed(form: str, body: Any, names: Mapping[str, str]) -> Any:
-    if not names:
+    if not names or isinstance(body, _Rows):
         return body
 
     def rename(columns: dict[str, Any]) -> dict[str, Any]:
@@ -369,13 +378,13 @@ def _raw_columns(form: str, body: Any, schema: Schema) -> dict[str, list[Any]] |
     return {names[0]: body} if len(schema.inputs) == 1 and isinstance(body, list) else None
 
 
-def _places(form: str, path: str, raw: dict[str, list[Any]] | None) -> Place:
+def _places(form: str, path: str, body: Any, raw: dict[str, list[Any]] | None) -> Place:
     """Returns how the place of a value is written, by its column and row."""
 
     def place(name: str, row: int) -> str:
         if form == SPLIT:
             position = list(raw).index(name) if raw and name in raw else None
-            return f"{path}.data[{row}]" + ("" if position is None else f"[{position}] ({name})")
+            return f"{_rows_path(body, path)}[{row}]" + ("" if position is None else f"[{position}] ({name})")
         if form == INPUTS:
             return f"{path}.{name}[{row}]" if name != "0" else f"{path}[{row}]"
         return f"{path}[{row}].{name}" if name != "0" else f"{path}[{row}]"

@@ -169,6 +169,12 @@ def test_requests_that_are_read_together_are_what_they_are_alone():
 CUBES = {"x": [[[1, 2], [3, 4]]], "y": [5]}
 
 
+def test_datetimes_are_read_by_the_form_of_their_own_request():
+    many = [{"dataframe_records": [{**FULL, "t": day}]} for day in ("13/02/2024", "01/02/2024")]
+    alone = [one for request in many for one in spelled(read(request))]
+    assert spelled(read("\n".join(map(json.dumps, many)))) == alone
+
+
 def test_labels_of_requests_that_are_read_together_stay_with_their_rows():
     requests = read("\n".join(map(json.dumps, MANY[5:7])), PLAIN, labels=("id", "_index"))
     assert [request.labels for request in requests] == [
@@ -217,6 +223,7 @@ def test_names_that_differ_are_mapped():
     (request,) = read({"dataframe_split": {"columns": columns, "data": ROWS}}, names={"first": "a"})
     assert plain(request) == COLUMNS
     assert plain(read({"inputs": {"first": [1.0], "b": [2], "s": [""]}}, names={"first": "a"})[0])["a"] == [1.0]
+    assert plain(read({"input_data": ROWS}, names={"first": "a"})[0]) == COLUMNS
     assert plain(read("first,b,s\n1,2,x\n", names={"first": "a"})[0])["a"] == [1.0]
 
 
@@ -288,7 +295,8 @@ FULL = {"a": 1, "b": 1, "s": "x", "t": "2024-01-31", "x": "", "c": True}
         (split(GOOD, [1, [1], "x"]), "dataframe_split.data[1][1] (b)", "expected long, found a list"),
         (split(GOOD[:2], columns="ab"), "dataframe_split", "s is not there"),
         ({"input_data": {"columns": ["a"], "data": [[1], 2, [3, 4]]}}, "input_data.data[2]", "1 value, found 2"),
-        ({"input_data": [[1.5, 1, "x"], [1]]}, "input_data.data[1]", "expected a list of 3 values, found 1"),
+        ({"input_data": [[1.5, 1, "x"], [1]]}, "input_data[1]", "expected a list of 3 values, found 1"),
+        ({"input_data": [[1.5, 1, "x"], ["q", 1, "x"]]}, "input_data[1][0] (a)", "expected double, found text"),
         ({"dataframe_records": {}}, "dataframe_records", "expected a list of objects, found an object"),
         ({"dataframe_records": []}, "dataframe_records", "at least one row"),
         ({"dataframe_records": [FULL, 7]}, "dataframe_records[1]", "expected an object, found a whole number"),
@@ -307,6 +315,11 @@ FULL = {"a": 1, "b": 1, "s": "x", "t": "2024-01-31", "x": "", "c": True}
         ({"dataframe_records": [FULL, {**FULL, "x": 5}]}, "dataframe_records[1].x", "expected binary"),
         ({"instances": [FULL, {"a": 1}]}, "instances[1]", "found one with a"),
         ({"inputs": {**LISTS, "a": [1, "q"]}}, "inputs.a[1]", "expected double, found text that is none"),
+        (
+            {"inputs": {"a": [1, "q", 2, 3, "r", 4], "b": [1] * 6, "s": ["x"] * 6}},
+            "inputs.a[1]",
+            "expected double, found text that is none",
+        ),
         ({"inputs": {**LISTS, "b": [1]}}, "inputs", "as many values of each input"),
         ({"inputs": {"a": [1.0]}}, "inputs", "b, s is not there"),
         ("a,b\n1,2\n", "line 1", "s is not there"),
