@@ -154,7 +154,7 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
         "signature": _signature(model.signature),
         "proposed_signature": proposal.to_dict() if proposal else None,
         "flavors": list(model.flavors),
-        "requirements": list(model.requirements),
+        "requirements": [redact(line) for line in model.requirements],
         "differences": [difference._asdict() for difference in different],
         "digest": model.digest,
     }

@@ -166,7 +166,7 @@ def of_model(model: PinnedModel, different: Sequence[Difference] = ()) -> str:
         ("params", signature.params if signature else None),
     ):
         facts += _listed(title, [repr(spec) for spec in part] if part is not None else [])
-    facts += _listed("requirements", model.requirements)
+    facts += _listed("requirements", map(redact, model.requirements))
     if different:
         facts += _listed("differences", map(str, different))
     return aligned(facts)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import types
@@ -302,6 +303,16 @@ def test_inspect_proposes_no_signature_from_requests(cli, tmp_path):
     done = cli("inspect", model, "--input", "./requests", "--format", "payload")
     assert done.code == 2
     assert "they are read by the signature" in done.err
+
+
+def test_inspect_shows_no_secret_of_a_requirement(cli, adds, tmp_path):
+    model = shutil.copytree(adds, tmp_path / "model")
+    with open(model / "requirements.txt", "a") as file:
+        file.write("--extra-index-url https://ada:hunter2@host/simple\n")
+    for words in ((), ("--json",)):
+        done = cli("inspect", str(model), *words)
+        assert "https://***@host/simple" in done.out
+        assert "hunter2" not in done.out + done.err
 
 
 def test_inspect_tells_what_a_registered_model_is(cli, registry, adds):
