@@ -166,6 +166,8 @@ def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -
 def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:
     """Returns the contract between the job's model and its input; no row is read and no model is downloaded.
 
+    For a method other than ``predict``, whose result only the model knows, it is, unless ``result_type`` says it.
+
     Args:
         job: The job.
         spark: The session; `get_session` by default.

@@ -167,6 +167,10 @@ def _load(spark: SparkSession, model: PinnedModel) -> Any:
             ) from exc
         finally:
             logger.setLevel(level)
+        for stage in _stages(pipeline):
+            # A row that a stage would drop ends the run instead: none is lost unseen.
+            if stage.hasParam("handleInvalid") and stage.getOrDefault("handleInvalid") == "skip":
+                stage.set(stage.getParam("handleInvalid"), "error")
         _loaded.clear()
         _loaded[key] = pipeline
     return _loaded[key]

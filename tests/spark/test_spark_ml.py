@@ -95,9 +95,12 @@ def test_inline_failures_stand_in_the_target(spark, job, classifier, target):
     assert written["error"].isna().sum() == 19
 
 
-def test_a_stage_that_raises_ends_the_run_and_says_that_no_threshold_helps(spark, job, rows, tmp_path, target):
+@pytest.mark.parametrize("invalid", ["error", "skip"])
+def test_a_stage_that_raises_or_drops_a_row_ends_the_run_and_says_that_no_threshold_helps(
+    invalid, spark, job, rows, tmp_path, target
+):
     stages = [
-        StringIndexer(inputCol="s", outputCol="i"),
+        StringIndexer(inputCol="s", outputCol="i", handleInvalid=invalid),
         VectorAssembler(inputCols=["a", "i"], outputCol="features"),
         LinearRegression(labelCol="target"),
     ]
