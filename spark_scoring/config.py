@@ -29,7 +29,7 @@ from spark_scoring import jobfile
 from spark_scoring.redaction import is_secret_name, redact
 from spark_scoring.refusals import refusal
 from spark_scoring.scripts import script_digest
-from spark_scoring.worker import PLACE_COLUMNS
+from spark_scoring.worker.payload import PLACE_COLUMNS
 
 Columns = Literal["all", "keys"] | tuple[str, ...]
 Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "binaryFile", "payload"]

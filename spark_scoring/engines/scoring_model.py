@@ -50,9 +50,9 @@ def lay_scoring_model(
     folder = Path(tempfile.mkdtemp(prefix="spark-scoring-model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     code_name = f"spark_scoring_worker_{_code_digest()[:16]}"
-    shutil.copytree(
-        Path(worker.__file__).parent, folder / "code" / code_name, ignore=shutil.ignore_patterns("__pycache__")
-    )
+    # What reads requests travels by itself; see inputs/payload.py.
+    other = shutil.ignore_patterns("__pycache__", "payload")
+    shutil.copytree(Path(worker.__file__).parent, folder / "code" / code_name, ignore=other)
     (folder / "data").mkdir()
     embedded = settings["model"].get("embedded")
     if embedded is not None:

@@ -24,9 +24,9 @@ from spark_scoring import worker
 from spark_scoring.config import InputConfig
 from spark_scoring.contract.tensors import leaf_type
 from spark_scoring.errors import ContractError
-from spark_scoring.worker import PLACE_COLUMNS, payloads
-from spark_scoring.worker.malformed import specs_names
-from spark_scoring.worker.requests import Reading
+from spark_scoring.worker.payload import PLACE_COLUMNS, rows
+from spark_scoring.worker.payload.malformed import specs_names
+from spark_scoring.worker.payload.requests import Reading
 
 # An unnamed tensor's one column.
 _UNNAMED = "inputs"
@@ -74,7 +74,7 @@ def open_requests(files: DataFrame, config: InputConfig, asked: Asked) -> DataFr
     absent = _absent(files, reading, asked.signature)
     fields = [field for field in inputs if inputs[field] not in absent]
     schema, layout = _layout(files, {field: inputs[field] for field in fields}, asked.signature, reading)
-    return files.mapInArrow(_travelling(payloads.rows_of(reading, layout)), schema)
+    return files.mapInArrow(_travelling(rows.rows_of(reading, layout)), schema)
 
 
 def faults(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
@@ -84,9 +84,7 @@ def faults(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
     _, layout = _layout(files, inputs, asked.signature, reading)
     # Under the names by which they can be left out.
     named = files.withColumn("path", F.col("_metadata.file_path"))
-    return named.mapInArrow(
-        _travelling(payloads.faults_of(reading, layout)), "path string, code string, message string"
-    )
+    return named.mapInArrow(_travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
 
 
 def _travelling(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,13 +120,13 @@ def _absent(files: DataFrame, reading: Reading, signature: ModelSignature) -> Co
     """Returns the optional inputs that no request has: the model shall not see a column of them either."""
     if not signature.inputs.has_input_names() or not signature.inputs.optional_input_names():
         return ()
-    found = files.mapInArrow(_travelling(payloads.inputs_of(reading)), "name string").distinct().collect()
+    found = files.mapInArrow(_travelling(rows.inputs_of(reading)), "name string").distinct().collect()
     return set(signature.inputs.optional_input_names()) - {row["name"] for row in found}
 
 
 def _layout(
     files: DataFrame, inputs: Mapping[str, str], signature: ModelSignature, reading: Reading
-) -> tuple[T.StructType, payloads.Layout]:
+) -> tuple[T.StructType, rows.Layout]:
     specs = list(signature.inputs.inputs)
     by_name = dict(zip(specs_names(specs), specs, strict=True))
     fields = [T.StructField(column, _spark_type(name, by_name[name])) for column, name in inputs.items()]
@@ -138,7 +136,7 @@ def _layout(
     places = (T.StringType(), T.LongType(), T.LongType())
     own = [T.StructField(name, dtype) for name, dtype in zip(PLACE_COLUMNS, places, strict=True) if name not in taken]
     schema = T.StructType([*fields, *given, *own])
-    return schema, payloads.Layout(to_arrow_schema(schema), dict(inputs), tuple(field.name for field in given))
+    return schema, rows.Layout(to_arrow_schema(schema), dict(inputs), tuple(field.name for field in given))
 
 
 def _spark_type(name: str, spec: Any) -> T.DataType:

@@ -86,10 +86,13 @@ def test_a_module_imports_only_from_rooms_above_its_own(file):
     assert not below, f"{own} imports {below}, which stand below it"
 
 
-@pytest.mark.parametrize("file", sorted((PACKAGE / "worker").glob("*.py")), ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGE / "worker").rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE))
+)
 def test_the_worker_imports_neither_pyspark_nor_the_rest_of_the_package(file):
     foreign = {module for module in imports(file) if module.split(".")[0] in {"pyspark", "py4j", "spark_scoring"}}
-    upwards = {module for module in imports(file) if module.startswith("..")}
+    depth = len(file.relative_to(PACKAGE / "worker").parts)
+    upwards = {module for module in imports(file) if module.startswith("." * (depth + 1))}
     assert not foreign | upwards
 
 

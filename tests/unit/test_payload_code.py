@@ -9,8 +9,8 @@ from mlflow.types import ColSpec, Schema
 from pyspark import cloudpickle
 
 from spark_scoring.inputs.payload import _travelling
-from spark_scoring.worker.payloads import Layout, rows_of
-from spark_scoring.worker.requests import Reading
+from spark_scoring.worker.payload.requests import Reading
+from spark_scoring.worker.payload.rows import Layout, rows_of
 
 PROGRAM = """
 import pickle, sys

@@ -11,8 +11,8 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, DataType, Object, Property
 from mlflow.utils.proto_json_utils import dataframe_from_parsed_json
 
-from spark_scoring.worker.malformed import MalformedRequest
-from spark_scoring.worker.requests import Reading, present_inputs, read_requests
+from spark_scoring.worker.payload.malformed import MalformedRequest
+from spark_scoring.worker.payload.requests import Reading, present_inputs, read_requests
 
 TABLE = Schema(
     [

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from ..failures import RowFailure, ScoringFailedError
 from . import PLACE_COLUMNS
-from .failures import RowFailure, ScoringFailedError
 from .malformed import MalformedRequest
 from .requests import Reading, Request, present_inputs, read_requests
 
