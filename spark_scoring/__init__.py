@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from spark_scoring.config import ScoringJob
     from spark_scoring.contract import Contract
     from spark_scoring.errors import ScoringError
-    from spark_scoring.job import check, score
+    from spark_scoring.job import score
+    from spark_scoring.plan import check
     from spark_scoring.result import RunResult
     from spark_scoring.scorer import Scorer, load_scorer
     from spark_scoring.session import get_session
@@ -35,7 +36,7 @@ _HOMES = {
     "Scorer": "scorer",
     "ScoringError": "errors",
     "ScoringJob": "config",
-    "check": "job",
+    "check": "plan",
     "get_session": "session",
     "load_scorer": "scorer",
     "score": "job",

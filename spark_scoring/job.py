@@ -1,4 +1,4 @@
-"""A scoring run on one screen: resolve, open, check, plan, score, publish."""
+"""A scoring run on one screen: plan, score, publish, record."""
 
 from __future__ import annotations
 
@@ -6,33 +6,22 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, replace
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Observation, Row, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import StructType
 
 from spark_scoring import local_runs
-from spark_scoring.audit import Finding, audit_problems
+from spark_scoring.audit import Finding
 from spark_scoring.config import OutputConfig, ScoringJob
-from spark_scoring.contract import Contract, Terms, check_contract
-from spark_scoring.environment import refuse_missing_manager
-from spark_scoring.environment.compare import compare_requirements, refuse_differences
-from spark_scoring.errors import (
-    AuditError,
-    ConfigurationError,
-    RowsFailedError,
-    ScoringError,
-    TargetError,
-    combine,
-)
-from spark_scoring.increment import Increment, Opened, covered, open_increment, plan_increment, reading_feed, reopen
-from spark_scoring.inputs import Source, isolated, naming_bad_files, open_for, open_frame
-from spark_scoring.methods import resolve_method
-from spark_scoring.model import PinnedModel, fetch, pin
+from spark_scoring.contract import Contract
+from spark_scoring.errors import AuditError, ConfigurationError, RowsFailedError, ScoringError, TargetError
+from spark_scoring.increment import Increment, Opened, covered, open_increment, reading_feed, reopen
+from spark_scoring.inputs import Source, isolated, naming_bad_files
+from spark_scoring.model import fetch
 from spark_scoring.outputs import (
     Commit,
     Target,
@@ -40,21 +29,13 @@ from spark_scoring.outputs import (
     drop_staging,
     find_run,
     replace_predicate,
-    target_problems,
 )
+from spark_scoring.plan import Plan, kept_schema, plan
 from spark_scoring.record import facts, recorded
 from spark_scoring.redaction import redact
 from spark_scoring.replay import open_replay, replay_job, resolve
 from spark_scoring.result import RunResult, Status
-from spark_scoring.scorer import (
-    Stamp,
-    added_columns,
-    declared_result,
-    new_run_id,
-    result_schema,
-    score_frame,
-    valid_run_id,
-)
+from spark_scoring.scorer import Stamp, new_run_id, score_frame, valid_run_id
 from spark_scoring.session import full_batches, get_session, is_connect
 from spark_scoring.spark_errors import scoring_failure, told_in_words
 from spark_scoring.staged import (
@@ -68,153 +49,15 @@ from spark_scoring.staged import (
     needs_staging,
     publish_staged,
     quarantine_config,
-    quarantine_problems,
     rest_column,
     stage,
     staged_contract,
     write_once,
 )
-from spark_scoring.worker.requirements import Difference
 
-T = TypeVar("T")
 # Errors behind a commit of the very run: its being there is no comfort.
 _OWN_COMMIT = {"not_reconciled"}
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that is known before anything runs; `schema` is what would be written.
-
-    `differences` are the model's requirements that the packages here do not meet.
-
-    Parts are None where a problem stood in their way.
-    """
-
-    model: PinnedModel | None
-    source: Source | None
-    contract: Contract | None
-    target: Target | None
-    schema: StructType | None
-    problems: tuple[ScoringError, ...]
-    increment: Increment | None = None
-    differences: tuple[Difference, ...] = ()
-
-    def raise_for_problems(self) -> None:
-        """Raises every problem at once, as the class of the earliest step's."""
-        if self.problems:
-            raise combine(self.problems)
-
-
-@told_in_words()
-def plan(job: ScoringJob, *, spark: SparkSession, df: DataFrame | None = None) -> Plan:
-    """Resolves, opens, checks and plans; looks at metadata only, and collects what is wrong in every step.
-
-    Args:
-        job: The job.
-        spark: The session.
-        df: The rows to score, in place of the job's input.
-    """
-    problems: list[ScoringError] = []
-
-    def step(run: Callable[[], T]) -> T | None:
-        try:
-            return run()
-        except ScoringError as exc:
-            problems.append(exc)
-            return None
-
-    output = job.output
-    step(lambda: refuse_missing_manager(job.model.env_manager))
-    pinned = step(lambda: pin(job.model))
-    differences = compare_requirements(pinned, spark) if pinned is not None else ()
-    result = step(lambda: declared_result(spark, job.model))
-    called = None
-    if pinned is not None:
-        step(lambda: refuse_differences(differences, pinned))
-        called = step(lambda: resolve_method(spark, pinned, job.model, result))
-    model = called.model if called is not None else pinned
-    source = step(lambda: open_frame(df, job.input) if df is not None else open_for(spark, job, model))
-    target = step(lambda: describe_target(spark, output)) if output is not None else None
-    contract = None
-    if called is not None and source is not None:
-        terms = Terms.of_job(
-            job,
-            added=_added(job),
-            textual=source.textual,
-            places=source.places,
-            result=called.result,
-            call=called.how,
-        )
-        contract = check_contract(source.df.schema, called.model.signature, terms, model=called.model.pinned_uri)
-        step(contract.raise_for_problems)
-    increment = None
-    if job.input.incremental and source is not None and target is not None:
-        increment = step(lambda: plan_increment(spark, job, source, target))
-    schema = result_schema(source.df.schema, contract) if source is not None and contract and contract.ok else None
-    if schema is not None and contract is not None and output is not None and output.mode == "replace_where":
-        step(lambda: replace_predicate(output.replace_where, _kept(schema, contract)))
-    if target is not None and output is not None:
-        problems += target_problems(target, output, schema)
-        if source is not None:
-            problems += step(lambda: quarantine_problems(spark, job, source.df.schema)) or ()
-        if schema is not None and contract is not None:
-            problems += audit_problems(spark, job.audit, schema, contract.predictions, job.input.key)
-    return Plan(model, source, contract, target, schema, tuple(problems), increment, differences)
-
-
-def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:
-    """Returns the contract between the job's model and its input; no row is read and no model is downloaded.
-
-    For a method other than ``predict``, whose result only the model knows, it is, unless ``result_type`` says it.
-
-    Args:
-        job: The job.
-        spark: The session; `get_session` by default.
-        df: The rows to check, in place of the job's input.
-
-    Returns:
-        The contract, also where the table does not satisfy it: see its ``ok`` and ``problems``.
-
-    Raises:
-        ScoringError: If the model, the input or the target is a problem; with every problem there is.
-    """
-    found = plan(job, spark=spark or get_session(), df=df)
-    if found.contract is not None and not found.contract.ok and len(found.problems) == 1:
-        return found.contract
-    found.raise_for_problems()
-    assert found.contract is not None
-    return found.contract
-
-
-@told_in_words()
-def sample(job: ScoringJob, found: Plan, rows: int, *, spark: SparkSession) -> list[Row]:
-    """Scores the first rows of a planned job in memory, and writes nothing.
-
-    Args:
-        job: The job.
-        found: Its plan, whose contract is satisfied.
-        rows: How many rows at most.
-        spark: The session.
-
-    Returns:
-        The rows as they would be written, with an ``error`` of code, stage and message: null where a row was scored.
-
-    Raises:
-        ModelError: If the model can't be downloaded or loaded.
-    """
-    assert found.model is not None
-    assert found.source is not None
-    assert found.contract is not None
-    model = fetch(found.model, job.model)
-    kept = tuple(name for name in found.contract.kept if name.lower() != "error")
-    contract = replace(found.contract, kept=kept, stamps=(*found.contract.stamps, "error"))
-    source, _ = isolated(spark, job, found.source, model)
-    part = source.df.limit(rows)
-    try:
-        return score_frame(spark, part, model, contract, Stamp.now(model.model_id), on_error="collect").collect()
-    except (PySparkException, Py4JJavaError) as exc:
-        raise scoring_failure(exc) from exc
 
 
 @told_in_words()
@@ -466,17 +309,13 @@ def _publish(
     return _result("succeeded", job, metadata, commit, started, findings)
 
 
-def _kept(schema: StructType, contract: Contract) -> StructType:
-    return StructType([schema[name] for name in contract.kept])
-
-
 def _refuse_rows_outside(source: Source, output: OutputConfig, found: Plan) -> None:
     """Looks for a row that ``replace_where`` does not name, before any is scored: Delta would find it at the end."""
     if output.mode != "replace_where":
         return
     assert found.schema is not None
     assert found.contract is not None
-    predicate = replace_predicate(output.replace_where, _kept(found.schema, found.contract))
+    predicate = replace_predicate(output.replace_where, kept_schema(found.schema, found.contract))
     if not source.df.where(f"({predicate}) IS NOT TRUE").isEmpty():
         raise TargetError(
             f"the input has rows that output.replace_where does not name: {predicate}",
@@ -496,11 +335,6 @@ def _output(job: ScoringJob) -> OutputConfig:
             "the job has no output", code="missing_key", remedy="add output: with a table or a path"
         )
     return job.output
-
-
-def _added(job: ScoringJob) -> tuple[str, ...]:
-    prediction = job.output.prediction if job.output else "prediction"
-    return added_columns(prediction, "collect" if job.errors.inline else "raise")
 
 
 def _in_a_line(contract: Contract) -> str:

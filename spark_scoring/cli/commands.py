@@ -97,7 +97,7 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
         job: The job.
         sample_rows: How many rows to score in memory, to show what the job would write; none by default.
     """
-    from spark_scoring.job import plan, sample
+    from spark_scoring.plan import plan, sample
     from spark_scoring.session import get_session
 
     spark = get_session()

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from spark_scoring.contract import Contract
     from spark_scoring.demo import Demo
     from spark_scoring.environment import Packed
-    from spark_scoring.job import Plan
     from spark_scoring.model import PinnedModel
+    from spark_scoring.plan import Plan
     from spark_scoring.worker.requirements import Difference
 
 _SHOWN_ROWS = 20

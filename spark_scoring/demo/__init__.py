@@ -13,7 +13,8 @@ from spark_scoring.config import ScoringJob
 from spark_scoring.contract import Contract
 from spark_scoring.demo.flights import read_flights, write_table
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.job import check, score
+from spark_scoring.job import score
+from spark_scoring.plan import check
 from spark_scoring.result import RunResult
 from spark_scoring.session import get_session
 

@@ -8,8 +8,8 @@ import pytest
 from pyspark.errors import AnalysisException
 
 from spark_scoring import ScoringJob, score
-from spark_scoring.job import check
 from spark_scoring.outputs import merge
+from spark_scoring.plan import check
 from tests.spark.conftest import read, refused
 
 ROWS = (

@@ -33,6 +33,7 @@ ORDER = [
     "audit",
     "result",
     "staged",
+    "plan",
     "replay",
     "local_runs",
     "record",
