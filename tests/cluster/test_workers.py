@@ -56,18 +56,6 @@ def test_the_executors_do_not_have_this_package(spark: SparkSession, cluster: Cl
     assert set(seen) == {(cluster.python, True, False)}
 
 
-def test_requests_are_read_where_this_package_is_not(spark: SparkSession, tmp_path: Path) -> None:
-    requests = tmp_path / "requests"
-    requests.mkdir()
-    for number in range(8):
-        (requests / f"{number}.json").write_text(f'{{"inputs": {{"a": [{number}, {number}], "b": [0.5, 1]}}}}')
-    keys = {"model.uri": models.save(tmp_path / "m"), "input.path": str(requests), "input.format": "payload"}
-    result = score(ScoringJob.from_options({**keys, "output.path": str(tmp_path / "scores")}), spark=spark)
-    scored = DeltaTable(str(tmp_path / "scores")).to_pyarrow_table(columns=["prediction"]).to_pydict()["prediction"]
-    assert sorted(scored) == sorted(number + b for number in range(8) for b in (0.5, 1))
-    assert (result.rows_in, result.reconciled) == (16, True)
-
-
 def test_a_model_out_of_the_workers_sight_is_shipped_once_per_node_and_loaded_once_per_process(
     spark: SparkSession, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -139,3 +127,16 @@ def test_a_row_that_fails_ends_the_job(spark: SparkSession, target: Path, tmp_pa
     assert "12 May 1971" not in str(caught.value)
     assert DeltaTable(str(target)).version() == 0
     assert predictions_of(target) == EXPECTED
+
+
+# The last one: its tasks hold two Python workers each, all of which stay, and later tasks would take turns on them.
+def test_requests_are_read_where_this_package_is_not(spark: SparkSession, tmp_path: Path) -> None:
+    requests = tmp_path / "requests"
+    requests.mkdir()
+    for number in range(8):
+        (requests / f"{number}.json").write_text(f'{{"inputs": {{"a": [{number}, {number}], "b": [0.5, 1]}}}}')
+    keys = {"model.uri": models.save(tmp_path / "m"), "input.path": str(requests), "input.format": "payload"}
+    result = score(ScoringJob.from_options({**keys, "output.path": str(tmp_path / "scores")}), spark=spark)
+    scored = DeltaTable(str(tmp_path / "scores")).to_pyarrow_table(columns=["prediction"]).to_pydict()["prediction"]
+    assert sorted(scored) == sorted(number + b for number in range(8) for b in (0.5, 1))
+    assert (result.rows_in, result.reconciled) == (16, True)
