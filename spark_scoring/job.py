@@ -399,9 +399,9 @@ def _result(
         rows_failed=failed,
         target=output.shown,
         target_version=commit.version if commit is not None else None,
-        quarantine=_quarantine(job) if failed else None,
+        quarantine=_shown(quarantine_config(job)) if failed else None,
         files_failed=int(metadata.get("files_failed", 0)),
-        quarantine_files=_bad_files_place(job) if metadata.get("files_failed") and commit is not None else None,
+        quarantine_files=_shown(bad_files_config(job)) if metadata.get("files_failed") and commit is not None else None,
         seconds=round(time.monotonic() - started, 3),
         report=None,
         input_version=metadata.get("input_version"),
@@ -410,13 +410,7 @@ def _result(
     )
 
 
-def _quarantine(job: ScoringJob) -> str | None:
-    place = quarantine_config(job)
-    return place.shown if place is not None else None
-
-
-def _bad_files_place(job: ScoringJob) -> str | None:
-    place = bad_files_config(job)
+def _shown(place: OutputConfig | None) -> str | None:
     return place.shown if place is not None else None
 
 

@@ -58,6 +58,9 @@ _CONFLICTS = (
     "DELTA_PROTOCOL_CHANGED",
     "ProtocolChanged",
 )
+BAD_FILE_REMEDY = (
+    "mend or remove the file, or isolate such files with errors.bad_files: quarantine; nothing was written"
+)
 _FILE = re.compile(r"(?:reading file|read file:) (\w+:/.+?)(?:\.\s|\s*$)", re.MULTILINE)
 # What is wrong with a file, by what Spark's exception says somewhere; the rest of that may be text of a row.
 _FILE_FAULTS = (
@@ -186,8 +189,7 @@ def from_worker(exc: BaseException) -> ScoringError | None:
         return InputError(
             f"the input has a file that is no request: {failure.message}",
             code=failure.code,
-            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine; "
-            "nothing was written",
+            remedy=BAD_FILE_REMEDY,
         )
     if kind == "threshold":
         return RowsFailedError(
@@ -211,8 +213,7 @@ def scoring_failure(exc: BaseException) -> ScoringError:
         return InputError(
             f"the input has a file that can't be read: {bad_file_text(exc)}",
             code="bad_file",
-            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine; "
-            "nothing was written",
+            remedy=BAD_FILE_REMEDY,
         )
     if "WRITE_ANCIENT_DATETIME" in str(exc):
         return TargetError(

@@ -198,7 +198,6 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
     from spark_scoring.config import OutputConfig
     from spark_scoring.local_runs import last_table
     from spark_scoring.record import read_runs, runs_table
-    from spark_scoring.redaction import redact
     from spark_scoring.session import get_session
 
     if runs is not None and job is not None:
@@ -264,8 +263,6 @@ def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) ->
 
 def target_of(job: ScoringJob) -> dict[str, Any]:
     """Returns the data's ``target`` and ``mode`` of a job."""
-    from spark_scoring.redaction import redact
-
     if job.output is None:
         return {"target": None, "mode": None}
     return {"target": redact(job.output.location), "mode": job.output.mode}

@@ -24,7 +24,6 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import BinaryIO
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from spark_scoring.config import ModelConfig
@@ -32,6 +31,7 @@ from spark_scoring.environment.manifest import MANIFEST, Manifest
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.model import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
+from spark_scoring.worker.requirements import named_packages
 
 # What a Python worker of Spark needs to run the scoring model, beside MLflow.
 _OF_A_WORKER = ("numpy", "pandas", "pyarrow")
@@ -89,7 +89,9 @@ def pack_environment(config: ModelConfig, output: str, python: str | None = None
             code="no_requirements",
             remedy="log it with pip_requirements, or mlflow.models.update_model_requirements",
         )
-    with _requirements_folder(model, config) as source, _scratch(output) as folder:
+    scratch = tempfile.TemporaryDirectory(prefix="spark-scoring-env-")
+    with _requirements_folder(model, config) as source, scratch as made:
+        folder = Path(made)
         more = _more_requirements(model.requirements)
         _install(interpreter, source, more, folder / "lib")
         packages = {found.name: found.version for found in distributions(path=[str(folder / "lib")])}
@@ -141,13 +143,7 @@ def _interpreter(python: str | None) -> tuple[str, str, str]:
 
 def _more_requirements(lines: Iterable[str]) -> tuple[str, ...]:
     """Returns what a worker needs and the model's requirements leave open: MLflow is then the driver's."""
-    named: dict[str, Requirement] = {}
-    for line in lines:
-        try:
-            found = Requirement(line.partition(" #")[0].strip())
-        except InvalidRequirement:
-            continue
-        named[str(canonicalize_name(found.name))] = found
+    named = {str(canonicalize_name(found.name)): found for found in named_packages(lines)}
     more = [name for name in _OF_A_WORKER if name not in named]
     here = version("mlflow-skinny")
     if not set(_MLFLOW) & set(named) or not any(named[name].specifier for name in _MLFLOW if name in named):
@@ -167,12 +163,6 @@ def _requirements_folder(model: PinnedModel, config: ModelConfig) -> Iterator[Pa
         return
     with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
         (Path(folder) / "requirements.txt").write_text("\n".join(model.requirements), encoding="utf-8")
-        yield Path(folder)
-
-
-@contextmanager
-def _scratch(output: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="spark-scoring-env-") as folder:
         yield Path(folder)
 
 

@@ -19,7 +19,7 @@ from spark_scoring.inputs.files import TEXTUAL, BadFile, empty_files, find_bad_f
 from spark_scoring.inputs.payload import Asked
 from spark_scoring.redaction import redact
 from spark_scoring.session import MORE_PACKAGES, avro_package
-from spark_scoring.spark_errors import bad_file_text, first_line, is_bad_file
+from spark_scoring.spark_errors import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file
 
 # The table property of a quarantine, and the columns that it has beside the input's own.
 QUARANTINE = "spark_scoring.quarantine"
@@ -127,8 +127,7 @@ def refuse_empty_files(spark: SparkSession, config: InputConfig) -> None:
         raise InputError(
             f"the input has a file that can't be read: {found[0].path}: {found[0].message}{more}",
             code="bad_file",
-            remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine; "
-            "nothing was written",
+            remedy=BAD_FILE_REMEDY,
         )
 
 

@@ -1,7 +1,8 @@
 """A model's requirements held against the packages that are installed, wherever this runs."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
@@ -33,6 +34,13 @@ def installed_version(name: str) -> str | None:
         return None
 
 
+def named_packages(lines: Iterable[str]) -> Iterator[Requirement]:
+    """Yields the lines of a ``requirements.txt`` that name a package: not ``-r more.txt``, a path or a comment."""
+    for line in lines:
+        with suppress(InvalidRequirement):
+            yield Requirement(line.partition(" #")[0].strip())
+
+
 def differences(lines: Iterable[str], installed: Installed = installed_version) -> list[Difference]:
     """Returns the requirements that are not met, in their order.
 
@@ -44,11 +52,7 @@ def differences(lines: Iterable[str], installed: Installed = installed_version) 
         installed: Returns a package's version by its name, or None.
     """
     found = []
-    for line in lines:
-        try:
-            wanted = Requirement(line.partition(" #")[0].strip())
-        except InvalidRequirement:
-            continue
+    for wanted in named_packages(lines):
         if wanted.marker is not None and not wanted.marker.evaluate():
             continue
         there = installed(wanted.name)
