@@ -122,6 +122,7 @@ def _of_result(
         rows_in=result.rows_in,
         rows_scored=result.rows_scored,
         rows_failed=result.rows_failed,
+        files_failed=result.files_failed,
         reconciled=result.reconciled or (again and counted == result.rows_scored + result.rows_failed),
     )
 
@@ -150,6 +151,7 @@ def _of_failure(
         rows_in=known.get("rows_in"),
         rows_scored=known.get("rows_scored"),
         rows_failed=known.get("rows_failed"),
+        files_failed=known.get("files_failed"),
         exit_code=error.exit_code,
         error_code=error.code,
         error_message=redact(error.message),
@@ -168,6 +170,7 @@ def _record(
     rows_in: int | None,
     rows_scored: int | None,
     rows_failed: int | None,
+    files_failed: int | None,
     target_version: int | None = None,
     quarantine: str | None = None,
     reconciled: bool = False,
@@ -196,6 +199,7 @@ def _record(
         rows_in=rows_in,
         rows_scored=rows_scored,
         rows_failed=rows_failed,
+        files_failed=files_failed,
         reconciled=reconciled,
         exit_code=exit_code,
         error_code=error_code,

@@ -51,6 +51,7 @@ _TYPES: dict[str, DataType] = {
     "rows_in": LongType(),
     "rows_scored": LongType(),
     "rows_failed": LongType(),
+    "files_failed": LongType(),
     "reconciled": BooleanType(),
     "exit_code": IntegerType(),
     "error_code": StringType(),
@@ -60,6 +61,8 @@ _TYPES: dict[str, DataType] = {
     "spark_version": StringType(),
 }
 SCHEMA = StructType([StructField(name, dtype) for name, dtype in _TYPES.items()])
+# Columns that runs tables of earlier versions of this package lack.
+_LATER = {"files_failed"}
 _DONE = ("succeeded", "empty")
 _ABSENT = "TABLE_OR_VIEW_NOT_FOUND"
 # A table that is just being created by another run has files and no log yet.
@@ -87,6 +90,7 @@ class Record:
     rows_in: int | None
     rows_scored: int | None
     rows_failed: int | None
+    files_failed: int | None
     reconciled: bool
     exit_code: int
     error_code: str | None
@@ -108,6 +112,8 @@ def runs_table(job: ScoringJob) -> OutputConfig:
 def write_record(spark: SparkSession, record: Record, job: ScoringJob) -> None:
     """Appends a run to its runs table, which is made where there is none; a run that is done is there once.
 
+    A runs table of an earlier version of this package gets the columns that it lacks.
+
     Args:
         spark: The session.
         record: The run.
@@ -123,12 +129,17 @@ def write_record(spark: SparkSession, record: Record, job: ScoringJob) -> None:
     if record.status in _DONE:
         options |= {"txnAppId": transaction(record.run_id, record.target), "txnVersion": "1"}
     rows = _as_row(spark, record)
-    for wait in (0.5, 2, None):
+    waits = iter((0.5, 2))
+    while True:
         try:
             _append(spark, rows, place, options)
             return
         except (PySparkException, Py4JJavaError) as exc:
+            if options["mergeSchema"] == "false" and _is_of_an_earlier_version(spark, place):
+                options["mergeSchema"] = "true"
+                continue
             # Another run is creating the table, or recorded this very run: a later try sees what it did.
+            wait = next(waits, None)
             if wait is None or not (is_conflict(exc) or any(said in str(exc) for said in _BEING_CREATED)):
                 raise
             time.sleep(wait)
@@ -147,6 +158,14 @@ def _refuse_other_tables(place: OutputConfig, job: ScoringJob) -> None:
     same = [other for other in others if OutputConfig.at(other).shown.lower() == place.shown.lower()]
     if same:
         raise ScoringError(f"{redact(same[0])} is a table of the job's own; record.table names another place")
+
+
+def _is_of_an_earlier_version(spark: SparkSession, place: OutputConfig) -> bool:
+    try:
+        columns = set(_open(spark, place).columns)
+    except (PySparkException, Py4JJavaError):  # it is not there, or no table
+        return False
+    return columns < set(_TYPES) and set(_TYPES) - columns <= _LATER
 
 
 def _as_row(spark: SparkSession, record: Record) -> DataFrame:
@@ -196,12 +215,13 @@ def read_runs(spark: SparkSession, place: OutputConfig, limit: int) -> list[dict
         with told_in_words():
             table = _open(spark, place)
             missing = set(_TYPES) - set(table.columns)
-            if missing:
+            if missing - _LATER:
                 raise InputError(
-                    f"{location} is not a table of runs: it has no column {', '.join(sorted(missing))}",
+                    f"{location} is not a table of runs: it has no column {', '.join(sorted(missing - _LATER))}",
                     code="not_a_runs_table",
                     remedy="name the table that record.table names, or that a run's target has beside it",
                 )
+            table = table.select("*", *(F.lit(None).cast(_TYPES[name]).alias(name) for name in missing))
             return [_plain(row.asDict()) for row in _latest(table).limit(limit).collect()]
     except (PySparkException, Py4JJavaError) as exc:
         raise InputError(

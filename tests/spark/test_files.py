@@ -264,4 +264,6 @@ def test_a_refused_run_lists_no_bad_file_and_one_that_goes_on_does(spark, job, t
     assert len(read(f"{tmp_path}/bad_files", order="path")) == 1
     again = score(job(audited), spark=spark, run_id="r1")
     assert (again.status, again.files_failed) == ("already_published", 1)
+    recorded = read(f"{tmp_path}/scoring_runs", "status, files_failed", order="ended_at")
+    assert recorded.to_dict("list") == {"status": ["refused", "succeeded"], "files_failed": [1, 1]}
     assert len(read(f"{tmp_path}/bad_files", order="path")) == 1

@@ -290,6 +290,21 @@ def test_a_foreign_table_gets_no_column_of_ours(spark, job, runs, caplog):
         commands.history(None, runs, 20)
 
 
+@pytest.mark.parametrize("place", ["shop.runs", "/"])
+def test_a_table_of_an_earlier_version_is_read_and_gets_what_it_lacks(place, spark, job, schema, runs):
+    location = runs if place == "/" else place
+    score(job({"record.table": location}), spark=spark, run_id="now")
+    now = spark.read.format("delta").load(location) if place == "/" else spark.table(location)
+    before = now.drop("files_failed").replace("now", "before", "run_id").localCheckpoint()
+    writer = before.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+    _ = writer.save(location) if place == "/" else writer.saveAsTable(location)
+    known = read_runs(spark, OutputConfig.at(location), 20)
+    assert [(run["run_id"], run["files_failed"]) for run in known] == [("before", None)]
+    score(job({"output.mode": "append", "record.table": location}), spark=spark, run_id="after")
+    known = read_runs(spark, OutputConfig.at(location), 20)
+    assert [(run["run_id"], run["files_failed"]) for run in known] == [("after", 0), ("before", None)]
+
+
 def test_history_shows_the_newest_first_and_as_many_as_wanted(spark, job, runs):
     made = job({"output.mode": "append"})
     for run in ("one", "two", "three"):
