@@ -91,7 +91,11 @@ def score(
     _output(made)
     session = spark or get_session()
     return recorded(
-        session, made, run, lambda known: _score_once(made, session, df, run, run_id, replay is not None, known)
+        session,
+        made,
+        run,
+        lambda known: _score_once(made, session, df, run, run_id, replay is not None, known),
+        new=run_id is None,
     )
 
 

@@ -194,12 +194,13 @@ def stage(spark: SparkSession, df: DataFrame, job: ScoringJob, metadata: Mapping
     place = staging_config(job.output, job.staging, run_id)
     drop_expired(spark, place, job.staging.keep)
     target = describe_target(spark, place)
+    commit: Commit | None
     try:
-        write_rows(spark, df, target, place, metadata, properties=_WITHOUT_STATISTICS)
+        commit = write_rows(spark, df, target, place, metadata, properties=_WITHOUT_STATISTICS)
     except ScoringError as exc:
         if exc.code not in {"written_by_another_attempt", "target_exists", "target_conflict"}:
             raise
-    commit = find_run(spark, target.name, run_id)
+        commit = find_run(spark, target.name, run_id)
     if commit is None:
         raise ScoringError(
             f"the staging table {redact(place.location)} is gone",

@@ -32,7 +32,12 @@ _log = logging.getLogger(__name__)
 
 
 def recorded(
-    spark: SparkSession, job: ScoringJob, run_id: str, attempt: Callable[[dict[str, Any]], RunResult]
+    spark: SparkSession,
+    job: ScoringJob,
+    run_id: str,
+    attempt: Callable[[dict[str, Any]], RunResult],
+    *,
+    new: bool = False,
 ) -> RunResult:
     """Runs an attempt at a run and records how it ended, unless it was interrupted.
 
@@ -42,6 +47,7 @@ def recorded(
         run_id: The run's id.
         attempt: Does the work; it puts what it learns on its way, under the names of a commit's metadata, into the
             dictionary that it is given, so that a run that fails is recorded with it.
+        new: Whether the run id was made for this attempt.
 
     Returns:
         What the attempt returned.
@@ -53,12 +59,12 @@ def recorded(
     except Exception as exc:
         seconds = time.monotonic() - clock
         with _warned(run_id, _table(job)):
-            _write(spark, job, _of_failure(spark, job, run_id, known, started, seconds, exc))
+            _write(spark, job, _of_failure(spark, job, run_id, known, started, seconds, exc), new)
         raise
     record = None
     with _warned(run_id, _table(job)):
         record = _of_result(spark, job, known, started, result)
-        _write(spark, job, record)
+        _write(spark, job, record, new)
     if job.record.mlflow and record is not None:
         with _warned(run_id, "MLflow"):
             log_to_mlflow(record, job, known.get("model"), again=result.status == "already_published")
@@ -92,8 +98,8 @@ def _table(job: ScoringJob) -> str:
         return "the runs table"
 
 
-def _write(spark: SparkSession, job: ScoringJob, record: Record) -> None:
-    write_record(spark, record, job)
+def _write(spark: SparkSession, job: ScoringJob, record: Record, new: bool) -> None:
+    write_record(spark, record, job, new=new)
     local_runs.remember_table(record.run_id, runs_table(job).location)
 
 

@@ -109,7 +109,7 @@ def runs_table(job: ScoringJob) -> OutputConfig:
     return beside(job.output, TABLE)
 
 
-def write_record(spark: SparkSession, record: Record, job: ScoringJob) -> None:
+def write_record(spark: SparkSession, record: Record, job: ScoringJob, *, new: bool = False) -> None:
     """Appends a run to its runs table, which is made where there is none; a run that is done is there once.
 
     A runs table of an earlier version of this package gets the columns that it lacks.
@@ -118,6 +118,7 @@ def write_record(spark: SparkSession, record: Record, job: ScoringJob) -> None:
         spark: The session.
         record: The run.
         job: Its job.
+        new: Whether no attempt before this one can have recorded the run, since nobody else knows its id.
 
     Raises:
         TargetError: If the place is taken by something else.
@@ -126,7 +127,8 @@ def write_record(spark: SparkSession, record: Record, job: ScoringJob) -> None:
     place = runs_table(job)
     _refuse_other_tables(place, job)
     options = {"mergeSchema": "false"}
-    if record.status in _DONE:
+    # Delta looks a transaction up in the whole of the table's state, which takes longer than all the rest.
+    if record.status in _DONE and not new:
         options |= {"txnAppId": transaction(record.run_id, record.target), "txnVersion": "1"}
     rows = _as_row(spark, record)
     waits = iter((0.5, 2))

@@ -39,7 +39,7 @@ def main() -> None:
 
     staged.write_rows = mortal
     if when == "recording":
-        run.write_record = lambda *_: die()
+        run.write_record = lambda *_, **__: die()
     builder = SparkSession.builder.appName("mortal")
     for key, value in json.loads(conf).items():
         builder = builder.config(key, value)

@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 from spark_scoring import ScoringJob, score
 from tests import models
 from tests.cluster.cluster import Cluster
+from tests.sweeps import swept
 
 SCRIPT = Path(__file__).parent / "mortal.py"
 FEED = {"delta.enableChangeDataFeed": "true"}
@@ -48,17 +49,14 @@ def ways() -> Iterator[tuple[str, str]]:
     yield from (("staged", mode) for mode in STAGED_MODES)
 
 
-def points() -> Iterator[Any]:
+def points() -> Iterator[tuple[str, str, str]]:
     for way, mode in ways():
-        for point in DIRECT_POINTS if way == "direct" else STAGED_POINTS:
-            case = (way, mode, point)
-            yield pytest.param(*case, marks=() if case in QUICK else pytest.mark.full, id="-".join(case))
+        yield from ((way, mode, point) for point in (DIRECT_POINTS if way == "direct" else STAGED_POINTS))
 
 
-def deaths() -> Iterator[Any]:
+def deaths() -> Iterator[tuple[str, str, str]]:
     for way, mode in ways():
-        for victim in ("worker", "executor"):
-            yield pytest.param(way, mode, victim, marks=pytest.mark.full, id=f"{way}-{mode}-{victim}")
+        yield from ((way, mode, victim) for victim in ("worker", "executor"))
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +155,7 @@ def case(spark: SparkSession, tmp_path: Path) -> Callable[..., Case]:
     return make
 
 
-@pytest.mark.parametrize(("way", "mode", "point"), points())
+@pytest.mark.parametrize(("way", "mode", "point"), swept(points(), QUICK))
 def test_a_killed_driver(
     spark: SparkSession, cluster: Cluster, tattles: str, case: Callable[..., Case], way: str, mode: str, point: str
 ) -> None:
@@ -181,7 +179,7 @@ def test_a_killed_driver(
     mortal.hold()
 
 
-@pytest.mark.parametrize(("way", "mode", "victim"), deaths())
+@pytest.mark.parametrize(("way", "mode", "victim"), swept(deaths(), quick=0))
 def test_a_killed_executor_or_worker(
     spark: SparkSession, case: Callable[..., Case], tmp_path: Path, way: str, mode: str, victim: str
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from spark_scoring import load_scorer, score
 from tests import models
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 SECRETS = ("12 May", "patient", "-7.25")
 
@@ -33,7 +34,7 @@ def test_the_first_bad_row_ends_the_job_with_its_code_and_without_its_text(spark
     assert version(target) is None
 
 
-@pytest.mark.parametrize("mode", ["append", "overwrite"])
+@pytest.mark.parametrize("mode", swept(["overwrite", "append"]))
 def test_an_existing_target_keeps_its_version(mode, spark, job, failing, target):
     score(job(), spark=spark)
     with refused(6, "model_raised"):

@@ -18,6 +18,7 @@ from spark_scoring import ScoringJob, score
 from spark_scoring.job import publish
 from tests import models
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 ALL = [i * 1.5 for i in range(20)]
 
@@ -215,10 +216,7 @@ def two_good(spark, tmp_path, request):
 
 
 # The others go the same ways through the same code.
-_QUICK = {"parquet, a page", "orc", "json, a record", "csv, the header"}
-
-
-@pytest.mark.parametrize("way", [pytest.param(way, marks=() if way in _QUICK else pytest.mark.full) for way in WAYS])
+@pytest.mark.parametrize("way", swept(WAYS, ["parquet, a page", "csv, the header"]))
 def test_a_bad_file_is_isolated_and_the_others_are_scored(way, spark, job, two_good, isolating, target, tmp_path):
     kind, damage = WAYS[way]
     folder, bad = two_good(kind)

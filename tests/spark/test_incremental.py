@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from spark_scoring import ScoringJob, check, score, staged
 from tests import models
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 FEED = "TBLPROPERTIES (delta.enableChangeDataFeed = true)"
 
@@ -282,11 +283,12 @@ def test_of_two_runs_from_one_state_only_one_is_published(spark, adds, run, sour
     assert run().status == "empty"
 
 
-def test_the_result_equals_scoring_everything(spark, run, source, target, tmp_path):
+@pytest.mark.parametrize(("seed", "rounds"), swept([(1, 3), (2, 6), (3, 6), (4, 6), (5, 6)]))
+def test_the_result_equals_scoring_everything(spark, run, source, target, tmp_path, seed, rounds):
     """Rounds of random changes; after each the target is what a run over the whole table would give."""
-    dice = random.Random(5)
+    dice = random.Random(seed)
     next_id = 4
-    for _ in range(6):
+    for _ in range(rounds):
         run("merge")
         rows = DeltaTable(source).to_pandas()
         assert scored(target) == dict(zip(rows["id"], rows["a"] + rows["b"], strict=True))

@@ -18,6 +18,7 @@ from spark_scoring.errors import RowsFailedError, ScoringError, TargetError
 from spark_scoring.job import publish
 from spark_scoring.record import SCHEMA, read_runs
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 
 @pytest.fixture
@@ -290,7 +291,7 @@ def test_a_foreign_table_gets_no_column_of_ours(spark, job, runs, caplog):
         commands.history(None, runs, 20)
 
 
-@pytest.mark.parametrize("place", ["shop.runs", "/"])
+@pytest.mark.parametrize("place", swept(["/", "shop.runs"]))
 def test_a_table_of_an_earlier_version_is_read_and_gets_what_it_lacks(place, spark, job, schema, runs):
     location = runs if place == "/" else place
     score(job({"record.table": location}), spark=spark, run_id="now")

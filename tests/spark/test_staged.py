@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from spark_scoring.cli import commands
 from spark_scoring.errors import RowsFailedError
 from spark_scoring.job import publish
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 # Of 20 rows, a is negative in those with id 0 to 2.
 ROWS = "SELECT id, CAST(id - 3 AS DOUBLE) a, 0.5D b, concat('n', id) name FROM range(20)"
@@ -87,7 +89,8 @@ def test_inline_keeps_bad_rows_in_the_target_with_their_error(build, spark, targ
 
 
 @pytest.mark.parametrize(
-    ("threshold", "passes"), [(-1, True), (3, True), (2, False), (0.15, True), (0.1, False), ("15%", True), (0, False)]
+    ("threshold", "passes"),
+    swept([(3, True), (2, False), ("15%", True), (-1, True), (0.15, True), (0.1, False), (0, False)], 3),
 )
 def test_the_threshold_counts_over_the_whole_input(build, spark, target, tmp_path, threshold, passes):
     made = build({"errors.threshold": threshold})
@@ -190,7 +193,9 @@ class Died(BaseException):
 
 
 # Where the driver dies: the function of `outputs/write.py`'s caller, and before or after its n-th call.
-@pytest.mark.parametrize(("call", "after"), [(1, False), (1, True), (2, False), (2, True), (3, False), (3, True)])
+@pytest.mark.parametrize(
+    ("call", "after"), swept(product((1, 2, 3), (False, True)), [(1, False), (2, True), (3, True)])
+)
 def test_a_run_that_died_anywhere_is_finished_by_its_repetition(
     build, spark, target, tmp_path, monkeypatch, call, after
 ):
@@ -309,7 +314,7 @@ def mended(spark, build, tmp_path) -> None:
     spark.sql(f"UPDATE delta.`{tmp_path / 'bad'}` SET a = 7 WHERE id = 1")
 
 
-@pytest.mark.parametrize("columns", ["all", "keys"])
+@pytest.mark.parametrize("columns", swept(["keys", "all"]))
 def test_a_runs_quarantine_is_scored_again_and_what_scored_is_noted(build, spark, target, tmp_path, columns):
     made = build({"output.columns": columns})
     first = score(made, spark=spark)

@@ -18,15 +18,14 @@ from spark_scoring import ScoringJob, score
 from spark_scoring.worker.digest import model_digest
 from tests import models
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 WAYS = {"direct": {}, "staged": {"errors.threshold": 1, "errors.inline": True}}
 
 
 def both_ways(quick: str):
     """Both ways of writing, of which one is for the full sweep alone."""
-    return pytest.mark.parametrize(
-        "way", [pytest.param(way, marks=() if way == quick else pytest.mark.full) for way in WAYS]
-    )
+    return pytest.mark.parametrize("way", swept(WAYS, [quick]))
 
 
 @pytest.fixture
@@ -92,11 +91,13 @@ def during(monkeypatch, where, step: str, fault) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("way", "where", "step"),
-    [
-        ("direct", staging, "write_rows"),
-        ("staged", staging, "write_rows"),
-        ("staged", steps, "publish_staged"),
-    ],
+    swept(
+        [
+            ("staged", steps, "publish_staged"),
+            ("staged", staging, "write_rows"),
+            ("direct", staging, "write_rows"),
+        ]
+    ),
 )
 def test_a_full_disk(way, where, step, spark, job, source, target, monkeypatch):
     made = job({"input.path": source, **WAYS[way]})
@@ -167,7 +168,7 @@ def test_model_files_that_vanish_before_a_worker_loads_them(way, spark, job, sou
 
 
 @both_ways("staged")
-@pytest.mark.parametrize("fault", ["deleted", "overwritten"])
+@pytest.mark.parametrize("fault", swept(["overwritten", "deleted"]))
 def test_a_parquet_file_that_changes_under_the_job(fault, way, spark, job, target, tmp_path, meanwhile):
     folder = tmp_path / "files"
     spark.sql("SELECT id, CAST(id AS DOUBLE) a, 0.5D b FROM range(6)").repartition(2).write.parquet(str(folder))

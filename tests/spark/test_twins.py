@@ -14,9 +14,10 @@ from spark_scoring import RunResult, ScoringJob, score
 from spark_scoring.errors import ScoringError
 from spark_scoring.outputs import write
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 IDS = list(range(20))
-TIMES = [pytest.param(number, marks=() if number < 1 else pytest.mark.full) for number in range(20)]
+TIMES = swept(range(20))
 
 
 def at_once(spark: SparkSession, runs: Sequence[tuple[ScoringJob, str]]) -> list[RunResult | ScoringError]:
@@ -62,9 +63,19 @@ WAYS = [
     ("merge", "staged"),
 ]
 
+PAIRS = [
+    ("append", "append"),
+    ("append", "overwrite"),
+    ("overwrite", "overwrite"),
+    ("merge", "merge"),
+    ("overwrite", "merge"),
+]
+
 
 @pytest.mark.parametrize("number", TIMES)
-@pytest.mark.parametrize(("mode", "way"), WAYS)
+@pytest.mark.parametrize(
+    ("mode", "way"), swept(WAYS, [("append", "direct"), ("overwrite", "staged"), ("merge", "staged")])
+)
 def test_two_runs_with_one_id_are_one_run(spark, job, changes, target, mode, way, number):
     twin = job(changes(mode, way))
     ended = at_once(spark, [(twin, "twins")] * 2)
@@ -76,20 +87,10 @@ def test_two_runs_with_one_id_are_one_run(spark, job, changes, target, mode, way
 
 
 @pytest.mark.parametrize("number", TIMES)
-@pytest.mark.parametrize(
-    "pair",
-    [
-        ("append", "append"),
-        ("append", "overwrite"),
-        ("overwrite", "overwrite"),
-        ("merge", "merge"),
-        ("overwrite", "merge"),
-    ],
-    ids="-".join,
-)
-def test_two_jobs_on_one_target_are_both_in_it_once(spark, job, changes, target, pair, number):
+@pytest.mark.parametrize(("one", "other"), swept(PAIRS, [("append", "overwrite"), ("merge", "merge")]))
+def test_two_jobs_on_one_target_are_both_in_it_once(spark, job, changes, target, one, other, number):
     score(job(), spark=spark, run_id="before")
-    jobs = [(job(changes(mode, "staged")), f"{mode}-{position}") for position, mode in enumerate(pair)]
+    jobs = [(job(changes(mode, "staged")), f"{mode}-{position}") for position, mode in enumerate((one, other))]
     ended = at_once(spark, jobs)
     assert [getattr(one, "status", one) for one in ended] == ["succeeded", "succeeded"]
     # In one order or the other; each order gives a state of its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from spark_scoring import ScoringJob, score
 from spark_scoring.outputs import merge
 from spark_scoring.plan import check
 from tests.spark.conftest import read, refused
+from tests.sweeps import swept
 
 ROWS = (
     "SELECT id, CAST(id AS DOUBLE) a, 0.5D b, half, concat('o\\'', half) name, DATE'2026-01-01' + half day "
@@ -19,7 +21,7 @@ ROWS = (
 EVEN = f"SELECT * FROM ({ROWS}) WHERE half = 0"
 
 
-@pytest.fixture(params=["path", "table"])
+@pytest.fixture(params=swept(["path", "table"]))
 def place(request, target, schema) -> dict[str, Any]:
     return {"output.path": target} if request.param == "path" else {"output.table": "shop.scores"}
 
@@ -41,16 +43,31 @@ def rows(spark, place):
     return rows
 
 
-@pytest.mark.parametrize("staged", [False, True], ids=["direct", "staged"])
+WHERE = {
+    "number": {"half": 0},
+    "text": {"name": "o'0"},
+    "date": {"day": "2026-01-01"},
+    "two": {"HALF": 0, "name": "o'0"},
+}
+REPLACED = product(["path", "table"], WHERE, ["direct", "staged"])
+
+
 @pytest.mark.parametrize(
-    "where", [{"half": 0}, {"name": "o'0"}, {"day": "2026-01-01"}, {"HALF": 0, "name": "o'0"}], ids=str
+    ("place", "where", "way"),
+    swept(REPLACED, [("path", "number", "direct"), ("path", "date", "staged"), ("table", "two", "direct")]),
+    indirect=["place"],
 )
-def test_replace_where_replaces_those_rows_alone(spark, build, rows, tmp_path, where, staged):
-    more = {"errors.threshold": -1, "errors.quarantine": str(tmp_path / "bad")} if staged else {}
+def test_replace_where_replaces_those_rows_alone(spark, build, rows, tmp_path, where, way):
+    more = {"errors.threshold": -1, "errors.quarantine": str(tmp_path / "bad")} if way == "staged" else {}
     first = score(build(), spark=spark)
     again = score(
         build(
-            {"input.sql": f"{EVEN} AND id > 2", "output.mode": "replace_where", "output.replace_where": where, **more}
+            {
+                "input.sql": f"{EVEN} AND id > 2",
+                "output.mode": "replace_where",
+                "output.replace_where": WHERE[where],
+                **more,
+            }
         ),
         spark=spark,
     )
@@ -108,6 +125,7 @@ def test_text_in_replace_where_can_say_nothing_else(spark, build, rows):
     assert rows() == before
 
 
+@pytest.mark.parametrize("place", swept(["table", "path"]), indirect=True)
 def test_merge_updates_known_keys_and_inserts_the_others(spark, build, rows):
     merging = {"output.mode": "merge", "output.merge_keys": ["id"]}
     first = score(build({**merging, "input.sql": f"{EVEN}"}), spark=spark)
@@ -206,7 +224,7 @@ def test_a_merge_may_add_columns_when_asked(spark, build, rows):
     assert len(rows()) == 10
 
 
-@pytest.mark.parametrize("dies", [False, True], ids=["whole", "dies-behind-the-merge"])
+@pytest.mark.parametrize("dies", swept([True, False]), ids=["dies-behind-the-merge", "whole"])
 def test_where_session_settings_are_refused_the_rows_tell_the_run(spark, build, rows, place, monkeypatch, dies):
     first = score(build({"input.sql": EVEN}), spark=spark)
     settings, real = type(spark.conf), type(spark.conf).set
