@@ -47,7 +47,7 @@ test-cluster: install ## Run the cluster tier alone: a standalone cluster
 
 test-full: install ## Run all tests, with the heavy sweeps that `make test` leaves out
 	$(BIN)/python -m pytest tests/unit
-	$(BIN)/python -m pytest $(TWO) tests/spark
+	$(BIN)/python -m pytest $(TWO) --production tests/spark
 	$(BIN)/python -m pytest tests/cluster
 	$(MAKE) test-flavors
 

@@ -19,7 +19,7 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:Reserved
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--codegen", action="store_true", help="let Spark compile every query, as it does in production")
+    parser.addoption("--production", action="store_true", help="spark tier: with the settings that users have, slower")
 
 
 @dataclass

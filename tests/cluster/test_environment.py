@@ -84,6 +84,7 @@ def job_file(folder: Path) -> str:
     return str(folder / "job.yml")
 
 
+@pytest.mark.full
 def test_without_the_archive_the_same_job_fails(
     cut_off: Callable[..., list[str]], bare: str, job_file: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,16 +17,20 @@ from spark_scoring import ScoringJob, get_session
 from spark_scoring.errors import ScoringError
 from tests import models
 
-# For tables of some ten rows, compiling a query takes longer than running it.
-WITHOUT_CODEGEN = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+# For tables of ten rows, compiling a query takes longer than running it, as do the imports of a new Python worker.
+QUICK = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.python.daemon.module": "tests.spark.daemon",
+}
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[SparkSession]:
     conf = tmp_path_factory.mktemp("conf")
     defaults = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
-    if not pytestconfig.getoption("--codegen"):
-        defaults |= WITHOUT_CODEGEN
+    if not pytestconfig.getoption("--production"):
+        defaults |= QUICK
     (conf / "spark-defaults.conf").write_text("".join(f"{key} {value}\n" for key, value in defaults.items()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_CONF_DIR", str(conf))
