@@ -12,6 +12,7 @@ from spark_scoring.audit import psi
 from spark_scoring.job import publish
 from tests import models
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 # The model adds a and b, so the predictions are 0, 1.5, 3 … 28.5.
 WITHIN = {
@@ -53,7 +54,7 @@ def test_a_result_within_every_bound_is_published_and_tells_each_figure(job, spa
     assert version(target) == 0
 
 
-@pytest.mark.parametrize("key", OUT_OF_BOUNDS)
+@pytest.mark.parametrize("key", swept(OUT_OF_BOUNDS, 2))
 def test_a_result_out_of_bounds_is_not_published(job, spark, target, key):
     bound, said = OUT_OF_BOUNDS[key]
     with refused(7, "audit_refused") as caught:

@@ -4,6 +4,7 @@ import pytest
 
 from spark_scoring import score
 from tests.spark.conftest import refused
+from tests.sweeps import swept
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_a_catalog_table_is_scored_into_a_new_catalog_table(spark, shop, numbers
     assert properties(spark)["spark_scoring.created_for"] == result.run_id
 
 
-@pytest.mark.parametrize("mode", ["append", "overwrite"])
+@pytest.mark.parametrize("mode", swept(["overwrite", "append"]))
 def test_an_existing_table_is_written_and_not_replaced(mode, spark, shop):
     first = score(shop(), spark=spark)
     spark.sql("ALTER TABLE shop.scores SET TBLPROPERTIES ('team' = 'sales')")

@@ -111,6 +111,7 @@ def test_a_missing_package_is_a_line_for_pip(tmp_path, monkeypatch):
     assert not (tmp_path / "demo").exists()
 
 
+@pytest.mark.full
 def test_its_job_file_runs_from_the_shell_with_one_json_object_on_stdout(demo, tmp_path):
     words = ["score", str(demo.conf), "--set", "output.path=again", "--set", "output.mode=error", "--json"]
     command = [sys.executable, "-m", "spark_scoring", *words]

@@ -94,7 +94,7 @@ def test_compaction_of_the_source_is_nothing_new(spark, run, source):
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE delta.`{}` SET a = 9 WHERE id = 1", "DELETE FROM delta.`{}` WHERE id = 1"]
+    "statement", swept(["UPDATE delta.`{}` SET a = 9 WHERE id = 1", "DELETE FROM delta.`{}` WHERE id = 1"])
 )
 def test_append_refuses_rows_that_were_changed(spark, run, source, target, statement):
     run()

@@ -15,6 +15,7 @@ from spark_scoring import ScoringJob, load_scorer, score
 from tests import models
 from tests.models.returns import INF, MOMENT, NAN
 from tests.spark.conftest import refused
+from tests.sweeps import swept
 
 TAGGED = Object([Property("label", DataType.string), Property("tags", Array(DataType.string), required=False)])
 A_AND_B = [ColSpec("double", "a"), ColSpec("string", "b")]
@@ -83,7 +84,7 @@ def same(found: Any, expected: Any) -> bool:
     return type(found) is type(expected) and found == expected
 
 
-@pytest.mark.parametrize("on_error", ["raise", "collect"])
+@pytest.mark.parametrize("on_error", swept(["collect", "raise"]))
 @pytest.mark.parametrize("case", RETURNED)
 def test_the_column_holds_what_the_model_returned(spark, tmp_path, case, on_error):
     outputs, spark_type, expected = RETURNED[case]

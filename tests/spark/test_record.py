@@ -250,7 +250,7 @@ def test_runs_into_a_catalog_table_are_recorded_in_its_schema(spark, job, schema
     assert commands.history(None, f"{schema}.scoring_runs", 1).data["runs"][0]["run_id"] == "two"
 
 
-@pytest.mark.parametrize("place", ["path", "table"])
+@pytest.mark.parametrize("place", swept(["path", "table"]))
 def test_two_runs_that_end_at_once_are_both_recorded(spark, job, schema, tmp_path, caplog, place):
     where = {"record.table": str(tmp_path / "shared" / "runs") if place == "path" else f"{schema}.runs"}
     jobs = [job({**where, "output.path": str(tmp_path / f"scores {number}")}) for number in range(4)]

@@ -18,6 +18,7 @@ from spark_scoring.config import ModelConfig
 from spark_scoring.engines.spark_ml import refuse_where_impossible
 from spark_scoring.model import pin
 from tests.spark.conftest import read, refused, version
+from tests.sweeps import swept
 
 A_AND_B = pd.DataFrame({"a": [0.0, 1.0], "b": [0.0, 0.5]})
 
@@ -95,7 +96,7 @@ def test_inline_failures_stand_in_the_target(spark, job, classifier, target):
     assert written["error"].isna().sum() == 19
 
 
-@pytest.mark.parametrize("invalid", ["error", "skip"])
+@pytest.mark.parametrize("invalid", swept(["skip", "error"]))
 def test_a_stage_that_raises_or_drops_a_row_ends_the_run_and_says_that_no_threshold_helps(
     invalid, spark, job, rows, tmp_path, target
 ):

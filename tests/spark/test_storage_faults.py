@@ -109,6 +109,7 @@ def test_a_full_disk(way, where, step, spark, job, source, target, monkeypatch):
     each_once(made, target, spark, range(6))
 
 
+@pytest.mark.full
 @both_ways("staged")
 def test_a_full_disk_below_an_existing_target(way, spark, job, source, target, monkeypatch):
     score(job({"input.path": source}), spark=spark)
