@@ -9,7 +9,7 @@ COMPAT := .venv-compat
 COMPAT_STAMP := $(COMPAT)/.installed
 FLAVORS := .venv-flavors
 FLAVORS_STAMP := $(FLAVORS)/.installed
-# Two sessions at once: a test of a few rows keeps less than one core busy.
+# Two sessions, or clusters, at once: a test of a few rows keeps less than one core busy.
 TWO := -n 2 --dist loadfile
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
@@ -34,7 +34,7 @@ test: install ## Run the tests: unit, spark and cluster tiers
 	@$(BIN)/python -m spark_scoring.session
 	$(BIN)/python -m pytest -m "not full" tests/unit
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
-	$(BIN)/python -m pytest -m "not full" tests/cluster
+	$(BIN)/python -m pytest $(TWO) -m "not full" tests/cluster
 
 test-unit: install ## Run the unit tier alone: no JVM, seconds
 	$(BIN)/python -m pytest tests/unit
@@ -43,12 +43,12 @@ test-spark: install ## Run the spark tier alone: local sessions
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
 
 test-cluster: install ## Run the cluster tier alone: a standalone cluster
-	$(BIN)/python -m pytest -m "not full" tests/cluster
+	$(BIN)/python -m pytest $(TWO) -m "not full" tests/cluster
 
 test-full: install ## Run all tests, with the heavy sweeps that `make test` leaves out
 	$(BIN)/python -m pytest tests/unit
 	$(BIN)/python -m pytest $(TWO) --production tests/spark
-	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest $(TWO) tests/cluster
 	$(MAKE) test-flavors
 
 # Without dependencies of its own: the lock leaves out triton, 1 GB that TensorFlow does not bear in the same process.
