@@ -21,6 +21,7 @@ from spark_scoring.config import OutputConfig
 from spark_scoring.contract import sql
 from spark_scoring.errors import TargetError
 from spark_scoring.outputs.target import Target
+from spark_scoring.redaction import redact
 
 _MEND_ROWS = "nothing was written; filter them with input.where, or name keys that identify a row"
 _MEND_TARGET = "nothing was written; remove the double rows from the target, or name keys that identify a row"
@@ -94,13 +95,27 @@ def merge(
         output: The job's output, with the keys.
         metadata: What the commit's ``userMetadata`` says.
         gone: Keys, none of them in `rows`, whose rows are deleted.
+
+    Raises:
+        TargetError: If the target shall get new columns, and neither this Spark's SQL nor a setting can say so.
     """
     settings = {
         "spark.databricks.delta.commitInfo.userMetadata": json.dumps(dict(metadata)),
         "spark.databricks.delta.write.txnAppId": transaction(metadata),
         "spark.databricks.delta.write.txnVersion": "1",
     }
+    evolves_by_setting = output.evolve_schema and not _has_schema_evolution(spark)
+    if evolves_by_setting:
+        settings["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
     with _set(spark, settings) as accepted:
+        if evolves_by_setting and not accepted:
+            # MERGE would leave the new columns out without a word.
+            raise TargetError(
+                f"a MERGE can't add columns to {redact(target.location)} here: this Spark needs a session setting for "
+                "it, and the platform refuses settings",
+                code="schema_evolution_refused",
+                remedy="nothing was written; add the columns with ALTER TABLE, or run it on Spark 4",
+            )
         if accepted or not is_merged(spark, target, str(metadata["run_id"])):
             _merge(spark, rows, target, output, gone)
     if not accepted:
@@ -123,7 +138,7 @@ def _of_run(run_id: str) -> str:
 def _merge(spark: SparkSession, rows: DataFrame, target: Target, output: OutputConfig, gone: DataFrame | None) -> None:
     view = f"__spark_scoring_merge_{uuid.uuid4().hex}"
     same = " AND ".join(f"t.{sql.quote(name)} = s.{sql.quote(name)}" for name in output.merge_keys)
-    evolving = "WITH SCHEMA EVOLUTION " if output.evolve_schema else ""
+    evolving = "WITH SCHEMA EVOLUTION " if output.evolve_schema and _has_schema_evolution(spark) else ""
     statements = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
     if gone is not None:
         names = [sql.quote(name) for name in rows.columns]
@@ -140,6 +155,11 @@ def _merge(spark: SparkSession, rows: DataFrame, target: Target, output: OutputC
         spark.sql(f"MERGE {evolving}INTO {target.name} AS t USING {view} AS s ON {same} {statements}")
     finally:
         spark.catalog.dropTempView(view)
+
+
+def _has_schema_evolution(spark: SparkSession) -> bool:
+    """Tells whether this Spark's SQL knows MERGE WITH SCHEMA EVOLUTION, which came with Spark 4."""
+    return int(spark.version.split(".")[0]) >= 4
 
 
 @contextmanager

@@ -217,18 +217,19 @@ def test_a_schema_changes_only_when_asked(spark, build, rows, place):
     assert len(rows()) == 10
 
 
-def test_a_merge_may_add_columns_when_asked(spark, build, rows):
-    if spark.version < "3.5":
-        pytest.skip("needs MERGE WITH SCHEMA EVOLUTION")
+def test_a_merge_may_add_columns_when_asked(spark, build, rows, place):
     score(build({"input.sql": f"SELECT id, a, b FROM ({ROWS})"}), spark=spark)
     merging = {"output.mode": "merge", "output.merge_keys": ["id"], "output.evolve_schema": True}
     assert score(build(merging), spark=spark).rows_scored == 10
     assert len(rows()) == 10
+    name = place.get("output.table") or f"delta.`{place['output.path']}`"
+    assert {row["half"] for row in spark.sql(f"SELECT half FROM {name}").collect()} == {0, 1}
+    assert spark.conf.get("spark.databricks.delta.schema.autoMerge.enabled", None) in (None, "false")
 
 
-@pytest.mark.parametrize("dies", swept([True, False]), ids=["dies-behind-the-merge", "whole"])
-def test_where_session_settings_are_refused_the_rows_tell_the_run(spark, build, rows, place, monkeypatch, dies):
-    first = score(build({"input.sql": EVEN}), spark=spark)
+@pytest.fixture
+def refuse_settings(spark, monkeypatch):
+    """Makes the session refuse Delta's settings from then on, as some platforms do."""
     settings, real = type(spark.conf), type(spark.conf).set
 
     def refuse(self, key, value):
@@ -236,7 +237,27 @@ def test_where_session_settings_are_refused_the_rows_tell_the_run(spark, build, 
             raise AnalysisException(f"[CANNOT_MODIFY_CONFIG] Cannot modify the value of the Spark config: {key}")
         real(self, key, value)
 
-    monkeypatch.setattr(settings, "set", refuse)
+    return lambda: monkeypatch.setattr(settings, "set", refuse)
+
+
+def test_new_columns_that_a_merge_would_leave_out_without_a_word_are_refused(
+    spark, build, rows, monkeypatch, refuse_settings
+):
+    score(build({"input.sql": f"SELECT id, a, b FROM ({ROWS})"}), spark=spark)
+    before = rows()
+    monkeypatch.setattr(merge, "_has_schema_evolution", lambda _: False)  # as before Spark 4
+    refuse_settings()
+    with refused(8, "schema_evolution_refused"):
+        score(build({"output.mode": "merge", "output.merge_keys": ["id"], "output.evolve_schema": True}), spark=spark)
+    assert rows() == before
+
+
+@pytest.mark.parametrize("dies", swept([True, False]), ids=["dies-behind-the-merge", "whole"])
+def test_where_session_settings_are_refused_the_rows_tell_the_run(
+    spark, build, rows, place, monkeypatch, refuse_settings, dies
+):
+    first = score(build({"input.sql": EVEN}), spark=spark)
+    refuse_settings()
     job = build({"output.mode": "merge", "output.merge_keys": ["id"]})
     if dies:
         merged = merge._merge
