@@ -73,7 +73,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("number", TIMES)
-@pytest.mark.parametrize(("mode", "way"), swept(WAYS, [("append", "direct"), ("merge", "staged")]))
+@pytest.mark.parametrize(("mode", "way"), swept(WAYS, [("append", "direct"), ("append", "staged")]))
 def test_two_runs_with_one_id_are_one_run(spark, job, changes, target, mode, way, number):
     twin = job(changes(mode, way))
     ended = at_once(spark, [(twin, "twins")] * 2)
