@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from pyspark.errors import PySparkException
+from pyspark.errors import ParseException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -104,18 +104,7 @@ def merge(
         "spark.databricks.delta.write.txnAppId": transaction(metadata),
         "spark.databricks.delta.write.txnVersion": "1",
     }
-    evolves_by_setting = output.evolve_schema and not _has_schema_evolution(spark)
-    if evolves_by_setting:
-        settings["spark.databricks.delta.schema.autoMerge.enabled"] = "true"
     with _set(spark, settings) as accepted:
-        if evolves_by_setting and not accepted:
-            # MERGE would leave the new columns out without a word.
-            raise TargetError(
-                f"a MERGE can't add columns to {redact(target.location)} here: this Spark needs a session setting for "
-                "it, and the platform refuses settings",
-                code="schema_evolution_refused",
-                remedy="nothing was written; add the columns with ALTER TABLE, or run it on Spark 4",
-            )
         if accepted or not is_merged(spark, target, str(metadata["run_id"])):
             _merge(spark, rows, target, output, gone)
     if not accepted:
@@ -138,7 +127,6 @@ def _of_run(run_id: str) -> str:
 def _merge(spark: SparkSession, rows: DataFrame, target: Target, output: OutputConfig, gone: DataFrame | None) -> None:
     view = f"__spark_scoring_merge_{uuid.uuid4().hex}"
     same = " AND ".join(f"t.{sql.quote(name)} = s.{sql.quote(name)}" for name in output.merge_keys)
-    evolving = "WITH SCHEMA EVOLUTION " if output.evolve_schema and _has_schema_evolution(spark) else ""
     statements = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
     if gone is not None:
         names = [sql.quote(name) for name in rows.columns]
@@ -152,14 +140,30 @@ def _merge(spark: SparkSession, rows: DataFrame, target: Target, output: OutputC
         rows = there.unionByName(gone.withColumn(_GONE, F.lit(True)), allowMissingColumns=True)
     rows.createOrReplaceTempView(view)
     try:
-        spark.sql(f"MERGE {evolving}INTO {target.name} AS t USING {view} AS s ON {same} {statements}")
+        into = f"INTO {target.name} AS t USING {view} AS s ON {same} {statements}"
+        if output.evolve_schema:
+            _merge_with_new_columns(spark, into, target)
+        else:
+            spark.sql(f"MERGE {into}")
     finally:
         spark.catalog.dropTempView(view)
 
 
-def _has_schema_evolution(spark: SparkSession) -> bool:
-    """Tells whether this Spark's SQL knows MERGE WITH SCHEMA EVOLUTION, which came with Spark 4."""
-    return int(spark.version.split(".")[0]) >= 4
+def _merge_with_new_columns(spark: SparkSession, into: str, target: Target) -> None:
+    # Not by Spark's version: platforms that call themselves 3.5 may know the words, and refuse the setting.
+    with suppress(ParseException):
+        spark.sql(f"MERGE WITH SCHEMA EVOLUTION {into}")
+        return
+    with _set(spark, {"spark.databricks.delta.schema.autoMerge.enabled": "true"}) as accepted:
+        if not accepted:
+            # MERGE would leave the new columns out without a word.
+            raise TargetError(
+                f"a MERGE can't add columns to {redact(target.location)} here: this Spark needs a session setting for "
+                "it, and the platform refuses settings",
+                code="schema_evolution_refused",
+                remedy="nothing was written; add the columns with ALTER TABLE, or run it on Spark 4",
+            )
+        spark.sql(f"MERGE {into}")
 
 
 @contextmanager
