@@ -31,7 +31,7 @@ demo: install ## Train, register and score real flights into a Delta table, in .
 	@$(BIN)/spark-scoring demo
 
 test: install ## Run the tests: unit, spark and cluster tiers
-	@$(BIN)/python -m spark_scoring.session
+	@$(BIN)/python -m spark_scoring.spark.java
 	$(BIN)/python -m pytest -m "not full" tests/unit
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/cluster
@@ -70,7 +70,7 @@ $(COMPAT_STAMP): .lock/compat.txt pyproject.toml
 	@touch $(COMPAT_STAMP)
 
 test-compat: $(COMPAT_STAMP) ## Run the unit and spark tiers on Spark 3.5 and pandas 3, in .venv-compat (needs Python 3.11)
-	@$(COMPAT)/bin/python -m spark_scoring.session
+	@$(COMPAT)/bin/python -m spark_scoring.spark.java
 	$(COMPAT)/bin/python -m pytest -m "not full" tests/unit
 	$(COMPAT)/bin/python -m pytest $(TWO) -m "not full" tests/spark
 

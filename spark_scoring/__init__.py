@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spark_scoring.config import ScoringJob
     from spark_scoring.contract import Contract
     from spark_scoring.errors import ScoringError
-    from spark_scoring.job import score
-    from spark_scoring.plan import check
-    from spark_scoring.result import RunResult
-    from spark_scoring.scorer import Scorer, load_scorer
-    from spark_scoring.session import get_session
+    from spark_scoring.jobs.config import ScoringJob
+    from spark_scoring.record.result import RunResult
+    from spark_scoring.runs.plan import check
+    from spark_scoring.runs.run import score
+    from spark_scoring.scoring.scorer import Scorer, load_scorer
+    from spark_scoring.spark.session import get_session
 
 __all__ = [
     "Contract",
@@ -32,14 +32,14 @@ __all__ = [
 
 _HOMES = {
     "Contract": "contract",
-    "RunResult": "result",
-    "Scorer": "scorer",
+    "RunResult": "record.result",
+    "Scorer": "scoring.scorer",
     "ScoringError": "errors",
-    "ScoringJob": "config",
-    "check": "plan",
-    "get_session": "session",
-    "load_scorer": "scorer",
-    "score": "job",
+    "ScoringJob": "jobs.config",
+    "check": "runs.plan",
+    "get_session": "spark.session",
+    "load_scorer": "scoring.scorer",
+    "score": "runs.run",
 }
 
 

@@ -55,7 +55,7 @@ class Registry:
 @pytest.fixture(autouse=True)
 def own_index_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's refused runs are not the user's."""
-    monkeypatch.setattr("spark_scoring.local_runs._FOLDER", tmp_path / "index of runs")
+    monkeypatch.setattr("spark_scoring.record.local_index._FOLDER", tmp_path / "index of runs")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from spark_scoring.cli import commands, console, databricks
 from spark_scoring.cli.outcome import Outcome, Request, failure
 from spark_scoring.errors import ConfigurationError, Interrupted, ScoringError, drop_telling_causes
 from spark_scoring.redaction import redact
-from spark_scoring.session import is_databricks
+from spark_scoring.spark.platform import is_databricks
 
 _PROGRAM = "spark-scoring"
 _DEBUG = "SPARK_SCORING_DEBUG"

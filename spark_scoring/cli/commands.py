@@ -18,8 +18,8 @@ from spark_scoring.redaction import redact
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-    from spark_scoring.config import ScoringJob
     from spark_scoring.contract import Proposal
+    from spark_scoring.jobs.config import ScoringJob
 
 # The environment variable that names the runs table.
 _RUNS = "SPARK_SCORING_RUNS"
@@ -46,7 +46,8 @@ def read_job(
     Raises:
         ConfigurationError: If they describe no valid job.
     """
-    from spark_scoring.config import ScoringJob, is_path
+    from spark_scoring.jobs.config import ScoringJob
+    from spark_scoring.jobs.location import is_path
 
     given = {option: value for option, value in options.items() if value is not None}
     overrides = _pairs("--set", settings)
@@ -75,7 +76,7 @@ def read_job(
 
 def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Outcome:
     """Runs a job, on its input or on what an earlier run of it quarantined."""
-    from spark_scoring.job import score
+    from spark_scoring.runs.run import score
 
     result = score(job, run_id=run_id, replay=replay)
     return Outcome(result.to_dict(), summary.of_run(result))
@@ -83,8 +84,8 @@ def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Out
 
 def publish(run_id: str, job: ScoringJob | None) -> Outcome:
     """Publishes a staged run that was refused; without a job, the user's own index says which it was."""
-    from spark_scoring.job import publish
-    from spark_scoring.local_runs import recall
+    from spark_scoring.record.local_index import recall
+    from spark_scoring.runs.run import publish
 
     result = publish(job or recall(run_id), run_id)
     return Outcome(result.to_dict(), summary.of_run(result))
@@ -97,8 +98,8 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
         job: The job.
         sample_rows: How many rows to score in memory, to show what the job would write; none by default.
     """
-    from spark_scoring.plan import plan, sample
-    from spark_scoring.session import get_session
+    from spark_scoring.runs.plan import plan, sample
+    from spark_scoring.spark.session import get_session
 
     spark = get_session()
     found = plan(job, spark=spark)
@@ -134,7 +135,7 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
         tracking_uri: The MLflow tracking server; MLflow's default otherwise.
         options: ``--input`` and ``--format`` of a table, from which to propose a signature if the model has none.
     """
-    from spark_scoring.model import pin
+    from spark_scoring.models.pinned import pin
     from spark_scoring.worker.requirements import differences
 
     # The job's rules for URIs and paths, with an input that nobody opens unless it is asked for.
@@ -163,8 +164,8 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
 
 def _proposal(job: ScoringJob) -> Proposal | None:
     from spark_scoring.contract import propose_signature
-    from spark_scoring.inputs import open_input
-    from spark_scoring.session import get_session
+    from spark_scoring.reading.source import open_input
+    from spark_scoring.spark.session import get_session
 
     if job.input.format == "payload":
         raise ConfigurationError(
@@ -195,10 +196,10 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
         ConfigurationError: If nothing names a runs table.
         InputError: If there is none in that place.
     """
-    from spark_scoring.config import OutputConfig
-    from spark_scoring.local_runs import last_table
-    from spark_scoring.record import read_runs, runs_table
-    from spark_scoring.session import get_session
+    from spark_scoring.jobs.config import OutputConfig
+    from spark_scoring.record.local_index import last_table
+    from spark_scoring.record.runs_table import read_runs, runs_table
+    from spark_scoring.spark.session import get_session
 
     if runs is not None and job is not None:
         raise ConfigurationError("--runs and a job file can't stand together", code="usage", remedy="name one of them")
@@ -241,7 +242,7 @@ def submit_command(
 
 def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) -> Outcome:
     """Packs a model's environment."""
-    from spark_scoring.environment import pack_environment
+    from spark_scoring.environment.pack import pack_environment
 
     job = read_job(None, (), (), {"--input": "none", "--model": uri, "--tracking-uri": tracking_uri})
     console.say(f"installing what {redact(uri)} requires")
@@ -275,7 +276,7 @@ def _signature(signature: ModelSignature | None) -> dict[str, Any] | None:
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
-    from spark_scoring.jobfile import read_yaml
+    from spark_scoring.jobs.yaml_file import read_yaml
 
     pairs = {}
     for text in texts:

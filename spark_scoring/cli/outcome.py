@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from spark_scoring.errors import ScoringError
-from spark_scoring.result import RunResult, status_of
+from spark_scoring.record.result import RunResult, status_of
 
 _MODEL_KEYS = (
     "model",

@@ -15,16 +15,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spark_scoring.record.result import RunResult
 from spark_scoring.redaction import redact
-from spark_scoring.result import RunResult
 
 if TYPE_CHECKING:
-    from spark_scoring.config import ScoringJob
     from spark_scoring.contract import Contract
     from spark_scoring.demo import Demo
-    from spark_scoring.environment import Packed
-    from spark_scoring.model import PinnedModel
-    from spark_scoring.plan import Plan
+    from spark_scoring.environment.pack import Packed
+    from spark_scoring.jobs.config import ScoringJob
+    from spark_scoring.models.pinned import PinnedModel
+    from spark_scoring.runs.plan import Plan
     from spark_scoring.worker.requirements import Difference
 
 _SHOWN_ROWS = 20
@@ -94,7 +94,7 @@ def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
 
 
 def _way(job: ScoringJob) -> str:
-    from spark_scoring.staged import needs_staging
+    from spark_scoring.publishing.staged_rows import needs_staging
 
     errors = job.errors
     place = f", failed rows to {redact(errors.quarantine)}" if errors.quarantine else ", failed rows stay inline"

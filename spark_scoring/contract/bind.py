@@ -10,7 +10,6 @@ import numpy as np
 from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 from pyspark.sql.types import StructField
 
-from spark_scoring.contract import sql
 from spark_scoring.contract.casts import Check, cast, null_check
 from spark_scoring.contract.columns import Columns, yaml_name
 from spark_scoring.contract.matrix import REMEDIES, Policy, Rule, accepted, rule, spark_type_name
@@ -18,6 +17,7 @@ from spark_scoring.contract.nested import Mismatch, NestedCast, nested_cast
 from spark_scoring.contract.tensors import fixed_shape, tensor_cast
 from spark_scoring.contract.terms import Terms
 from spark_scoring.contract.verdicts import BoundColumn, Verdict
+from spark_scoring.spark import sql
 
 
 @dataclass(frozen=True)

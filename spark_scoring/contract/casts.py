@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spark_scoring.contract import sql
 from spark_scoring.contract.matrix import Rule
+from spark_scoring.spark import sql
 from spark_scoring.worker.frames import BOOLEAN_NULL, DATETIME_NULL
 
 SPARK_TYPES = {

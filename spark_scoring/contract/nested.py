@@ -16,9 +16,9 @@ from mlflow.types.schema import DataType as MlflowType
 from pyspark.sql.types import ArrayType, MapType, StringType, StructType
 from pyspark.sql.types import DataType as SparkType
 
-from spark_scoring.contract import sql
 from spark_scoring.contract.casts import Cast, Check, cast
 from spark_scoring.contract.matrix import SAME_TYPE, Policy, Rule, rule, spark_type_name
+from spark_scoring.spark import sql
 
 Wanted = MlflowType | Array | Object | Map | AnyType
 _LISTS = ("integer", "long", "float", "double")

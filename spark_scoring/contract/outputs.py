@@ -25,7 +25,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from spark_scoring.contract import sql
+from spark_scoring.spark import sql
 from spark_scoring.worker import encoding
 
 _SPARK_TYPES: dict[str, DataType] = {

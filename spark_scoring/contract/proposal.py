@@ -11,7 +11,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from pyspark.sql.types import StructType
 
 from spark_scoring.contract.nested import natural_type
-from spark_scoring.signatures import signature_text
+from spark_scoring.models.signature_file import signature_text
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from spark_scoring.config import ScoringJob
 from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.outputs import DeclaredOutputs
+from spark_scoring.jobs.config import ScoringJob
 
 PREDICT: Mapping[str, Any] = {"method": "predict"}
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_scoring.config import ScoringJob
 from spark_scoring.contract import Contract
 from spark_scoring.demo.flights import read_flights, write_table
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.job import score
-from spark_scoring.plan import check
-from spark_scoring.result import RunResult
-from spark_scoring.session import get_session
+from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.record.result import RunResult
+from spark_scoring.runs.plan import check
+from spark_scoring.runs.run import score
+from spark_scoring.spark.session import get_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

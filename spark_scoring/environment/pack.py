@@ -26,10 +26,10 @@ from typing import BinaryIO
 
 from packaging.utils import canonicalize_name
 
-from spark_scoring.config import ModelConfig
 from spark_scoring.environment.manifest import MANIFEST, Manifest
 from spark_scoring.errors import ConfigurationError, ModelError
-from spark_scoring.model import PinnedModel, fetch, pin
+from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
 from spark_scoring.worker.requirements import named_packages
 

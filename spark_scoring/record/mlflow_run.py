@@ -8,15 +8,16 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from spark_scoring.config import ScoringJob, is_path
-from spark_scoring.contract import sql
-from spark_scoring.record.table import Record
-from spark_scoring.spark_errors import first_line
+from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.location import is_path
+from spark_scoring.record.runs_table import Record
+from spark_scoring.spark import sql
+from spark_scoring.spark.failures import first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from spark_scoring.model import PinnedModel
+    from spark_scoring.models.pinned import PinnedModel
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def log_to_mlflow(record: Record, job: ScoringJob, model: PinnedModel | None, *,
 
 
 def _model_of(record: Record, job: ScoringJob) -> PinnedModel:
-    from spark_scoring.model import pin
+    from spark_scoring.models.pinned import pin
 
     # An alias may have moved since; `allow` was held against the URI of the job when the run began.
     named = record.model_id is not None and not record.model_id.startswith("sha256:")

@@ -15,10 +15,10 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from spark_scoring.environment import read_manifest
-from spark_scoring.environment.manifest import FOLDER, PYTHON
+from spark_scoring.environment.manifest import FOLDER, PYTHON, read_manifest
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.session import DELTA_CONF, delta_package
+from spark_scoring.spark.jars import delta_package
+from spark_scoring.spark.session import DELTA_CONF
 
 # Names the file for the driver's stdout: spark-submit would mix that with the driver's stderr.
 RESULT_FILE = "SPARK_SCORING_RESULT_FILE"

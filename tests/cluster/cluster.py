@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import pyspark
 
-from spark_scoring import session
+from spark_scoring.spark import session
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_scoring import ScoringError, ScoringJob, get_session, load_scorer, score, session
+from spark_scoring import ScoringError, ScoringJob, get_session, load_scorer, score
+from spark_scoring.spark import session
 from tests import models
 from tests.cluster.cluster import JVM
 

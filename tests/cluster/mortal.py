@@ -13,9 +13,11 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_scoring import ScoringJob, score, staged
-from spark_scoring.outputs import Target, write_rows
-from spark_scoring.record import run
+from spark_scoring import ScoringJob, score
+from spark_scoring.delta.table import Target
+from spark_scoring.delta.write import write_rows
+from spark_scoring.publishing import staged_rows as staged
+from spark_scoring.record import journal as run
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import pytest
 from deltalake import DeltaTable
 
 from spark_scoring import ScoringJob, score
-from spark_scoring.audit import psi
-from spark_scoring.job import publish
+from spark_scoring.publishing.audit import psi
+from spark_scoring.runs.run import publish
 from tests import models
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept

@@ -23,7 +23,7 @@ def log_only(spark, tmp_path) -> str:
 def test_a_refused_contract_starts_no_spark_job(spark, job, spark_jobs, monkeypatch):
     before_the_record = []
     monkeypatch.setattr(
-        "spark_scoring.record.run.write_record", lambda *_, **__: before_the_record.append(spark_jobs())
+        "spark_scoring.record.journal.write_record", lambda *_, **__: before_the_record.append(spark_jobs())
     )
     with pytest.raises(ContractError, match="b: the table has no such column"):
         score(job(), spark=spark, df=spark.range(5).selectExpr("CAST(id AS DOUBLE) a"))

@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 
 from spark_scoring import ScoringJob, score
 from spark_scoring.cli import console, main
-from spark_scoring.jobfile import read_yaml
+from spark_scoring.jobs.yaml_file import read_yaml
 from tests.spark.december import folder, made, store
 
 CONF = Path(__file__).parents[2] / "conf"

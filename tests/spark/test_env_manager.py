@@ -13,7 +13,7 @@ import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
 from spark_scoring import check, load_scorer
-from spark_scoring.spark_errors import scoring_failure
+from spark_scoring.spark.failures import scoring_failure
 from tests import models
 from tests.spark.conftest import refused
 from tests.spark.test_fidelity import COLUMNS, SIGNATURE, frame, plain, rows

@@ -15,7 +15,7 @@ from mlflow.types import ColSpec, Schema
 from pyspark.errors import PySparkException
 
 from spark_scoring import ScoringJob, score
-from spark_scoring.job import publish
+from spark_scoring.runs.run import publish
 from tests import models
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept

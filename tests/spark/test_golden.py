@@ -13,8 +13,8 @@ import pytest
 from deltalake import DeltaTable
 
 from spark_scoring import score
-from spark_scoring.job import publish
-from spark_scoring.record import read_runs, runs_table
+from spark_scoring.record.runs_table import read_runs, runs_table
+from spark_scoring.runs.run import publish
 from spark_scoring.worker.digest import model_digest
 from tests.golden.jobs import BAD, GOOD, PLACE, job
 from tests.spark.conftest import read, refused

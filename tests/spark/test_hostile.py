@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from spark_scoring import ScoringJob, check, score
-from spark_scoring.contract import sql
 from spark_scoring.errors import ScoringError, drop_telling_causes
+from spark_scoring.spark import sql
 from tests.hostile import SECRET, sample, strings
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept

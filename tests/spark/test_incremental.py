@@ -9,7 +9,8 @@ import shutil
 import pytest
 from deltalake import DeltaTable
 
-from spark_scoring import ScoringJob, check, score, staged
+from spark_scoring import ScoringJob, check, score
+from spark_scoring.publishing import staged_rows as staged
 from tests import models
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept

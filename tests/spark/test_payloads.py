@@ -25,7 +25,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from spark_scoring import ScoringJob, check, score
-from spark_scoring.plan import plan, sample
+from spark_scoring.runs.plan import plan, sample
 from tests import models
 from tests.spark.conftest import read, refused, version
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-import spark_scoring.job as steps
-import spark_scoring.outputs.write as writing
 from spark_scoring import load_scorer, score
+from spark_scoring.delta import write as writing
+from spark_scoring.runs import run as steps
 from spark_scoring.worker.digest import model_digest
 from tests import models
 from tests.spark.conftest import read, refused, version

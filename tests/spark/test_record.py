@@ -11,12 +11,13 @@ import pytest
 from deltalake import DeltaTable
 from mlflow import MlflowClient
 
-from spark_scoring import local_runs, score
+from spark_scoring import score
 from spark_scoring.cli import commands
-from spark_scoring.config import OutputConfig
 from spark_scoring.errors import RowsFailedError, ScoringError, TargetError
-from spark_scoring.job import publish
-from spark_scoring.record import SCHEMA, read_runs
+from spark_scoring.jobs.config import OutputConfig
+from spark_scoring.record import local_index as local_runs
+from spark_scoring.record.runs_table import SCHEMA, read_runs
+from spark_scoring.runs.run import publish
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 
@@ -107,7 +108,7 @@ def test_a_run_that_broke_is_recorded_without_what_a_strange_error_says(spark, j
     def breaks(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("the row of 1971")
 
-    monkeypatch.setattr("spark_scoring.staged.write_rows", breaks)
+    monkeypatch.setattr("spark_scoring.publishing.staged_rows.write_rows", breaks)
     with pytest.raises(ZeroDivisionError):
         score(job(), spark=spark)
     row = only(runs)
@@ -126,7 +127,7 @@ def test_an_interrupted_run_is_not_recorded(spark, job, runs, monkeypatch):
     def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spark_scoring.staged.write_rows", interrupted)
+    monkeypatch.setattr("spark_scoring.publishing.staged_rows.write_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
         score(job(), spark=spark)
     assert version(runs) is None
@@ -145,7 +146,7 @@ def test_a_run_that_died_before_it_was_recorded_is_recorded_by_its_repetition(
 ):
     made = job() if which == "direct" else staged()
     with monkeypatch.context() as patch:
-        patch.setattr("spark_scoring.record.run.write_record", dies)
+        patch.setattr("spark_scoring.record.journal.write_record", dies)
         with pytest.raises(Died):
             score(made, spark=spark, run_id="once")
     assert version(runs) is None
@@ -261,7 +262,7 @@ def test_two_runs_that_end_at_once_are_both_recorded(spark, job, schema, tmp_pat
 
 
 def test_a_table_that_another_run_creates_meanwhile_gets_the_row_too(spark, job, runs, monkeypatch):
-    from spark_scoring.record import table
+    from spark_scoring.record import runs_table as table
 
     tries = []
     append = table._append

@@ -11,7 +11,7 @@ import sklearn
 
 from spark_scoring import load_scorer, score
 from spark_scoring.cli import console, main
-from spark_scoring.plan import plan
+from spark_scoring.runs.plan import plan
 from tests import models
 from tests.spark.conftest import read, refused, version
 

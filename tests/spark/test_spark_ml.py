@@ -14,9 +14,9 @@ from pyspark.ml.feature import Imputer, StringIndexer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
 
 from spark_scoring import check, load_scorer, score
-from spark_scoring.config import ModelConfig
-from spark_scoring.engines.spark_ml import refuse_where_impossible
-from spark_scoring.model import pin
+from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.pinned import pin
+from spark_scoring.scoring.spark_ml import refuse_where_impossible
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 
@@ -165,7 +165,7 @@ def test_a_changed_model_is_not_loaded(spark, job, regression, monkeypatch):
 
 
 def test_spark_connect_is_told_before_anything_runs(spark, regression, monkeypatch):
-    monkeypatch.setattr("spark_scoring.engines.spark_ml.is_connect", lambda _: True)
+    monkeypatch.setattr("spark_scoring.scoring.spark_ml.is_connect", lambda _: True)
     config = ModelConfig(uri=regression)
     with refused(4, "spark_model_on_connect"):
         refuse_where_impossible(spark, pin(config), config)

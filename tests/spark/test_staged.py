@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from spark_scoring import ScoringJob, score
 from spark_scoring.cli import commands
 from spark_scoring.errors import RowsFailedError
-from spark_scoring.job import publish
+from spark_scoring.runs.run import publish
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 
@@ -200,7 +200,7 @@ def test_a_run_that_died_anywhere_is_finished_by_its_repetition(
     build, spark, target, tmp_path, monkeypatch, call, after
 ):
     """The three writes of a run are to the staging table, the quarantine and the target."""
-    from spark_scoring import staged
+    from spark_scoring.publishing import staged_rows as staged
 
     real, calls = staged.write_rows, []
 
@@ -226,8 +226,8 @@ def test_a_run_that_died_anywhere_is_finished_by_its_repetition(
 
 def test_a_run_that_died_follows_its_own_plan(build, spark, target, tattles, adds, tmp_path, monkeypatch):
     """What was staged is published, with the model that scored it: nothing is scored again."""
-    from spark_scoring import job as job_module
-    from spark_scoring import staged
+    from spark_scoring.publishing import staged_rows as staged
+    from spark_scoring.runs import run as job_module
 
     def dies(*_: Any, **__: Any) -> Any:
         raise Died
@@ -359,7 +359,7 @@ def test_a_replay_that_died_before_it_noted_what_scored_is_finished_by_its_run_i
     first = score(made, spark=spark)
     mended(spark, build, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("spark_scoring.job.resolve", dies)
+        patch.setattr("spark_scoring.runs.run.resolve", dies)
         with pytest.raises(Died):
             score(made, spark=spark, run_id="again", replay=first.run_id)
     assert version(str(tmp_path / "bad_resolved")) is None

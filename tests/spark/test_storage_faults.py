@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import spark_scoring.job as steps
-import spark_scoring.staged as staging
 from spark_scoring import ScoringJob, score
+from spark_scoring.publishing import staged_rows as staging
+from spark_scoring.runs import run as steps
 from spark_scoring.worker.digest import model_digest
 from tests import models
 from tests.spark.conftest import read, refused, version

@@ -11,8 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring import RunResult, ScoringJob, score
+from spark_scoring.delta import write
 from spark_scoring.errors import ScoringError
-from spark_scoring.outputs import write
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 

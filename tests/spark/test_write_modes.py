@@ -9,8 +9,8 @@ import pytest
 from pyspark.errors import AnalysisException, ParseException
 
 from spark_scoring import ScoringJob, score
-from spark_scoring.outputs import merge
-from spark_scoring.plan import check
+from spark_scoring.delta import merge
+from spark_scoring.runs.plan import check
 from tests.spark.conftest import read, refused
 from tests.sweeps import swept
 

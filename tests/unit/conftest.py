@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from spark_scoring.config import ScoringJob
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.config import ScoringJob
 
 MINIMAL = {
     "model": {"uri": "models:/flights@champion"},

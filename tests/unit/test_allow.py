@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from spark_scoring.config import ModelConfig
 from spark_scoring.errors import ModelError
-from spark_scoring.model import pin
+from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.pinned import pin
 
 
 @pytest.mark.parametrize(

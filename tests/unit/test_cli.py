@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from spark_scoring import RunResult, local_runs
+from spark_scoring import RunResult
 from spark_scoring.cli import app, commands, console, databricks, main
 from spark_scoring.errors import (
     AuditError,
@@ -23,6 +23,7 @@ from spark_scoring.errors import (
     ScoringError,
     TargetError,
 )
+from spark_scoring.record import local_index as local_runs
 from tests import models
 
 RUN_KEYS = {
@@ -61,7 +62,7 @@ def scores(monkeypatch):
     """Puts a function in the place of the engine's `score`."""
 
     def put(run):
-        monkeypatch.setattr("spark_scoring.job.score", run)
+        monkeypatch.setattr("spark_scoring.runs.run.score", run)
 
     return put
 
@@ -190,8 +191,8 @@ def runs(monkeypatch):
         asked.append((place.location, limit))
         return [done, failed]
 
-    monkeypatch.setattr("spark_scoring.record.read_runs", read_runs)
-    monkeypatch.setattr("spark_scoring.session.get_session", lambda: None)
+    monkeypatch.setattr("spark_scoring.record.runs_table.read_runs", read_runs)
+    monkeypatch.setattr("spark_scoring.spark.session.get_session", lambda: None)
     monkeypatch.delenv("SPARK_SCORING_RUNS", raising=False)
     return asked
 

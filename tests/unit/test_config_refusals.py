@@ -2,8 +2,8 @@
 
 import pytest
 
-from spark_scoring.config import ScoringJob
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.config import ScoringJob
 
 
 def test_an_unknown_key_is_refused_with_the_valid_ones_and_the_nearest(refused):

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import BaseModel
 
-from spark_scoring.config import ScoringJob
-from spark_scoring.jobfile import read_yaml
+from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.yaml_file import read_yaml
 
 # Every key with its default; the three parts without which there is no job hold an example.
 SCHEMA = """

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from spark_scoring.cli import console, main
-from spark_scoring.environment import Manifest, Packed
+from spark_scoring.environment.manifest import Manifest
+from spark_scoring.environment.pack import Packed
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def packs(monkeypatch):
         manifest = Manifest(config.uri, python or "3.11", "linux-x86_64", requirements, packages)
         return Packed(str(Path(output).absolute()), 145_000_000, "0" * 64, manifest, ("be careful",))
 
-    monkeypatch.setattr("spark_scoring.environment.pack_environment", pack)
+    monkeypatch.setattr("spark_scoring.environment.pack.pack_environment", pack)
 
 
 def test_it_tells_what_was_packed_and_what_to_do_with_it(command, packs, adds, tmp_path):

@@ -14,10 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from spark_scoring.config import ModelConfig
-from spark_scoring.environment import Manifest, pack_environment, read_manifest, unpacked_manifest
-from spark_scoring.environment.pack import _interpreter, _more_requirements, _write_archive, _write_programs
+from spark_scoring.environment.manifest import Manifest, read_manifest, unpacked_manifest
+from spark_scoring.environment.pack import (
+    _interpreter,
+    _more_requirements,
+    _write_archive,
+    _write_programs,
+    pack_environment,
+)
 from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.submit import build_command
 from tests import models
 

@@ -12,14 +12,15 @@ import pytest
 from pyspark.sql.types import DateType, LongType, StringType, StructField, StructType
 
 from spark_scoring.cli.commands import read_job
-from spark_scoring.config import ScoringJob
-from spark_scoring.contract import sql
+from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.errors import ConfigurationError, ModelError, ScoringError, drop_telling_causes
-from spark_scoring.jobfile import read_yaml
-from spark_scoring.model import pin
-from spark_scoring.outputs import replace_predicate, staging_config
+from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.yaml_file import read_yaml
+from spark_scoring.models.pinned import pin
+from spark_scoring.publishing.staging_table import staging_config
 from spark_scoring.redaction import redact
-from spark_scoring.scorer import valid_run_id
+from spark_scoring.runs.request import valid_run_id
+from spark_scoring.spark import sql
 from tests.hostile import COUNT, SECRET, strings
 
 HOSTILE = [text for _, text in strings()]

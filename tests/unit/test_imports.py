@@ -14,30 +14,17 @@ ORDER = [
     "worker",  # runs on executors, and knows nothing of the rest
     "redaction",
     "errors",
-    "jobfile",
-    "refusals",
-    "scripts",  # a scoring script, read and looked at
-    "config",
-    "session",
-    "spark_errors",
-    "signatures",
-    "model",
-    "environment",  # the model's packages: compared, packed
-    "contract",
-    "inputs",
-    "engines",  # how rows are scored: in Python workers, or by Spark ML
-    "methods",
-    "scorer",
-    "outputs",
-    "increment",  # what is new in the input, by the target's commits
-    "audit",
-    "result",
-    "staged",
-    "plan",
-    "replay",
-    "local_runs",
-    "record",
-    "job",
+    "jobs",  # the job file
+    "spark",  # the session, and what Spark says
+    "delta",  # tables, their history, one commit
+    "models",  # which model, pinned
+    "environment",  # its packages: compared, packed
+    "contract",  # signature and schema
+    "reading",  # what is scored
+    "scoring",  # how
+    "publishing",  # what becomes of it
+    "record",  # what is written down
+    "runs",  # the plan and the run
     "__init__",  # the public names
     "submit",
     "demo",
@@ -55,7 +42,7 @@ PROGRAMS = {"submit/application.py", "environment/start.py"}
 
 
 def room(file: Path) -> str:
-    """The first name below the package: `contract/check.py` belongs to contract, `job.py` to job."""
+    """The first name below the package: `contract/check.py` belongs to contract."""
     place = file.relative_to(PACKAGE)
     return "__main__" if place.as_posix() in PROGRAMS else place.parts[0].removesuffix(".py")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.session import check_java
+from spark_scoring.spark.java import check_java
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_java_that_does_not_run_is_told(java):
 def test_the_module_says_it_in_one_sentence_and_ends_with_an_error(version, java):
     if version:
         java(version)
-    command = [sys.executable, "-W", "ignore", "-m", "spark_scoring.session"]
+    command = [sys.executable, "-W", "ignore", "-m", "spark_scoring.spark.java"]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 2
     assert said.stdout == ""

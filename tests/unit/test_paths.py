@@ -2,7 +2,8 @@
 
 import pytest
 
-from spark_scoring.config import ScoringJob, is_path
+from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.location import is_path
 
 JOB = """
 model: {{uri: {uri}}}

@@ -8,7 +8,7 @@ import pyarrow as pa
 from mlflow.types import ColSpec, Schema
 from pyspark import cloudpickle
 
-from spark_scoring.inputs.payload import _travelling
+from spark_scoring.reading.requests import _travelling
 from spark_scoring.worker.payload.requests import Reading
 from spark_scoring.worker.payload.rows import Layout, rows_of
 

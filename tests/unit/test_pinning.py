@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from spark_scoring.config import ModelConfig
 from spark_scoring.errors import ModelError
-from spark_scoring.model import fetch, pin
+from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.worker.digest import model_digest
 from tests import models
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.scripts import read_script, script_digest
+from spark_scoring.jobs.fingerprint import script_digest
+from spark_scoring.models.script import read_script
 
 
 @pytest.fixture

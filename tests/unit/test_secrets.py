@@ -2,9 +2,9 @@
 
 import pytest
 
-from spark_scoring.config import ScoringJob
 from spark_scoring.errors import ScoringError
-from spark_scoring.model import pin
+from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.models.pinned import pin
 from spark_scoring.redaction import redact
 
 SECRET = "hunter2"

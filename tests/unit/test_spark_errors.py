@@ -2,7 +2,7 @@
 
 import pytest
 
-from spark_scoring.spark_errors import bad_file, first_line, is_bad_file, may_be_bad_file
+from spark_scoring.spark.failures import bad_file, first_line, is_bad_file, may_be_bad_file
 
 CALL = "An error occurred while calling o1.save.\n: "
 STAGE = (

@@ -10,7 +10,8 @@ import pytest
 
 from spark_scoring import submit
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.session import DELTA_CONF, delta_package
+from spark_scoring.spark.jars import delta_package
+from spark_scoring.spark.session import DELTA_CONF
 from spark_scoring.submit import build_command, run
 
 CLUSTER = ["--master", "spark://host:7077"]

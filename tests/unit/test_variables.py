@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
-from spark_scoring.config import ScoringJob
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.config import ScoringJob
 
 JOB = """
 model: {{uri: "models:/flights@{alias}"}}

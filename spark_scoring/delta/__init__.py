@@ -1,0 +1,1 @@
+"""Delta tables: what one is, its history, and one commit to it."""

@@ -1,0 +1,163 @@
+"""What the target is before anything runs, and every reason why it would not take the result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import unquote, urlparse
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType
+
+from spark_scoring.delta.history import latest_version
+from spark_scoring.errors import TargetError
+from spark_scoring.jobs.config import OutputConfig
+from spark_scoring.jobs.location import absolute
+from spark_scoring.spark import sql
+from spark_scoring.spark.failures import first_line
+
+# The table property that names the run for which a catalog table was created.
+CREATED_FOR = "spark_scoring.created_for"
+# Delta refuses these in the names of a table without column mapping.
+_SPECIAL = set(" ,;{}()\n\t=")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Delta table that is written, existing or not.
+
+    Attributes:
+        location: The absolute path, or the table's name.
+        name: How SQL names it, quoted.
+        path: The path, or None for a catalog table.
+        schema: Its schema, or None where it does not exist yet.
+        properties: Its table properties.
+        unwritten: Whether it is the empty table of a run that ended before it wrote anything.
+        partition_by: Its partition columns.
+        cluster_by: Its clustering columns.
+    """
+
+    location: str
+    name: str
+    path: str | None
+    schema: StructType | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    unwritten: bool = False
+    partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a Delta table already."""
+        return self.schema is not None
+
+
+def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
+    """Looks at what `config` names; nothing is created.
+
+    Raises:
+        TargetError: If there is something that is no Delta table, or the place for it is missing or can't be reached.
+    """
+    try:
+        return _describe(spark, config)
+    except (Py4JJavaError, OSError) as exc:
+        said = first_line(exc) if isinstance(exc, Py4JJavaError) else str(exc)
+        raise TargetError(
+            f"the target {config.location} can't be looked at: {said}",
+            code="target_not_readable",
+            remedy="check the name, the rights on it, and that Spark knows its kind of storage",
+        ) from exc
+
+
+def _describe(spark: SparkSession, config: OutputConfig) -> Target:
+    if config.path is not None:
+        path = absolute(config.path)
+        target = Target(path, f"delta.{sql.quote(path)}", path)
+        version = latest_version(spark, target.name)
+        if version is None:
+            refuse_foreign_files(path)
+            return target
+    else:
+        assert config.table is not None
+        target = Target(config.table, sql.quote_name(config.table), None)
+        if not _exists(spark, target):
+            return target
+        version = latest_version(spark, target.name)
+        if version is None:
+            raise TargetError(
+                f"{config.table} exists and is not a Delta table",
+                code="target_not_delta",
+                remedy="write to another table",
+            )
+    row = spark.sql(f"DESCRIBE DETAIL {target.name}").first()
+    detail = row.asDict() if row is not None else {}
+    properties = dict(detail.get("properties", {}))
+    return replace(
+        target,
+        schema=spark.table(target.name).schema,
+        properties=properties,
+        unwritten=version == 0 and CREATED_FOR in properties,
+        partition_by=tuple(detail.get("partitionColumns") or ()),
+        cluster_by=tuple(detail.get("clusteringColumns") or ()),
+    )
+
+
+def needs_column_mapping(schema: StructType) -> bool:
+    """Tells whether a new table's column names are ones that Delta takes only with column mapping."""
+    return any(_SPECIAL & set(field.name) or _has_special(field.dataType) for field in schema.fields)
+
+
+def _has_special(dtype: DataType) -> bool:
+    if isinstance(dtype, StructType):
+        return needs_column_mapping(dtype)
+    if isinstance(dtype, ArrayType):
+        return _has_special(dtype.elementType)
+    return isinstance(dtype, MapType) and (_has_special(dtype.keyType) or _has_special(dtype.valueType))
+
+
+def _exists(spark: SparkSession, target: Target) -> bool:
+    try:
+        spark.sql(f"DESCRIBE TABLE {target.name}").schema  # noqa: B018
+        return True
+    except AnalysisException as exc:
+        if "TABLE_OR_VIEW_NOT_FOUND" not in str(exc):
+            raise TargetError(
+                f"the target {target.location} can't be looked at: {first_line(exc)}",
+                code="target_not_readable",
+                remedy="check the name and the rights on it",
+            ) from exc
+    schema_name = sql.schema_of(target.location)
+    if schema_name:
+        try:
+            spark.sql(f"DESCRIBE SCHEMA {schema_name}").collect()
+        except AnalysisException as exc:
+            raise TargetError(
+                f"there is no schema for the target {target.location}",
+                code="target_schema_missing",
+                remedy=f"CREATE SCHEMA {schema_name}",
+            ) from exc
+    return False
+
+
+def refuse_foreign_files(path: str) -> None:
+    """Refuses a local folder that holds files, and no Delta table; what a store holds is Delta's to see.
+
+    Raises:
+        TargetError: If there is such a folder, or a file.
+    """
+    if path.startswith("file:"):
+        path = unquote(urlparse(path).path)
+    if "://" in path or not os.path.exists(path):
+        return
+    found = sorted(os.listdir(path)) if os.path.isdir(path) else [path]
+    # A first write that failed leaves its files and an empty log: Delta never reads them, and VACUUM removes them.
+    if found and "_delta_log" not in found:
+        raise TargetError(
+            f"the target {path} exists and is not a Delta table",
+            code="target_not_delta",
+            available=", ".join(found[:5]),
+            remedy="choose an empty or new folder",
+        )

@@ -1,0 +1,419 @@
+"""What a job is: `ScoringJob` and its parts, frozen, and impossible to construct wrong.
+
+The keys are those of the job file. Reading files, ``--set`` and ``${…}`` is `yaml_file.py`'s work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from spark_scoring.jobs import yaml_file
+from spark_scoring.jobs.fingerprint import fingerprint
+from spark_scoring.jobs.location import absolute, is_path
+from spark_scoring.jobs.validation_messages import refusal
+from spark_scoring.redaction import is_secret_name, redact
+from spark_scoring.worker.payload import PLACE_COLUMNS
+
+Columns = Literal["all", "keys"] | tuple[str, ...]
+Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "binaryFile", "payload"]
+Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
+
+_PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
+_THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such as 0.01 or '1%'"
+_DURATION = re.compile(r"^\d+[smhdw]$")
+
+
+def _redacted(value: Any) -> Any:
+    """Returns `value` with every secret in it redacted, however deep it lies."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {
+            _redacted(name): "***" if is_secret_name(str(name)) else _redacted(inner) for name, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return type(value)(_redacted(inner) for inner in value)
+    return value
+
+
+def _rows_or_ratio(value: Any) -> Any:
+    # pydantic would take True for 1, which does not say what the author meant.
+    if isinstance(value, str) and (percent := _PERCENT.match(value.strip())):
+        return float(percent.group(1)) / 100
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(_THRESHOLDS)
+    return value
+
+
+def _threshold(value: int | float) -> int | float:
+    if isinstance(value, int):
+        if value < -1:
+            raise ValueError(_THRESHOLDS)
+        return value
+    if not 0 < value < 1:
+        raise ValueError("a ratio lies between 0 and 1, both excluded; for rows write a whole number")
+    return value
+
+
+def _duration(value: str) -> str:
+    if not _DURATION.match(value):
+        raise ValueError("write a number and one of s, m, h, d, w, such as 7d")
+    return value
+
+
+def _column_list(value: Any) -> Any:
+    if value not in ("all", "keys") and not isinstance(value, (list, tuple)):
+        raise ValueError("write all, keys, or a list of column names")
+    return value
+
+
+def _refuse_unwritable(value: Any) -> None:
+    """Refuses text that neither a file system nor Spark can hold."""
+    if isinstance(value, str):
+        if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("text holds no NUL and no half of a surrogate pair")
+    elif isinstance(value, (list, tuple, dict)):
+        for inner in value:
+            _refuse_unwritable(inner)
+        if isinstance(value, dict):
+            _refuse_unwritable(list(value.values()))
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, _redacted(value)
+
+
+class _Part(_Keys):
+    @field_validator("*", mode="before")
+    @classmethod
+    def _writable(cls, value: Any) -> Any:
+        _refuse_unwritable(value)
+        return value
+
+
+class ModelConfig(_Part):
+    """Which model scores, and how it is called."""
+
+    uri: str = Field(min_length=1)
+    tracking_uri: str | None = None
+    registry_uri: str | None = None
+    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    allow: tuple[str, ...] = ()
+    input_signature: str | None = None
+    result_type: str | None = None
+    env_manager: Literal["local", "uv", "virtualenv", "conda"] = "local"
+    requirements: Literal["warn", "match", "ignore"] = "warn"
+    method: str = Field(default="predict", pattern=r"^[A-Za-z]\w*$")
+    top_k: int | None = Field(default=None, ge=1, strict=True)
+    script: str | None = Field(default=None, min_length=1)
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _script_is_called_alone(self) -> ModelConfig:
+        if self.script is not None and self.method != "predict":
+            raise ValueError(f"script and method {self.method!r} can't stand together: the script calls what it likes")
+        if self.script is not None and self.params:
+            raise ValueError("script and params can't stand together: run(batch) takes none; write them in the script")
+        return self
+
+    @model_validator(mode="after")
+    def _top_classes_are_probable(self) -> ModelConfig:
+        if self.top_k is not None and self.method != "predict_proba":
+            raise ValueError(f"top_k goes with method predict_proba, not with {self.method}")
+        return self
+
+
+class InputConfig(_Part):
+    """What is scored: exactly one of `table`, `sql` and `path`."""
+
+    table: str | None = Field(default=None, min_length=1)
+    sql: str | None = Field(default=None, min_length=1)
+    path: str | None = Field(default=None, min_length=1)
+    format: Format | None = None
+    version: int | None = Field(default=None, ge=0, strict=True)
+    where: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    key: tuple[str, ...] = ()
+    time_zone: str = "UTC"
+    incremental: bool = False
+    rescore: Literal["all", "older"] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> InputConfig:
+        named = [key for key in ("table", "sql", "path") if getattr(self, key) is not None]
+        if not named:
+            raise ValueError("name what to read: one of table, sql, path")
+        if len(named) > 1:
+            raise ValueError(f"name one source, not {' and '.join(named)}")
+        if self.format is not None and self.path is None:
+            raise ValueError(f"format goes with path, not with {named[0]}")
+        if self.version is not None and self.sql is not None:
+            raise ValueError("version goes with a Delta table or path; in sql write VERSION AS OF")
+        if self.version is not None and self.format not in (None, "delta"):
+            raise ValueError(f"version needs a Delta table; {self.format} files have no versions")
+        if self.incremental and (self.sql is not None or self.format not in (None, "delta")):
+            raise ValueError("incremental needs a Delta table or path: nothing else says what is new in it")
+        if self.rescore is not None and not self.incremental:
+            raise ValueError("rescore goes with incremental: true")
+        return self
+
+    @property
+    def row_key(self) -> tuple[str, ...]:
+        """The columns that tell one row from another: the key, and the place of a request's row."""
+        places = PLACE_COLUMNS if self.format == "payload" else ()
+        return tuple(dict.fromkeys((*self.key, *places)))
+
+
+class ContractConfig(_Part):
+    """How far a column's type may be from the signature's."""
+
+    policy: Literal["strict", "safe", "lenient"] = "safe"
+    nulls: Literal["as_model", "forbid"] = "as_model"
+
+
+class OutputConfig(_Part):
+    """Where the predictions go: exactly one of `table` and `path`."""
+
+    table: str | None = Field(default=None, min_length=1)
+    path: str | None = Field(default=None, min_length=1)
+    mode: Mode = "error"
+    columns: Annotated[Columns, BeforeValidator(_column_list)] = "all"
+    prediction: str = Field(default="prediction", min_length=1)
+    flatten: bool = False
+    replace_where: dict[str, Any] = Field(default_factory=dict)
+    merge_keys: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
+    evolve_schema: bool = False
+
+    @model_validator(mode="after")
+    def _one_target(self) -> OutputConfig:
+        if (self.table is None) == (self.path is None):
+            raise ValueError("name where to write: table or path, one of the two")
+        if self.table is not None and is_path(self.table):
+            raise ValueError("table names a table, and what has a / in it is a path: write path")
+        if self.mode == "merge" and not self.merge_keys:
+            raise ValueError("mode merge needs merge_keys")
+        if self.mode == "replace_where" and not self.replace_where:
+            raise ValueError("mode replace_where needs replace_where, such as {month: 12}")
+        if self.merge_keys and self.mode != "merge":
+            raise ValueError(f"merge_keys go with mode merge, not with {self.mode}")
+        if self.replace_where and self.mode != "replace_where":
+            raise ValueError(f"replace_where goes with the mode of that name, not with {self.mode}")
+        if self.partition_by and self.cluster_by:
+            raise ValueError("a table has partition_by or cluster_by, not both")
+        return self
+
+    @classmethod
+    def at(cls, location: str) -> OutputConfig:
+        """Returns the output that appends to the path or table of that name."""
+        return cls(path=absolute(location), mode="append") if is_path(location) else cls(table=location, mode="append")
+
+    @property
+    def location(self) -> str:
+        """The target's path or table name."""
+        return self.path or self.table or ""
+
+    @property
+    def shown(self) -> str:
+        """The target's absolute path, without secrets, or its table name."""
+        return redact(absolute(self.path)) if self.path else self.location
+
+
+class ErrorsConfig(_Part):
+    """What becomes of rows that fail."""
+
+    threshold: Annotated[int | float, BeforeValidator(_rows_or_ratio), AfterValidator(_threshold)] = 0
+    quarantine: str | None = None
+    inline: bool = False
+    detail: Literal["code", "full"] = "code"
+    bad_files: Literal["fail", "quarantine"] = "fail"
+
+    @model_validator(mode="after")
+    def _failed_rows_have_a_place(self) -> ErrorsConfig:
+        if self.quarantine is not None and self.inline:
+            raise ValueError("failed rows go to the quarantine or stay inline, not both")
+        if self.threshold != 0 and self.quarantine is None and not self.inline:
+            raise ValueError("a threshold other than 0 needs quarantine (a table or path) or inline: true")
+        return self
+
+
+class AuditConfig(_Part):
+    """Checks on the staged result, before anything is published."""
+
+    min_rows: int | None = Field(default=None, ge=0, strict=True)
+    null_ratio: float | None = Field(default=None, ge=0, le=1)
+    range: tuple[float, float] | None = None
+    allowed: tuple[Any, ...] | None = None
+    class_share: dict[str, tuple[float, float]] | None = None
+    rows_vs_last: tuple[float, float] | None = None
+    psi_vs_last: float | None = Field(default=None, gt=0)
+    expect: tuple[str, ...] = ()
+    reconcile: bool = False
+
+
+class StagingConfig(_Part):
+    """Where a staged run waits, and how long a refused one is kept."""
+
+    location: str | None = None
+    keep: Annotated[str, AfterValidator(_duration)] = "7d"
+
+
+class RecordConfig(_Part):
+    """Where runs are written down."""
+
+    table: str | None = None
+    mlflow: bool = False
+
+
+class ScoringJob(_Keys):
+    """A whole job: the model, the input, the contract, the output and what surrounds them.
+
+    `output` may be missing where nothing is written, as in `check` and `load_scorer`.
+    """
+
+    model: ModelConfig
+    input: InputConfig
+    contract: ContractConfig = ContractConfig()
+    output: OutputConfig | None = None
+    errors: ErrorsConfig = ErrorsConfig()
+    audit: AuditConfig = AuditConfig()
+    staging: StagingConfig = StagingConfig()
+    record: RecordConfig = RecordConfig()
+    vars: dict[str, str | int | float | bool | date | datetime | None] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, values: Any) -> Any:
+        # A section whose keys are all commented out is null in YAML.
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if value is not None or key in {"model", "input"}}
+
+    @model_validator(mode="after")
+    def _increments_have_a_mode(self) -> ScoringJob:
+        if self.input.incremental and self.output is not None:
+            if self.output.mode not in {"append", "merge"}:
+                raise ValueError(f"input.incremental goes with output.mode append or merge, not {self.output.mode}")
+            if self.input.rescore is not None and self.output.mode != "merge":
+                raise ValueError("input.rescore needs output.mode merge: append would add rows that are there already")
+        return self
+
+    @model_validator(mode="after")
+    def _bad_files_have_a_place(self) -> ScoringJob:
+        if self.errors.bad_files == "quarantine":
+            if self.errors.quarantine is None:
+                raise ValueError("errors.bad_files: quarantine needs errors.quarantine, beside which they are listed")
+            if self.input.format in (None, "delta"):
+                raise ValueError(
+                    "errors.bad_files: quarantine goes with files: input.path and an input.format other than delta"
+                )
+        return self
+
+    @classmethod
+    def from_yaml(
+        cls, path: str | Path, *, overrides: Mapping[str, Any] | None = None, variables: Mapping[str, Any] | None = None
+    ) -> ScoringJob:
+        """Reads a job file.
+
+        Args:
+            path: The YAML file. Relative paths in it start at its folder.
+            overrides: Values by dotted key, such as ``{"output.mode": "append"}``, as ``--set`` gives them;
+                relative paths in them start at the working directory.
+            variables: Values for ``${…}``, as ``--var`` gives them.
+
+        Raises:
+            ConfigurationError: If the file is missing, is no YAML, or describes no valid job.
+        """
+        values = yaml_file.read_values(
+            Path(path),
+            overrides=overrides or {},
+            variables=variables or {},
+            path_keys=PATH_KEYS,
+            sql_keys=SQL_KEYS,
+        )
+        return cls.from_values(values, source=str(path))
+
+    @classmethod
+    def from_options(cls, overrides: Mapping[str, Any]) -> ScoringJob:
+        """Builds a job from dotted keys alone; relative paths start at the working directory.
+
+        Raises:
+            ConfigurationError: If they describe no valid job.
+        """
+        return cls.from_values(yaml_file.apply_overrides({}, overrides, PATH_KEYS, Path.cwd()), source="the options")
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, source: str) -> ScoringJob:
+        """Builds a job from nested plain values, as a job file holds them.
+
+        Args:
+            values: The keys of the job file.
+            source: What the values are called in an error.
+
+        Raises:
+            ConfigurationError: With every problem that the values have.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as exc:
+            raise refusal(exc, cls, source) from None
+
+    def fingerprint(self, script: str | None = None) -> str:
+        """Returns a sha256 over what decides the run's result: two jobs with one fingerprint are the same job.
+
+        Args:
+            script: The digest of its scoring script, if it has one; read now by default.
+        """
+        return fingerprint(self, self.model.script, script)
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+def _is_local_model(uri: str) -> bool:
+    return ":/" not in uri
+
+
+def _is_local_store(uri: str) -> bool:
+    return uri.startswith("sqlite") or (":" not in uri and uri not in {"databricks", "databricks-uc", "uc"})
+
+
+def is_signature_file(value: str) -> bool:
+    """Tells a signature file from a Spark type, both of which ``model.result_type`` may be."""
+    return value.endswith((".json", ".yml", ".yaml"))
+
+
+# Keys whose relative paths start at the job file's folder, each with a test whether the value is a path.
+PATH_KEYS: dict[str, Callable[[str], bool]] = {
+    "model.uri": _is_local_model,
+    "model.tracking_uri": _is_local_store,
+    "model.registry_uri": _is_local_store,
+    "model.input_signature": _always,
+    "model.result_type": is_signature_file,
+    "model.script": _always,
+    "input.path": _always,
+    "output.path": _always,
+    "record.table": is_path,
+}
+SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})

@@ -1,0 +1,1 @@
+"""Which model scores: one version, pinned, with its metadata and its files."""

@@ -1,0 +1,179 @@
+"""A model URI becomes a `PinnedModel`: one version, one signature, one digest, and the files behind them.
+
+Pinning happens once, on the driver. Whatever moves afterwards, the alias or the registry, the run scores, stamps and
+records the version that was pinned here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from mlflow.artifacts import download_artifacts
+from mlflow.models import Model, ModelSignature
+
+from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.allow import refuse_unless_allowed
+from spark_scoring.models.mlmodel import (
+    MLMODEL,
+    first_line,
+    folder_listing,
+    local_folder,
+    read_metadata,
+    read_requirements,
+    refuse_unscorable,
+)
+from spark_scoring.models.registry import MODEL_ID, registry_uri, resolve_uri
+from spark_scoring.models.script import Script, read_script
+from spark_scoring.models.signature_file import read_signature
+from spark_scoring.redaction import redact
+from spark_scoring.worker.digest import model_digest
+
+
+@dataclass(frozen=True)
+class PinnedModel:
+    """One version of one model, and what its ``MLmodel`` file says of it.
+
+    Attributes:
+        uri: The URI as it was asked for, without secrets.
+        pinned_uri: The URI of the very version: ``models:/flights/3`` where an alias was asked for.
+        name: The registered model's name, or None for a run's or a folder's model.
+        version: The registered version, or None.
+        location: Where the files are: a local folder, or a remote URI.
+        metadata: The parsed ``MLmodel`` file.
+        signature: Its signature, its own or the job's; None where there is neither.
+        requirements: The lines of ``requirements.txt``.
+        path: The local folder that holds the files, once they are there.
+        digest: ``sha256:…`` over the files, once they are there.
+        script: The scoring script that is called in place of the model, or None.
+        env_manager: What makes the Python environment that it runs in, as the job says.
+        on_difference: What becomes of requirements that its environment does not meet, as the job says.
+    """
+
+    uri: str
+    pinned_uri: str
+    name: str | None
+    version: str | None
+    location: str = field(repr=False)
+    metadata: Model = field(repr=False)
+    signature: ModelSignature | None = field(repr=False)
+    requirements: tuple[str, ...] = field(repr=False)
+    path: str | None = None
+    digest: str | None = None
+    script: Script | None = None
+    env_manager: str = "local"
+    on_difference: str = "warn"
+
+    @property
+    def model_id(self) -> str:
+        """What the rows are stamped with: ``flights/3``, a logged model's id, or the digest for a bare path."""
+        if self.name is not None:
+            return f"{self.name}/{self.version}"
+        last = self.pinned_uri.removeprefix("models:/")
+        if MODEL_ID.fullmatch(last):
+            return last
+        return self.digest or self.pinned_uri
+
+    @property
+    def is_spark_ml(self) -> bool:
+        """Whether it is a Spark ML pipeline, which Spark runs itself: no Python worker can."""
+        return bool(self.metadata.flavors["python_function"].get("loader_module") == "mlflow.spark")
+
+    @property
+    def flavors(self) -> tuple[str, ...]:
+        """The names of the flavors that the model was saved with."""
+        return tuple(sorted(self.metadata.flavors))
+
+
+def pin(config: ModelConfig) -> PinnedModel:
+    """Resolves `config.uri` to one version and reads its metadata; the files themselves are not downloaded.
+
+    A local model is hashed in place, so its digest is known at once; a remote one's comes with `fetch`.
+
+    Raises:
+        ModelError: If ``allow`` does not name it, if there is no such model, alias or version, or if it has no
+            python_function flavor.
+        ConfigurationError: If ``input_signature`` is no signature, or the model has one of its own, or if the scoring
+            script has a mistake.
+    """
+    refuse_unless_allowed(config)
+    pinned_uri, name, version, location = resolve_uri(config)
+    download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=registry_uri(config))
+    path = local_folder(location)
+    if path is not None and not os.path.isfile(os.path.join(path, MLMODEL)):
+        raise ModelError(
+            f"there is no MLflow model in {path}",
+            code="model_not_found",
+            available=folder_listing(path),
+            remedy=f"name the folder that holds the file {MLMODEL}",
+        )
+    with tempfile.TemporaryDirectory(prefix="spark-scoring-") as scratch:
+        metadata = read_metadata(path or location, config.uri, scratch, download)
+        requirements = read_requirements(path or location, scratch, download)
+    refuse_unscorable(metadata, pinned_uri)
+    signature = metadata.signature
+    if config.input_signature is not None:
+        signature = _supplied(config.input_signature, signature, pinned_uri)
+    return PinnedModel(
+        uri=redact(config.uri),
+        pinned_uri=redact(pinned_uri),
+        name=name,
+        version=version,
+        location=location,
+        metadata=metadata,
+        signature=signature,
+        requirements=requirements,
+        path=path,
+        digest=model_digest(path) if path else None,
+        script=read_script(config.script) if config.script is not None else None,
+        env_manager=config.env_manager,
+        on_difference=config.requirements,
+    )
+
+
+def _supplied(file: str, own: ModelSignature | None, uri: str) -> ModelSignature:
+    if own is not None and own.inputs is not None:
+        raise ConfigurationError(
+            f"{redact(uri)} has a signature of its own, which MLflow enforces whatever model.input_signature says",
+            code="signature_exists",
+            remedy="remove model.input_signature; for another output type set model.result_type",
+        )
+    return read_signature(file)
+
+
+def fetch(model: PinnedModel, config: ModelConfig) -> PinnedModel:
+    """Returns `model` with its files in a local folder and its digest, downloading what is remote.
+
+    Raises:
+        ModelError: If the files can't be downloaded, or `config.digest` is another one.
+    """
+    if model.path is None or model.digest is None:
+        folder = tempfile.mkdtemp(prefix="spark-scoring-model-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            path = download_artifacts(
+                artifact_uri=model.location,
+                dst_path=folder,
+                tracking_uri=config.tracking_uri,
+                registry_uri=registry_uri(config),
+            )
+        except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
+            raise ModelError(
+                f"the files of {model.pinned_uri} can't be downloaded: {first_line(exc)}",
+                code="model_not_loadable",
+                remedy="check that the artifact store is reachable with this machine's credentials",
+            ) from exc
+        model = replace(model, path=path, digest=model_digest(path))
+    if config.digest is not None and config.digest != model.digest:
+        raise ModelError(
+            f"the files of {model.pinned_uri} are not the ones that model.digest names",
+            code="digest_mismatch",
+            available=model.digest,
+            remedy="find out who changed the model; if the change is right, put the new digest into the job",
+        )
+    return model

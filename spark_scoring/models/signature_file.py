@@ -1,0 +1,78 @@
+"""A model's signature as a file: what a job supplies for a model that was logged without one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import Schema
+from ruamel.yaml import YAML
+
+from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.yaml_file import read_yaml
+
+_PARTS = ("inputs", "outputs")
+_EXAMPLE = "write inputs: and outputs:, each a list such as [{name: x, type: double}], or let check propose it"
+
+
+def read_signature(path: str) -> ModelSignature:
+    """Reads a signature file: YAML or JSON with ``inputs`` and ``outputs``, lists of MLflow's column specifications.
+
+    The ``signature`` section of an ``MLmodel`` file, in which the lists are JSON text, is read too, and so is a whole
+    ``MLmodel`` file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ConfigurationError: If the file can't be read, or holds no signature.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(
+            f"the signature file {path} can't be read: {getattr(exc, 'strerror', None) or 'it is no text'}",
+            code="signature_not_readable",
+            remedy="check model.input_signature and model.result_type",
+        ) from exc
+    values = read_yaml(text, path)
+    if isinstance(values, dict) and isinstance(values.get("signature"), dict):
+        values = values["signature"]
+    elif isinstance(values, dict) and not set(values) <= {*_PARTS, "params"}:
+        raise _bad(path, f"it has the keys {', '.join(map(str, values))}")
+    if not isinstance(values, dict) or not any(values.get(part) for part in _PARTS):
+        raise _bad(path, "it has neither inputs nor outputs")
+    if values.get("params") not in (None, "", "[]", []):
+        raise _bad(path, "MLflow passes no parameters to a model whose own signature declares none")
+    return ModelSignature(_schema(values, "inputs", path), _schema(values, "outputs", path))
+
+
+def _schema(values: Mapping[str, Any], part: str, path: str) -> Schema | None:
+    found = values.get(part)
+    if not found:
+        return None
+    try:
+        schema: Schema = Schema.from_json(found if isinstance(found, str) else json.dumps(found))
+    except (MlflowException, ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise _bad(path, f"{part} is no list of columns that MLflow knows: {str(exc)[:200]}") from exc
+    return schema
+
+
+def _bad(path: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"{path} is no signature: {why}", code="bad_signature", remedy=_EXAMPLE)
+
+
+def signature_text(signature: ModelSignature) -> str:
+    """Returns a signature as the text of a signature file, one column a line."""
+    buffer = StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = None
+    yaml.width = 10_000
+    parts = {part: getattr(signature, part) for part in _PARTS}
+    yaml.dump({part: schema.to_dict() for part, schema in parts.items() if schema is not None}, buffer)
+    return buffer.getvalue()

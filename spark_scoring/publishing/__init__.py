@@ -1,0 +1,1 @@
+"""How scored rows come into the target: directly, or through a staging table and its checks."""

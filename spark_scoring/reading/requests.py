@@ -1,0 +1,165 @@
+"""Files of requests to a scoring server, as a table whose columns are the inputs of the model's signature.
+
+The files are parsed on the executors, by code that travels inside the function, so that these need not have this
+package. No request is read to know the table's schema: it is the signature's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types.schema import AnyType, Array, DataType, Map, Object, TensorSpec
+from pyspark import cloudpickle
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import types as T  # noqa: N812
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from spark_scoring import worker
+from spark_scoring.contract.tensors import leaf_type
+from spark_scoring.errors import ContractError
+from spark_scoring.jobs.config import InputConfig
+from spark_scoring.worker.payload import PLACE_COLUMNS, rows
+from spark_scoring.worker.payload.malformed import specs_names
+from spark_scoring.worker.payload.requests import Reading
+
+# An unnamed tensor's one column.
+_UNNAMED = "inputs"
+_FILE_COLUMNS = ("path", "modificationTime", "length", "content")
+_SPARK_TYPES: Mapping[str, T.DataType] = {
+    "boolean": T.BooleanType(),
+    "integer": T.IntegerType(),
+    "long": T.LongType(),
+    "float": T.FloatType(),
+    "double": T.DoubleType(),
+    "string": T.StringType(),
+    "binary": T.BinaryType(),
+    # A request's datetime has no zone, so that no session's and no job's can shift it.
+    "datetime": T.TimestampNTZType(),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the model asks of its input, as far as reading the input needs it.
+
+    Attributes:
+        signature: The model's signature, or None.
+        params: The parameters that the job gives.
+    """
+
+    signature: ModelSignature | None = None
+    params: Mapping[str, Any] | None = None
+
+
+def open_requests(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
+    """Returns the rows of the requests in `files`, lazily.
+
+    Args:
+        files: Files as Spark's ``binaryFile`` gives them.
+        config: The job's input.
+        asked: The model's signature and the job's parameters.
+
+    Raises:
+        ContractError: If the signature has an input that no column can hold.
+    """
+    if asked.signature is None or asked.signature.inputs is None:
+        return files.select(F.col("path").alias(PLACE_COLUMNS[0]))  # the contract says what is missing
+    reading, inputs = _reading(config, asked, files), _inputs(config, asked.signature)
+    absent = _absent(files, reading, asked.signature)
+    fields = [field for field in inputs if inputs[field] not in absent]
+    schema, layout = _layout(files, {field: inputs[field] for field in fields}, asked.signature, reading)
+    return files.mapInArrow(_travelling(rows.rows_of(reading, layout)), schema)
+
+
+def faults(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
+    """Returns ``path``, ``code`` and ``message`` of each file of `files` that is malformed, lazily."""
+    assert asked.signature is not None
+    reading, inputs = _reading(config, asked, files), _inputs(config, asked.signature)
+    _, layout = _layout(files, inputs, asked.signature, reading)
+    # Under the names by which they can be left out.
+    named = files.withColumn("path", F.col("_metadata.file_path"))
+    return named.mapInArrow(_travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
+
+
+def _travelling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a function of `worker` travel as its code: the executors can't import it."""
+    register: Any = cloudpickle.register_pickle_by_value
+    register(worker)
+    return function
+
+
+def _reading(config: InputConfig, asked: Asked, files: DataFrame) -> Reading:
+    signature = asked.signature
+    assert signature is not None
+    names = {table: model for model, table in config.columns.items() if table != model}
+    known = {*_inputs(config, signature), *PLACE_COLUMNS, *files.columns}
+    return Reading(
+        inputs=signature.inputs.to_json(),
+        params=signature.params.to_json() if signature.params else None,
+        given=json.loads(json.dumps(dict(asked.params or {}), default=str)),
+        names=names,
+        labels=tuple(name for name in config.key if name not in known),
+    )
+
+
+def _inputs(config: InputConfig, signature: ModelSignature) -> dict[str, str]:
+    """Returns the model's name, or position, of each input by the name of its column."""
+    specs = list(signature.inputs.inputs)
+    if isinstance(specs[0], TensorSpec) and specs[0].name is None:
+        return {config.columns.get("0", _UNNAMED): "0"}
+    return {config.columns.get(name, name): name for name in specs_names(specs)}
+
+
+def _absent(files: DataFrame, reading: Reading, signature: ModelSignature) -> Collection[str]:
+    """Returns the optional inputs that no request has: the model shall not see a column of them either."""
+    if not signature.inputs.has_input_names() or not signature.inputs.optional_input_names():
+        return ()
+    found = files.mapInArrow(_travelling(rows.inputs_of(reading)), "name string").distinct().collect()
+    return set(signature.inputs.optional_input_names()) - {row["name"] for row in found}
+
+
+def _layout(
+    files: DataFrame, inputs: Mapping[str, str], signature: ModelSignature, reading: Reading
+) -> tuple[T.StructType, rows.Layout]:
+    specs = list(signature.inputs.inputs)
+    by_name = dict(zip(specs_names(specs), specs, strict=True))
+    fields = [T.StructField(column, _spark_type(name, by_name[name])) for column, name in inputs.items()]
+    fields += [T.StructField(name, T.StringType()) for name in reading.labels]
+    taken = {field.name for field in fields}
+    given = [field for field in files.schema.fields if field.name not in (*_FILE_COLUMNS, *taken)]
+    places = (T.StringType(), T.LongType(), T.LongType())
+    own = [T.StructField(name, dtype) for name, dtype in zip(PLACE_COLUMNS, places, strict=True) if name not in taken]
+    schema = T.StructType([*fields, *given, *own])
+    return schema, rows.Layout(to_arrow_schema(schema), dict(inputs), tuple(field.name for field in given))
+
+
+def _spark_type(name: str, spec: Any) -> T.DataType:
+    if isinstance(spec, TensorSpec):
+        dtype = _SPARK_TYPES[leaf_type(np.dtype(spec.type)) or "string"]
+        for _ in spec.shape[1:]:
+            dtype = T.ArrayType(dtype)
+        return dtype
+    return _column_type(name, spec.type)
+
+
+def _column_type(name: str, wanted: Any) -> T.DataType:
+    if isinstance(wanted, DataType):
+        return _SPARK_TYPES[wanted.name]
+    if isinstance(wanted, Array):
+        return T.ArrayType(_column_type(name, wanted.dtype))
+    if isinstance(wanted, Map):
+        return T.MapType(T.StringType(), _column_type(name, wanted.value_type))
+    if isinstance(wanted, Object):
+        return T.StructType([T.StructField(prop.name, _column_type(name, prop.dtype)) for prop in wanted.properties])
+    assert isinstance(wanted, AnyType)
+    raise ContractError(
+        f"{name}: the signature takes anything there, so it does not say which column would hold a request's value",
+        code="any_from_payload",
+        remedy="say what it is in a signature file (model.input_signature), or score a table",
+    )

@@ -1,0 +1,80 @@
+"""The user's own index of runs: the job of each that waits, to publish it by its id, and where runs were recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.config import ScoringJob
+
+_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spark-scoring" / "runs"
+_TABLES = "tables.json"
+_RECORDED = 200
+
+
+def _file(run_id: str) -> Path:
+    return _FOLDER / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
+
+
+def remember(run_id: str, job: ScoringJob) -> None:
+    """Writes down a run's job, for this user's eyes alone, since it may hold credentials; a failure is no error."""
+    file = _file(run_id)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(job.model_dump(mode="json"), stream)
+
+
+def recall(run_id: str) -> ScoringJob:
+    """Returns the job of a run that was remembered.
+
+    Raises:
+        ConfigurationError: If this user's index does not have it.
+    """
+    try:
+        values = json.loads(_file(run_id).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(
+            f"the run {run_id!r} is not in this user's index of runs that wait",
+            code="run_not_found",
+            remedy=f"name its job file: spark-scoring publish {run_id} CONF.yml",
+        ) from exc
+    return ScoringJob.from_values(values, source=f"the run {run_id}")
+
+
+def remember_table(run_id: str, runs_table: str) -> None:
+    """Writes down in which runs table a run was recorded; a failure is no error."""
+    entries = [entry for entry in _recorded() if entry["run_id"] != run_id or entry["runs_table"] != runs_table]
+    entries.insert(0, {"run_id": run_id, "runs_table": runs_table})
+    with contextlib.suppress(OSError):
+        _FOLDER.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Made for this user alone, as mkstemp does, and then put in its place whole: two runs may end at once.
+        descriptor, scratch = tempfile.mkstemp(dir=_FOLDER)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(entries[:_RECORDED], stream)
+        os.replace(scratch, _FOLDER / _TABLES)
+
+
+def last_table() -> str | None:
+    """Returns the runs table in which this user's latest run was recorded, or None."""
+    return next((entry["runs_table"] for entry in _recorded()), None)
+
+
+def _recorded() -> list[dict[str, str]]:
+    try:
+        entries = json.loads((_FOLDER / _TABLES).read_text(encoding="utf-8"))
+        return [{"run_id": str(entry["run_id"]), "runs_table": str(entry["runs_table"])} for entry in entries]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def forget(run_id: str) -> None:
+    """Removes a run from the index."""
+    with contextlib.suppress(OSError):
+        _file(run_id).unlink(missing_ok=True)

@@ -1,0 +1,258 @@
+"""The runs table: a row for each run that ended, appended once, and read as a history."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from spark_scoring.delta.table import refuse_foreign_files
+from spark_scoring.errors import InputError, ScoringError
+from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.publishing.staging_table import beside
+from spark_scoring.redaction import redact
+from spark_scoring.spark import sql
+from spark_scoring.spark.failures import first_line, is_conflict, told_in_words
+
+TABLE = "scoring_runs"
+_TYPES: dict[str, DataType] = {
+    "run_id": StringType(),
+    "status": StringType(),
+    "started_at": TimestampType(),
+    "ended_at": TimestampType(),
+    "seconds": DoubleType(),
+    "model_uri": StringType(),
+    "model_id": StringType(),
+    "digest": StringType(),
+    "input": StringType(),
+    "input_version": LongType(),
+    "target": StringType(),
+    "target_version": LongType(),
+    "mode": StringType(),
+    "quarantine": StringType(),
+    "rows_in": LongType(),
+    "rows_scored": LongType(),
+    "rows_failed": LongType(),
+    "files_failed": LongType(),
+    "reconciled": BooleanType(),
+    "exit_code": IntegerType(),
+    "error_code": StringType(),
+    "error_message": StringType(),
+    "job": StringType(),
+    "spark_scoring_version": StringType(),
+    "spark_version": StringType(),
+}
+SCHEMA = StructType([StructField(name, dtype) for name, dtype in _TYPES.items()])
+# Columns that runs tables of earlier versions of this package lack.
+_LATER = {"files_failed"}
+_DONE = ("succeeded", "empty")
+_ABSENT = "TABLE_OR_VIEW_NOT_FOUND"
+# A table that is just being created by another run has files and no log yet.
+_BEING_CREATED = ("ALREADY_EXISTS", "already exists", "NON_EMPTY_LOCATION", "not empty and also not a Delta table")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A row of the runs table; its columns are described in docs/publishing.md."""
+
+    run_id: str
+    status: str
+    started_at: datetime
+    ended_at: datetime
+    seconds: float
+    model_uri: str
+    model_id: str | None
+    digest: str | None
+    input: str | None
+    input_version: int | None
+    target: str
+    target_version: int | None
+    mode: str
+    quarantine: str | None
+    rows_in: int | None
+    rows_scored: int | None
+    rows_failed: int | None
+    files_failed: int | None
+    reconciled: bool
+    exit_code: int
+    error_code: str | None
+    error_message: str | None
+    job: str
+    spark_scoring_version: str | None
+    spark_version: str
+
+
+def runs_table(job: ScoringJob) -> OutputConfig:
+    """Returns where a job's runs are recorded: in `TABLE` beside its target, unless the job says otherwise."""
+    place = job.record.table
+    if place is not None:
+        return OutputConfig.at(place)
+    assert job.output is not None
+    return beside(job.output, TABLE)
+
+
+def write_record(spark: SparkSession, record: Record, job: ScoringJob, *, new: bool = False) -> None:
+    """Appends a run to its runs table, which is made where there is none; a run that is done is there once.
+
+    A runs table of an earlier version of this package gets the columns that it lacks.
+
+    Args:
+        spark: The session.
+        record: The run.
+        job: Its job.
+        new: Whether no attempt before this one can have recorded the run, since nobody else knows its id.
+
+    Raises:
+        TargetError: If the place is taken by something else.
+        PySparkException: If Spark can't write there.
+    """
+    place = runs_table(job)
+    _refuse_other_tables(place, job)
+    options = {"mergeSchema": "false"}
+    # Delta looks a transaction up in the whole of the table's state, which takes longer than all the rest.
+    if record.status in _DONE and not new:
+        options |= {"txnAppId": transaction(record.run_id, record.target), "txnVersion": "1"}
+    rows = _as_row(spark, record)
+    waits = iter((0.5, 2))
+    while True:
+        try:
+            _append(spark, rows, place, options)
+            return
+        except (PySparkException, Py4JJavaError) as exc:
+            if options["mergeSchema"] == "false" and _is_of_an_earlier_version(spark, place):
+                options["mergeSchema"] = "true"
+                continue
+            # Another run is creating the table, or recorded this very run: a later try sees what it did.
+            wait = next(waits, None)
+            if wait is None or not (is_conflict(exc) or any(said in str(exc) for said in _BEING_CREATED)):
+                raise
+            time.sleep(wait)
+
+
+def transaction(run_id: str, target: str) -> str:
+    """Returns the transaction id under which a run that is done is recorded once."""
+    # Jobs of one schema share a runs table, and a scheduler may give all of them the same run id.
+    return f"spark-scoring-record/{run_id}/{hashlib.sha256(target.encode()).hexdigest()[:16]}"
+
+
+def _refuse_other_tables(place: OutputConfig, job: ScoringJob) -> None:
+    """Keeps the record out of the job's own tables, which it would create before their first row."""
+    assert job.output is not None
+    others = [job.output.location, *([job.errors.quarantine] if job.errors.quarantine else [])]
+    same = [other for other in others if OutputConfig.at(other).shown.lower() == place.shown.lower()]
+    if same:
+        raise ScoringError(f"{redact(same[0])} is a table of the job's own; record.table names another place")
+
+
+def _is_of_an_earlier_version(spark: SparkSession, place: OutputConfig) -> bool:
+    try:
+        columns = set(_open(spark, place).columns)
+    except (PySparkException, Py4JJavaError):  # it is not there, or no table
+        return False
+    return columns < set(_TYPES) and set(_TYPES) - columns <= _LATER
+
+
+def _as_row(spark: SparkSession, record: Record) -> DataFrame:
+    # One row in one partition, without a Python worker.
+    values = asdict(record)
+    return spark.range(0, 1, 1, 1).select(
+        *(_value(values[name]).cast(dtype).alias(name) for name, dtype in _TYPES.items())
+    )
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return F.expr(f"timestamp_micros({round(value.timestamp() * 1_000_000)}L)")
+    return F.lit(value)
+
+
+def _append(spark: SparkSession, rows: DataFrame, place: OutputConfig, options: Mapping[str, str]) -> None:
+    if place.path is not None:
+        refuse_foreign_files(place.path)
+        rows.write.format("delta").mode("append").options(**options).save(place.path)
+        return
+    assert place.table is not None
+    name = sql.quote_name(place.table)
+    try:
+        rows.writeTo(name).options(**options).append()
+    except AnalysisException as exc:
+        if _ABSENT not in str(exc):
+            raise
+        columns = ", ".join(f"{field} {dtype.simpleString()}" for field, dtype in _TYPES.items())
+        spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING delta")
+        rows.writeTo(name).options(**options).append()
+
+
+def read_runs(spark: SparkSession, place: OutputConfig, limit: int) -> list[dict[str, Any]]:
+    """Returns the runs of a runs table, the newest first, each with its latest attempt, or the one that succeeded.
+
+    Args:
+        spark: The session.
+        place: The runs table.
+        limit: How many runs at most.
+
+    Raises:
+        InputError: If there is no such table, or it is no runs table.
+    """
+    location = redact(place.location)
+    try:
+        with told_in_words():
+            table = _open(spark, place)
+            missing = set(_TYPES) - set(table.columns)
+            if missing - _LATER:
+                raise InputError(
+                    f"{location} is not a table of runs: it has no column {', '.join(sorted(missing - _LATER))}",
+                    code="not_a_runs_table",
+                    remedy="name the table that record.table names, or that a run's target has beside it",
+                )
+            table = table.select("*", *(F.lit(None).cast(_TYPES[name]).alias(name) for name in missing))
+            return [_plain(row.asDict()) for row in _latest(table).limit(limit).collect()]
+    except (PySparkException, Py4JJavaError) as exc:
+        raise InputError(
+            f"the runs table {location} can't be read: {first_line(exc)}",
+            code="runs_table_not_readable",
+            remedy="name the table that record.table names, or that a run's target has beside it",
+        ) from exc
+
+
+def _open(spark: SparkSession, place: OutputConfig) -> DataFrame:
+    if place.path is not None:
+        return spark.read.format("delta").load(place.path)
+    return spark.table(sql.quote_name(place.table or ""))
+
+
+def _latest(table: DataFrame) -> DataFrame:
+    done = F.col("status").isin(*_DONE).cast("int")
+    of_a_run = Window.partitionBy("run_id", "target").orderBy(done.desc(), F.desc("ended_at"))
+    latest = table.withColumn("__place", F.row_number().over(of_a_run)).where("__place = 1")
+    times = [F.unix_micros(name).alias(name) for name in ("started_at", "ended_at")]
+    others = [name for name in _TYPES if name not in {"started_at", "ended_at"}]
+    return latest.orderBy(F.desc("ended_at"), "run_id").select(*others, *times)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a run in the table's order of columns, with its times as ISO text in UTC."""
+    for name in ("started_at", "ended_at"):
+        if row[name] is not None:
+            moment = datetime.fromtimestamp(row[name] / 1_000_000, timezone.utc)
+            row[name] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {name: row[name] for name in _TYPES}

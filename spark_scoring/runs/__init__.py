@@ -1,0 +1,1 @@
+"""A run: what was asked for, the plan of it, and the run itself."""

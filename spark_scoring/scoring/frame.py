@@ -1,0 +1,89 @@
+"""A satisfied contract and a model's files become a lazy DataFrame of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StringType, StructField, StructType, TimestampType
+
+from spark_scoring.contract import Contract
+from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.scoring import python_udf, spark_ml
+from spark_scoring.scoring.stamp import STAMPS, Stamp
+from spark_scoring.scoring.transformed import OnError
+from spark_scoring.spark import sql
+
+ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
+
+
+def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
+    """Returns the names of the columns that scoring adds: the prediction, the three stamps, and maybe the error."""
+    added = (prediction, *STAMPS)
+    return added if on_error == "raise" else (*added, "error")
+
+
+def result_schema(schema: StructType, contract: Contract) -> StructType:
+    """Returns the schema of what `score_frame` gives, without running anything.
+
+    Args:
+        schema: The input's schema.
+        contract: A contract without problems.
+    """
+    by_name = {column.name: column for column in schema.fields}
+    types = [StringType(), StringType(), TimestampType(), ERROR_TYPE]
+    stamps = [StructField(name, dtype) for name, dtype in zip(contract.stamps, types, strict=False)]
+    return StructType([*(by_name[name] for name in contract.kept), *contract.prediction_fields(), *stamps])
+
+
+def score_frame(
+    spark: SparkSession,
+    df: DataFrame,
+    model: PinnedModel,
+    contract: Contract,
+    stamp: Stamp | None,
+    *,
+    on_error: OnError,
+    detail: Literal["code", "full"] = "code",
+    rest: str | None = None,
+    end_after: int = -1,
+) -> DataFrame:
+    """Returns the kept columns of `df` and the added ones, lazily.
+
+    Args:
+        spark: The session.
+        df: The rows, whose schema the contract accepted.
+        model: The fetched model.
+        contract: A contract without problems.
+        stamp: What the rows are marked with, or None where they are not.
+        on_error: Whether a row that fails ends the job or is told in ``error``.
+        detail: Whether a failure's message holds the exception's text, too.
+        rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
+        end_after: How many rows may fail in one task before it ends the job; any number with -1.
+    """
+    if model.is_spark_ml:
+        scored = spark_ml.transform(spark, df, model, contract, on_error)
+    else:
+        scored = python_udf.transform(spark, df, model, contract, on_error, detail=detail, end_after=end_after)
+    kept = [F.col(sql.quote(name)) for name in contract.kept]
+    stamps = stamp.columns() if stamp is not None else []
+    if on_error == "collect":
+        stamps.append(scored.error)
+    predictions = _predictions(contract, scored.values, scored.failed if on_error == "collect" else None)
+    named = zip((*contract.predictions, *contract.stamps), (*predictions, *stamps), strict=True)
+    added = [value.alias(name) for name, value in named]
+    if rest is not None:
+        whole = ", ".join(sql.quote(name) for name in df.columns)
+        added.append(F.expr(f"CASE WHEN {scored.failed or 'false'} THEN struct({whole}) END").alias(rest))
+    return scored.df.select(*kept, *added)
+
+
+def _predictions(contract: Contract, values: Sequence[str], failed: str | None) -> list[Column]:
+    """Returns the prediction columns: one for each output, or a struct of them, null where a row failed."""
+    if len(values) == len(contract.predictions):
+        return [F.expr(value) for value in values]
+    names = [sql.literal(name) for name, _ in contract.named_outputs()]
+    struct = f"named_struct({', '.join(f'{name}, {value}' for name, value in zip(names, values, strict=True))})"
+    return [F.expr(f"CASE WHEN {failed} THEN NULL ELSE {struct} END" if failed else struct)]

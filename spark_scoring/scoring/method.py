@@ -1,0 +1,164 @@
+"""Which method of a model is called, and what it returns, known before anything runs.
+
+``predict`` returns what the signature declares. Of any other method the signature says nothing: what it returns comes
+from ``model.result_type``, or from the model itself, which is then loaded once, on the driver.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyspark.sql import SparkSession
+
+from spark_scoring import worker
+from spark_scoring.contract import PREDICT, DeclaredOutputs, Output, outputs_of_classes, top_classes
+from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.pinned import PinnedModel, fetch
+from spark_scoring.scoring import spark_ml
+from spark_scoring.worker.failures import RowFailure
+from spark_scoring.worker.methods import CLASS_METHODS
+
+_NAMED = "model.result_type: struct<CLASS: double, …>, with the model's classes in their order"
+_ASK = "import sys; sys.path.insert(0, sys.argv[1]); from {package}.methods import main; main(*sys.argv[2:])"
+_REMEDIES = {
+    "unsupported_method": "write one of them into model.method",
+    "unknown_param": "remove it from model.params",
+    "several_targets": "score with a PythonModel that returns what you need of each target",
+    "model_not_loadable": f"make the model's requirements available here, or say what it returns: {_NAMED}",
+}
+# Models that were asked before in this process: each answer takes seconds.
+_answers: dict[tuple[str, str], dict[str, Any]] = {}
+
+
+class Called(NamedTuple):
+    """What is called with the rows, and what that returns.
+
+    Attributes:
+        model: The model, with its files in a local folder if they were needed.
+        how: See `worker.calls.call_of`.
+        result: The outputs in place of the signature's, or None.
+    """
+
+    model: PinnedModel
+    how: Mapping[str, Any]
+    result: DeclaredOutputs | None
+
+
+def resolve_method(
+    spark: SparkSession, model: PinnedModel, config: ModelConfig, declared: DeclaredOutputs | None
+) -> Called:
+    """Decides what is called with the rows.
+
+    For a method other than ``predict``, and without ``model.result_type``, the model's files are fetched and verified,
+    and it is loaded: by a Python process of its own, so that none of its modules stays in this one.
+
+    Args:
+        spark: The session.
+        model: The pinned model.
+        config: Which method, with which parameters.
+        declared: What ``model.result_type`` declares, or None.
+
+    Raises:
+        ModelError: If the model can't be loaded here, has no such method, or does not tell what it returns.
+        ConfigurationError: If the method does not take the job's parameters.
+    """
+    if model.is_spark_ml:
+        spark_ml.refuse_where_impossible(spark, model, config)
+    if config.method == "predict":
+        return Called(model, PREDICT, declared)
+    _refuse_unsendable(config)
+    how = {"method": config.method, "keywords": dict(config.params), "classes": None, "top_k": config.top_k}
+    if declared is None:
+        model = fetch(model, config)
+        classes, result = _ask_model(spark, model, how)
+    else:
+        classes, result = _declared_classes(config, declared[0]), declared
+    if config.top_k is not None:
+        result = top_classes()
+    return Called(model, {**how, "classes": classes}, result)
+
+
+def _refuse_unsendable(config: ModelConfig) -> None:
+    for name, value in config.params.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise ConfigurationError(
+                f"model.params.{name} is a {type(value).__name__}, which {config.method} can't be sent",
+                code="bad_value",
+                remedy="write text, a number, true or false, or a list of them",
+            ) from None
+
+
+def _declared_classes(config: ModelConfig, outputs: Sequence[Output]) -> list[str] | None:
+    names = [output.name for output in outputs if output.name is not None]
+    if config.method in CLASS_METHODS and names:
+        return names
+    if config.top_k is not None:
+        raise ConfigurationError(
+            "model.result_type names no classes, which model.top_k needs",
+            code="classes_unknown",
+            remedy=f"{_NAMED}; or leave it out, where the model knows them",
+        )
+    return None
+
+
+def _ask_model(
+    spark: SparkSession, model: PinnedModel, how: Mapping[str, Any]
+) -> tuple[list[str] | None, DeclaredOutputs]:
+    found = spark_ml.describe_method(spark, model, how) if model.is_spark_ml else _ask(model, how)
+    if "failure" in found:
+        raise _refusal(model, RowFailure(*found["failure"]))
+    if found["result"] == "one":
+        return None, ((Output(None, {"type": "double"}),), [])
+    if found["result"] == "classes" and found["classes"]:
+        return list(found["classes"]), outputs_of_classes(found["classes"])
+    if found["result"] == "classes":
+        raise ModelError(
+            f"{how['method']} returns a column for each class, and {model.pinned_uri} does not tell its classes",
+            code="classes_unknown",
+            remedy=_NAMED,
+        )
+    raise ModelError(
+        f"only the model's author knows what {how['method']} of {model.pinned_uri} returns",
+        code="result_unknown",
+        remedy="model.result_type: double, or array<double>, or whatever it returns for a row",
+    )
+
+
+def _refusal(model: PinnedModel, failure: RowFailure) -> ModelError | ConfigurationError:
+    kind = ConfigurationError if failure.code == "unknown_param" else ModelError
+    return kind(f"{model.pinned_uri}: {failure.message}", code=failure.code, remedy=_REMEDIES.get(failure.code, _NAMED))
+
+
+def _ask(model: PinnedModel, how: Mapping[str, Any]) -> dict[str, Any]:
+    """Loads the model in a process of its own, and returns what `worker.methods.describe_method` says there."""
+    assert model.path is not None, "fetch() the model first"
+    assert model.digest is not None, "fetch() the model first"
+    question = json.dumps({"method": how["method"], "keywords": how["keywords"]}, sort_keys=True)
+    if (model.digest, question) not in _answers:
+        code = Path(worker.__file__).parent
+        with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
+            answer = os.path.join(folder, "answer.json")
+            done = subprocess.run(
+                [sys.executable, "-c", _ASK.format(package=code.name), str(code.parent), model.path, question, answer],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if not os.path.isfile(answer):
+                last = done.stderr.strip().split("\n")[-1][:300]
+                message = f"the process that loads it ended with {done.returncode}: {last}"
+                return {"failure": RowFailure("model_not_loadable", "load", message)}
+            _answers[model.digest, question] = json.loads(Path(answer).read_text(encoding="utf-8"))
+    return _answers[model.digest, question]

@@ -1,0 +1,164 @@
+"""The engine of every model that Python can hold: a scoring model on the workers, called by ``spark_udf``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import mlflow.pyfunc
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from spark_scoring.contract import Contract
+from spark_scoring.environment.requirements import is_compared
+from spark_scoring.errors import ModelError
+from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.scoring.scoring_model import lay_scoring_model, locate
+from spark_scoring.scoring.transformed import OnError, Transformed
+from spark_scoring.worker.failures import MARK
+
+_TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
+_CARRIER = "__spark_scoring_carrier"
+
+
+def transform(
+    spark: SparkSession,
+    df: DataFrame,
+    model: PinnedModel,
+    contract: Contract,
+    on_error: OnError,
+    *,
+    detail: Literal["code", "full"] = "code",
+    end_after: int = -1,
+) -> Transformed:
+    """Returns the rows with the model's predictions, lazily.
+
+    Args:
+        spark: The session.
+        df: The rows, whose schema the contract accepted.
+        model: The fetched model.
+        contract: A contract without problems.
+        on_error: Whether a row that fails ends the job.
+        detail: Whether a failure's message holds the exception's text, too.
+        end_after: How many rows may fail in one task before it ends the job; any number with -1.
+
+    Raises:
+        ModelError: If the model's environment is to be restored, and can't be.
+    """
+    served = model.env_manager != "local"
+    errors = {"on_error": on_error, "detail": detail, "end_after": end_after, "served": served}
+    udf = _scoring_udf(spark, model, contract, errors)
+    carried = df.select("*", udf(*_arguments(contract, served)).alias(_CARRIER))
+    if served:
+        # Nothing that a served model raises arrives, so that it says so in the carrier, and Spark raises.
+        ends = f"startswith({_CARRIER}.e, '{MARK}')"
+        carried = carried.withColumn(_CARRIER, F.expr(f"IF({ends}, raise_error({_CARRIER}.e), {_CARRIER})"))
+    values = _decoded(contract, bare=_is_bare(contract, errors))
+    return Transformed(carried, values, f"{_CARRIER}.e <> ''", _error())
+
+
+def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
+    call = dict(contract.call)
+    files = {}
+    if model.script is not None:
+        file = f"script/{model.script.name}"
+        call["script"], files = {"file": file, "digest": model.script.digest}, {file: model.script.source}
+    settings = {
+        "model": {**locate(model, spark), **_required(model)},
+        "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
+        "form": contract.form,
+        "call": call,
+        "checks": [[check.code, "input", check.message] for check in contract.checks()],
+        "outputs": [output.settings() for output in contract.outputs],
+        "params": dict(contract.params),
+        **errors,
+    }
+    laid = lay_scoring_model(settings, files, model.path if errors["served"] else None)
+    carrier = _carrier_type(contract, errors)
+    with _without_advice():
+        if errors["served"]:
+            udf = _served_udf(spark, laid, carrier, model.env_manager)
+        else:
+            udf = mlflow.pyfunc.spark_udf(spark, laid, result_type=carrier, env_manager="local")
+    # Without this, a filter on the prediction makes Spark run the model twice.
+    return udf.asNondeterministic()
+
+
+def _served_udf(spark: SparkSession, scoring_model: str, carrier: str, env_manager: str) -> Any:
+    """Returns the UDF of a scoring model that runs in a process of its own, in a restored environment.
+
+    Raises:
+        ModelError: If the environment can't be restored here, or not with this MLflow or Spark.
+    """
+    # MLflow's 60 seconds are for a batch, the first of which loads the model.
+    timeout = os.environ.get(_TIMEOUT, "600")
+    try:
+        return mlflow.pyfunc.spark_udf(
+            spark, scoring_model, result_type=carrier, env_manager=env_manager, extra_env={_TIMEOUT: timeout}
+        )
+    except Exception as exc:  # whatever an environment manager's program ends with
+        raise ModelError(
+            f"model.env_manager: {env_manager} could not restore the model's environment: {str(exc).strip()[:500]}",
+            code="environment_not_restored",
+            remedy="see what the program said above; uv needs the model's Python (python_env.yaml) here or a way to "
+            "download it, and a package index; spark-scoring env pack makes an environment once, for all workers",
+        ) from exc
+
+
+def _required(model: PinnedModel) -> dict[str, Any]:
+    """Returns what the workers hold against their own packages, which may not be the driver's."""
+    if not is_compared(model):
+        return {}
+    return {"requirements": list(model.requirements), "match": model.on_difference == "match"}
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Mutes MLflow's advice about env_manager, which speaks of the scoring model and not of the user's."""
+    logger = logging.getLogger("mlflow.pyfunc")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _arguments(contract: Contract, served: bool) -> list[Column]:
+    # A served model gets JSON, which holds no bytes.
+    texts = {column.name for column in contract.columns if served and column.spec["type"] == "binary"}
+    transports = [(column.name in texts, column.cast.transport) for column in contract.columns]
+    arguments = [F.expr(f"base64({transport})" if text else transport) for text, transport in transports]
+    check = contract.failed_check()
+    if check is not None:
+        arguments.append(F.expr(check))
+    return arguments
+
+
+def _is_bare(contract: Contract, errors: Mapping[str, Any]) -> bool:
+    """Tells whether the carrier is the one value itself: a struct around it would cost a tenth of a light run."""
+    return len(contract.outputs) == 1 and errors["on_error"] == "raise" and not errors["served"]
+
+
+def _carrier_type(contract: Contract, errors: Mapping[str, Any]) -> str:
+    if _is_bare(contract, errors):
+        return contract.outputs[0].transport_type
+    fields = [f"v{i}: {output.transport_type}" for i, output in enumerate(contract.outputs)]
+    fields += ["e: string"] if errors["on_error"] == "collect" or errors["served"] else []
+    return f"struct<{', '.join(fields)}>"
+
+
+def _decoded(contract: Contract, *, bare: bool) -> list[str]:
+    """Returns SQL for each output, of the carrier."""
+    if bare:
+        return [contract.outputs[0].decode(_CARRIER, contract.time_zone)]
+    return [output.decode(f"{_CARRIER}.v{i}", contract.time_zone) for i, output in enumerate(contract.outputs)]
+
+
+def _error() -> Column:
+    parts = f"from_json({_CARRIER}.e, 'array<string>')"
+    fields = f"named_struct('code', {parts}[0], 'stage', {parts}[1], 'message', {parts}[2])"
+    return F.expr(f"CASE WHEN {_CARRIER}.e <> '' THEN {fields} END")

@@ -1,0 +1,163 @@
+"""The driver's side of scoring: a satisfied contract and a pinned model become a lazy DataFrame of predictions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs
+from spark_scoring.environment.managers import refuse_missing_manager
+from spark_scoring.environment.requirements import compare_requirements, refuse_differences
+from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.config import ModelConfig, ScoringJob, is_signature_file
+from spark_scoring.models.pinned import PinnedModel, fetch, pin
+from spark_scoring.models.signature_file import read_signature
+from spark_scoring.scoring.frame import added_columns, score_frame
+from spark_scoring.scoring.method import resolve_method
+from spark_scoring.scoring.stamp import Stamp
+from spark_scoring.scoring.transformed import OnError
+from spark_scoring.spark.failures import told_in_words
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A pinned model, ready to score any DataFrame that fits its signature. Made by `load_scorer`."""
+
+    spark: SparkSession
+    model: PinnedModel
+    terms: Terms
+    on_error: OnError = "collect"
+
+    def check(self, df: DataFrame) -> Contract:
+        """Returns the contract of `df` with the model; no Spark job runs."""
+        return check_contract(df.schema, self.model.signature, self.terms, model=self.model.pinned_uri)
+
+    def transform(self, df: DataFrame, *, run_id: str | None = None) -> DataFrame:
+        """Returns `df` with ``prediction``, ``model_id``, ``run_id``, ``scored_at`` and ``error``, lazily.
+
+        A row never raises, unless the scorer was made with ``on_error="raise"``: a row that fails has a null
+        prediction, and in ``error`` its reason, a struct of code, stage and message.
+
+        Args:
+            df: The rows to score.
+            run_id: What the rows are stamped with; a new id by default.
+
+        Raises:
+            ContractError: If the columns of `df` do not satisfy the model's signature.
+        """
+        contract = self.check(df)
+        contract.raise_for_problems()
+        stamp = Stamp.now(self.model.model_id, run_id)
+        return score_frame(self.spark, df, self.model, contract, stamp, on_error=self.on_error)
+
+
+@told_in_words()
+def load_scorer(
+    model_uri: str,
+    *,
+    spark: SparkSession,
+    policy: Literal["strict", "safe", "lenient"] = "safe",
+    method: str = "predict",
+    top_k: int | None = None,
+    params: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+    key: Sequence[str] = (),
+    script: str | None = None,
+    env_manager: str = "local",
+    requirements: str = "warn",
+    on_error: OnError = "collect",
+    tracking_uri: str | None = None,
+    registry_uri: str | None = None,
+    time_zone: str = "UTC",
+    input_signature: str | None = None,
+    result_type: str | None = None,
+) -> Scorer:
+    """Pins a model and returns a scorer for DataFrames.
+
+    Args:
+        model_uri: Any MLflow model URI or path; an alias is resolved once, here.
+        spark: The session that will score.
+        policy: How far a column's type may be from the signature's.
+        method: ``predict``, or another method of the model, such as ``predict_proba``.
+        top_k: How many of the most probable classes a row gets, with the method ``predict_proba``.
+        params: Parameters for ``predict``, by the names that the signature declares, or another method's keywords.
+        columns: Table names by model name, where they differ.
+        key: Columns that the model does not get, unless its signature asks for them.
+        script: A scoring script, which is called in place of the model.
+        env_manager: ``local`` scores in the workers' own Python environment; ``uv``, ``virtualenv`` and ``conda``
+            restore the model's on every worker first.
+        requirements: What becomes of differences between the model's requirements and the packages here: ``warn``
+            logs them, ``match`` refuses to score, ``ignore`` does nothing.
+        on_error: ``collect`` puts a failed row's reason into ``error``; ``raise`` ends the job with the first one.
+        tracking_uri: The MLflow tracking server; MLflow's default otherwise.
+        registry_uri: The model registry; MLflow's default otherwise.
+        time_zone: In which TIMESTAMP values reach the model.
+        input_signature: A signature file, for a model that was logged without one.
+        result_type: A Spark type, or a file with ``outputs``, in place of what the signature declares.
+
+    Raises:
+        ModelError: If the model was not found or can't be loaded.
+        ConfigurationError: If an option has a value that is not available.
+    """
+    # One set of rules for what is available: the job file's.
+    job = ScoringJob.from_values(
+        {
+            "model": {
+                "uri": model_uri,
+                "method": method,
+                "top_k": top_k,
+                "params": dict(params or {}),
+                "script": script,
+                "env_manager": env_manager,
+                "requirements": requirements,
+                "tracking_uri": tracking_uri,
+                "registry_uri": registry_uri,
+                "input_signature": input_signature,
+                "result_type": result_type,
+            },
+            "input": {"table": "df", "columns": dict(columns or {}), "key": list(key), "time_zone": time_zone},
+            "contract": {"policy": policy},
+        },
+        source="load_scorer",
+    )
+    added = added_columns("prediction", on_error)
+    refuse_missing_manager(job.model.env_manager)
+    model = pin(job.model)
+    different = compare_requirements(model, spark)
+    refuse_differences(different, model)
+    if different:
+        _log.warning("packages  %s", "; ".join(map(str, different)))
+    called = resolve_method(spark, model, job.model, declared_result(spark, job.model))
+    terms = Terms.of_job(job, added=added, result=called.result, call=called.how)
+    return Scorer(spark=spark, model=fetch(called.model, job.model), terms=terms, on_error=on_error)
+
+
+def declared_result(spark: SparkSession, config: ModelConfig) -> DeclaredOutputs | None:
+    """Returns the outputs that ``model.result_type`` declares in place of the signature's, or None.
+
+    Raises:
+        ConfigurationError: If it is neither a Spark type nor a file that holds a signature.
+    """
+    declared = config.result_type
+    if declared is None:
+        return None
+    if is_signature_file(declared):
+        return read_outputs(read_signature(declared).outputs)
+    try:
+        dtype = spark.range(0).select(F.lit(None).cast(declared)).schema.fields[0].dataType
+    except PySparkException as exc:
+        raise ConfigurationError(
+            f"model.result_type: {declared!r} is no Spark type",
+            code="invalid_value",
+            remedy="write a type such as double, array<float> or struct<label: string, score: double>, or name a "
+            ".yml or .json file with outputs:",
+        ) from exc
+    return outputs_of_type(dtype)

@@ -1,0 +1,133 @@
+"""Lays the scoring model beside the user's model: a tiny pyfunc that `spark_udf` can take to any Spark.
+
+It holds an ``MLmodel`` file, a settings file, and a copy of `worker/` under a name that carries that code's digest, so
+that a reused Python worker never runs older code. There is no pickle in it and no copy of the user's model.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+from mlflow.models import Model
+from pyspark.sql import SparkSession
+
+from spark_scoring import worker
+from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.spark.platform import is_connect, is_databricks, is_local
+from spark_scoring.worker.digest import model_files
+from spark_scoring.worker.loader import SETTINGS
+
+_SHARED_ROOTS = ("/Volumes/", "/dbfs/", "/Workspace/")
+# One zip for each receiver and model: sending it again would only fill the executors' disks.
+_shipped: dict[tuple[str, str], str] = {}
+
+
+# What a model says of its environment, by which an environment manager restores it.
+_ENVIRONMENT = ("python_env.yaml", "conda.yaml", "requirements.txt", "constraints.txt", "uv.lock", "pyproject.toml")
+_WHEELS = "wheels"
+
+
+def lay_scoring_model(
+    settings: Mapping[str, Any], files: Mapping[str, bytes] | None = None, environment: str | None = None
+) -> str:
+    """Writes a scoring model to a new temporary folder, which lives as long as this process, and returns its path.
+
+    Args:
+        settings: What the worker needs to know; see `worker.loader.ScoringModel`.
+        files: More files of its data folder, by relative path, such as a scoring script.
+        environment: The folder of a model whose environment it is to have, or None where the workers' own serves.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="spark-scoring-model-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    code_name = f"spark_scoring_worker_{_code_digest()[:16]}"
+    # What reads requests travels by itself; see inputs/payload.py.
+    other = shutil.ignore_patterns("__pycache__", "payload")
+    shutil.copytree(Path(worker.__file__).parent, folder / "code" / code_name, ignore=other)
+    (folder / "data").mkdir()
+    embedded = settings["model"].get("embedded")
+    if embedded is not None:
+        shutil.copytree(settings["model"]["path"], folder / "data" / embedded)
+    for name, content in (files or {}).items():
+        (folder / "data" / name).parent.mkdir(exist_ok=True)
+        (folder / "data" / name).write_bytes(content)
+    (folder / "data" / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
+    model = Model()
+    files_of = _copy_environment(Path(environment), folder) if environment is not None else {}
+    mlflow.pyfunc.add_to_model(model, loader_module=f"{code_name}.loader", data="data", code="code", **files_of)
+    model.save(str(folder / "MLmodel"))
+    return str(folder)
+
+
+def _copy_environment(model: Path, folder: Path) -> dict[str, str]:
+    """Copies what `model` says of its environment, and returns what the ``MLmodel`` file has to say of that."""
+    for name in _ENVIRONMENT:
+        if (model / name).is_file():
+            shutil.copy(model / name, folder / name)
+    if (model / _WHEELS).is_dir():
+        shutil.copytree(model / _WHEELS, folder / _WHEELS)
+    named = {"python_env": "python_env.yaml", "conda_env": "conda.yaml"}
+    return {key: name for key, name in named.items() if (folder / name).is_file()}
+
+
+def locate(model: PinnedModel, spark: SparkSession) -> dict[str, str]:
+    """Returns how workers find the user's model, and ships it where they can't see its folder.
+
+    Local workers read the folder itself. A cluster gets the model's zip once, by `SparkContext.addFile`. On Databricks,
+    where neither is sure, and in an environment of its own, whose process is no Spark worker, it travels inside the
+    scoring model, unless it lies on storage that every node mounts.
+
+    Args:
+        model: A fetched model, with path and digest.
+        spark: The session whose workers will score.
+    """
+    path, digest = model.path, model.digest
+    assert path is not None, "fetch() the model first"
+    assert digest is not None, "fetch() the model first"
+    locator = {"digest": digest, "path": path}
+    if is_local(spark) or path.startswith(_SHARED_ROOTS):
+        return locator
+    if is_databricks() or model.env_manager != "local":
+        return {**locator, "embedded": "model"}
+    return {**locator, "archive": _ship(path, digest, spark)}
+
+
+def _ship(path: str, digest: str, spark: SparkSession) -> str:
+    # A Connect session keeps what it is sent to itself; an application's files are all its sessions'.
+    receiver = getattr(spark, "session_id") if is_connect(spark) else spark.sparkContext.applicationId  # noqa: B009
+    key = (receiver, digest)
+    if key not in _shipped:
+        folder = tempfile.mkdtemp(prefix="spark-scoring-ship-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        archive = os.path.join(folder, f"{digest.replace(':', '-')}.zip")
+        _zip(Path(path), archive)
+        if is_connect(spark):
+            spark.addArtifacts(archive, file=True)
+        else:
+            spark.sparkContext.addFile(archive)
+        _shipped[key] = os.path.basename(archive)
+    return _shipped[key]
+
+
+def _zip(folder: Path, archive: str) -> None:
+    # Level 1: model files hardly shrink further, and this runs while the user waits.
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as stream:
+        for file in sorted(model_files(folder)):
+            if "__pycache__" not in file.parts:
+                stream.write(file, file.relative_to(folder))
+
+
+def _code_digest() -> str:
+    found = hashlib.sha256()
+    for file in sorted(Path(worker.__file__).parent.glob("*.py")):
+        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()

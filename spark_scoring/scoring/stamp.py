@@ -1,0 +1,41 @@
+"""What every row of a run is marked with: the model, the run and the time."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F  # noqa: N812
+
+STAMPS = ("model_id", "run_id", "scored_at")
+
+
+def new_run_id() -> str:
+    """Returns a new run id: 64 random bits. Every row carries it, so it is no longer than it must be."""
+    return uuid.uuid4().hex[:16]
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What every row of a run is marked with.
+
+    Attributes:
+        model_id: Which model version scored it.
+        run_id: Which run.
+        scored_at: When the run started to score, in microseconds since 1970, UTC.
+    """
+
+    model_id: str
+    run_id: str
+    scored_at: int
+
+    def columns(self) -> list[Column]:
+        """Returns the values of `STAMPS`."""
+        return [F.lit(self.model_id), F.lit(self.run_id), F.expr(f"timestamp_micros({self.scored_at}L)")]
+
+    @classmethod
+    def now(cls, model_id: str, run_id: str | None = None) -> Stamp:
+        """Returns the stamp of a run that starts now, under a new id unless one is given."""
+        return cls(model_id, run_id or new_run_id(), time.time_ns() // 1000)

@@ -1,0 +1,259 @@
+"""Reads what Spark's exceptions say, and which of our own they carry from a worker."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote
+
+from spark_scoring.errors import InputError, ModelError, RowsFailedError, ScoringError, TargetError, drop_telling_causes
+from spark_scoring.redaction import redact
+from spark_scoring.worker.failures import read_failure
+
+_CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")
+_ANY_CONDITION = re.compile(r"\[([A-Z][A-Z0-9_.]{3,})\]")
+_SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}.*$")
+_PLAN = re.compile(r"; line \d+ pos \d+;?$")
+_RECORD = re.compile(r"(?<=in record parsing): .*$")
+_FROM_JAVA = "An error occurred while calling"
+_FROM_PYTHON = "An exception was thrown from the Python worker"
+_PYTHON_CLASS = re.compile(r"^((?:\w+\.)*\w+(?:Error|Exception|Exit|Interrupt))\b(?=:|$)")
+_JAVA_CLASS = re.compile(r"^(?:[\w$]+\.)+\w+(?:Exception|Error): ")
+# Spark 3 tells which task failed before it tells why, and has no names for some of what can be wrong with a file.
+_STAGE = re.compile(r"^Job aborted due to stage failure: .*? most recent failure: .*? \(TID \d+\) \([^)]*\): ")
+# What a stage of a Spark ML pipeline raised: a class of Spark's own, whose text may hold a row's values.
+_ML_STAGE = re.compile(
+    r"at org\.apache\.spark\.ml\.(?:[a-z]+\.)*([A-Z]\w+)|ser defined function \(`([A-Z]\w+)\$\$Lambda"
+)
+_BAD_FILE = (
+    "MALFORMED_RECORD",
+    "FAILED_READ_FILE",
+    "CANNOT_READ_FILE",
+    "Malformed records are detected",
+    "SparkFileNotFoundException",
+    "Encountered error while reading file",
+    "Parquet column cannot be converted in file",
+    "Could not read file",
+    "is not a Parquet file",
+    "Malformed ORC file",
+    "orc.protobuf.InvalidProtocolBufferException",
+    "CSV header does not conform to the schema",
+    "exceeds the max length allowed",
+)
+# What Delta says where another writer was quicker.
+_CONFLICTS = (
+    "DELTA_CONCURRENT",
+    "ConcurrentModification",
+    "DELTA_METADATA_CHANGED",
+    "MetadataChanged",
+    "DELTA_PROTOCOL_CHANGED",
+    "ProtocolChanged",
+)
+BAD_FILE_REMEDY = (
+    "mend or remove the file, or isolate such files with errors.bad_files: quarantine; nothing was written"
+)
+_FILE = re.compile(r"(?:reading file|read file:) (\w+:/.+?)(?:\.\s|\s*$)", re.MULTILINE)
+# What is wrong with a file, by what Spark's exception says somewhere; the rest of that may be text of a row.
+_FILE_FAULTS = (
+    ("CSV header does not conform", "its header is another than that of the files before it"),
+    ("Malformed records", "a record is malformed"),
+    ("MALFORMED_RECORD", "a record is malformed"),
+    ("cannot be converted in file", "a column has another type than in the files before it"),
+    ("PARQUET_COLUMN_DATA_TYPE_MISMATCH", "a column has another type than in the files before it"),
+    ("exceeds the max length allowed", "it is larger than 2 GB"),
+    ("FileNotFoundException", "it is gone"),
+    ("is not a Parquet file", "it is no Parquet file, or not all of it"),
+    ("EOFException", "it ends too early"),
+)
+_READER = re.compile(
+    r"java\.io\.(?:EOF|IO)Exception|java\.util\.zip\.\w+Exception|org\.apache\.(?:avro|orc|parquet)\.[\w.$]*Exception"
+    r"|hadoop\.fs\.ChecksumException"
+)
+_CAUSE = re.compile(r"^\s*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Error))\b", re.MULTILINE)
+
+
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Mutes PySpark's own log of analysis errors, with its stack traces, where ours are raised in their place.
+
+    Ours leave without a cause that would show a secret.
+    """
+    loggers = [_logger(name) for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger")]
+    were = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    except ScoringError as exc:
+        drop_telling_causes(exc)
+        raise
+    finally:
+        for logger, was in zip(loggers, were, strict=True):
+            logger.disabled = was
+
+
+def _logger(name: str) -> logging.Logger:
+    # Whoever asks first decides the logger's class, and PySpark's own calls work with its own class alone.
+    try:
+        from pyspark.logger import PySparkLogger
+    except ImportError:  # pyspark 3 has none
+        return logging.getLogger(name)
+    return PySparkLogger.getLogger(name)
+
+
+def first_line(exc: BaseException) -> str:
+    """Returns what Spark's message says first, without Java class names, secrets and the text of a row."""
+    lines = str(exc).strip().split("\n")
+    if lines[0].startswith(_FROM_PYTHON):
+        return f"a Python worker raised {_python_class(lines)}"
+    line = lines[1].lstrip(": ") if lines[0].startswith(_FROM_JAVA) and len(lines) > 1 else lines[0]
+    for pattern in (_JAVA_CLASS, _STAGE, _JAVA_CLASS, _CONDITION, _SQLSTATE, _PLAN, _RECORD):
+        line = pattern.sub("", line)
+    return redact(line)[:300].strip()
+
+
+def condition(exc: BaseException) -> str | None:
+    """Returns the name of Spark's error condition, such as ``CAST_INVALID_INPUT``; no value of a row is in it."""
+    found = _ANY_CONDITION.search(str(exc))
+    return found.group(1) if found else None
+
+
+def is_bad_file(exc: BaseException) -> bool:
+    """Tells whether Spark failed on a file of the input: damaged, malformed or gone."""
+    return any(said in str(exc) for said in _BAD_FILE)
+
+
+def is_conflict(exc: BaseException) -> bool:
+    """Tells whether Delta refused a commit because another writer was quicker."""
+    return any(said in str(exc) for said in _CONFLICTS)
+
+
+def may_be_bad_file(exc: BaseException) -> bool:
+    """Tells whether Spark may have failed on a file: Spark 3 does not say so of all formats' own exceptions."""
+    said = str(exc)
+    return is_bad_file(exc) or (bool(_READER.search(said)) and not any(died in said for died in _WORKER_DIED))
+
+
+def bad_file(exc: BaseException) -> tuple[str | None, str]:
+    """Returns the file on which Spark failed, where it says so, and what is wrong with it; no text of a row."""
+    said = str(exc)
+    named = _FILE.search(said)
+    fault = next((words for mark, words in _FILE_FAULTS if mark in said), None)
+    if fault is None:
+        causes = _CAUSE.findall(said)
+        fault = f"it is damaged ({causes[-1]})" if causes else "it is damaged"
+    return (redact(unquote(named.group(1))) if named else None), fault
+
+
+def bad_file_text(exc: BaseException) -> str:
+    """Returns the file and what is wrong with it, as a message has them."""
+    file, fault = bad_file(exc)
+    return f"{file}: {fault}" if file else fault
+
+
+def _python_class(lines: list[str]) -> str:
+    # The text after the class may hold a row's values.
+    found = [match.group(1) for line in lines if (match := _PYTHON_CLASS.match(line))]
+    return found[-1] if found else "an error"
+
+
+def from_worker(exc: BaseException) -> ScoringError | None:
+    """Returns the error that a worker raised on purpose, as it stands in Spark's exception, or None."""
+    found = read_failure(str(exc))
+    if found is None:
+        return None
+    kind, failure = found
+    if failure.code == "script_failed":
+        return ModelError(
+            f"the scoring script failed on the workers: {failure.message}",
+            code=failure.code,
+            remedy="mend the script at that line, or make what it needs available on the workers; AZUREML_MODEL_DIR is "
+            "the folder with the model's MLmodel file",
+        )
+    if kind == "model":
+        return ModelError(
+            f"the workers can't load the model: {failure.message}",
+            code=failure.code,
+            remedy="make the model's requirements (see: spark-scoring inspect) available on the workers",
+        )
+    if kind == "file":
+        return InputError(
+            f"the input has a file that is no request: {failure.message}",
+            code=failure.code,
+            remedy=BAD_FILE_REMEDY,
+        )
+    if kind == "threshold":
+        return RowsFailedError(
+            f"too many rows failed, and the run ended early: {failure.message}",
+            code=failure.code,
+            remedy="nothing was published; a threshold of -1 or a ratio has all of them staged and counted",
+        )
+    return RowsFailedError(
+        f"a row failed with {failure.code}: {failure.message}",
+        code=failure.code,
+        remedy=_ROW_REMEDIES.get(failure.code, _SEE_ALL),
+    )
+
+
+def scoring_failure(exc: BaseException) -> ScoringError:
+    """Returns what ended a job that scores rows, in our words: a worker's own error, a bad file, or Spark itself."""
+    ours = from_worker(exc)
+    if ours is not None:
+        return ours
+    if is_bad_file(exc):
+        return InputError(
+            f"the input has a file that can't be read: {bad_file_text(exc)}",
+            code="bad_file",
+            remedy=BAD_FILE_REMEDY,
+        )
+    if "WRITE_ANCIENT_DATETIME" in str(exc):
+        return TargetError(
+            "this Spark is set not to write dates before 1582 and times before 1900, and the result has one",
+            code="ancient_datetime",
+            remedy="nothing was written; set spark.sql.parquet.datetimeRebaseModeInWrite to CORRECTED, as in Spark 4",
+        )
+    lacking = _LACKING.search(str(exc))
+    if lacking is not None:
+        return ModelError(
+            f"the workers' Python lacks a package: {lacking.group(1)}",
+            code="package_missing",
+            remedy="install what the model requires on the workers, or give them its environment: spark-scoring env "
+            "pack MODEL_URI -o env.tar.gz, and submit --env env.tar.gz",
+        )
+    if (stage := _ML_STAGE.search(str(exc))) is not None:
+        return RowsFailedError(
+            f"the pipeline's {stage.group(1) or stage.group(2)} raised for a row",
+            code="model_raised",
+            remedy="nothing was written; Spark runs a whole pipeline or none of it, so no threshold can set such a row "
+            "aside: set handleInvalid of that stage to keep when you train it, or filter the rows with input.where",
+        )
+    if any(said in str(exc) for said in _WORKER_DIED):
+        return ScoringError(
+            "the Python process of the model died, and again when Spark tried once more",
+            code="worker_died",
+            remedy="nothing was written; a crash in a native library or too little memory does that: see the "
+            "executors' stderr, raise spark.executor.memoryOverhead, or lower "
+            "spark.sql.execution.arrow.maxRecordsPerBatch",
+        )
+    return ScoringError(
+        f"Spark failed: {first_line(exc)}",
+        code="spark_failed",
+        remedy="nothing was written; see Spark's log for the task that failed",
+    )
+
+
+# Python's words and PySpark's; neither holds a value of a row.
+_LACKING = re.compile(
+    r"(No module named '[\w.]+'|"
+    r"(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
+)
+_WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
+_SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
+_ROW_REMEDIES = {
+    "null_in_required": f"fill or filter the nulls (input.where); {_SEE_ALL}",
+    "cast_failed": f"mend or filter the values (input.where); {_SEE_ALL}",
+    "cast_lossy": f"cast the column yourself in input.sql, or use contract.policy: lenient; {_SEE_ALL}",
+    "bad_output": "log the model with a signature that says what it returns",
+}
