@@ -25,8 +25,8 @@ def resolve(tmp_path, monkeypatch):
 
 
 def test_an_environment_with_another_spark_keeps_its_jars(resolve, monkeypatch):
-    jars = {package: resolve(package) for package in (NEW, OLD)}
-    for package, jar in jars.items():
+    resolved = {package: resolve(package) for package in (NEW, OLD)}
+    for package, jar in resolved.items():
         monkeypatch.setattr(jars, "delta_package", lambda package=package: package)
         assert jars.delta_jars() == {"spark.jars": jar}
 
@@ -48,7 +48,7 @@ def test_a_jar_that_is_gone_is_resolved_again(resolve, tmp_path):
 
 def test_the_environment_names_more_packages_for_a_local_session(resolve, monkeypatch):
     delta_alone = resolve(NEW)
-    monkeypatch.setenv(session.MORE_PACKAGES, "org.apache.spark:spark-avro_2.13:4.2.0")
+    monkeypatch.setenv(jars.MORE_PACKAGES, "org.apache.spark:spark-avro_2.13:4.2.0")
     assert jars.delta_jars() == {"spark.jars.packages": f"{NEW},org.apache.spark:spark-avro_2.13:4.2.0"}
-    monkeypatch.delenv(session.MORE_PACKAGES)
+    monkeypatch.delenv(jars.MORE_PACKAGES)
     assert jars.delta_jars() == {"spark.jars": delta_alone}
