@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests import models
+from tests.points import Points
 
 # MLflow's default, a database in the working directory, would hide a registry that somebody forgot to pass on.
 os.environ["MLFLOW_TRACKING_URI"] = "sqlite:////dev/null/every-test-names-its-registry.db"
@@ -56,6 +57,12 @@ class Registry:
 def own_index_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's refused runs are not the user's."""
     monkeypatch.setattr("spark_scoring.record.local_index._FOLDER", tmp_path / "index of runs")
+
+
+@pytest.fixture
+def points(monkeypatch: pytest.MonkeyPatch) -> Points:
+    """Named points of a run, at which something happens."""
+    return Points(monkeypatch)
 
 
 @pytest.fixture(scope="session")

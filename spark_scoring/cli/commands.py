@@ -98,11 +98,11 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
         job: The job.
         sample_rows: How many rows to score in memory, to show what the job would write; none by default.
     """
-    from spark_scoring.runs.plan import plan, sample
+    from spark_scoring.runs.plan import make_plan, sample
     from spark_scoring.spark.session import get_session
 
     spark = get_session()
-    found = plan(job, spark=spark)
+    found = make_plan(job, spark)
     error = combine(found.problems) if found.problems else None
     rows = None
     if sample_rows is not None and found.schema is not None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spark_scoring.environment.pack import Packed
     from spark_scoring.jobs.config import ScoringJob
     from spark_scoring.models.pinned import PinnedModel
-    from spark_scoring.runs.plan import Plan
+    from spark_scoring.runs.plan import PlanReport
     from spark_scoring.worker.requirements import Difference
 
 _SHOWN_ROWS = 20
@@ -60,7 +60,7 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
     return done
 
 
-def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
+def of_plan(plan: PlanReport, job: ScoringJob, *, width: int | None) -> str:
     """Returns the contract's table and what a run would write.
 
     Args:
@@ -78,31 +78,19 @@ def of_plan(plan: Plan, job: ScoringJob, *, width: int | None) -> str:
             facts.append(("script", f"{plan.model.script.name}, {plan.model.script.digest}"))
         if plan.differences:
             facts += _listed("packages", map(str, plan.differences))
-    if plan.source is not None:
-        version = "" if plan.source.version is None else f", version {plan.source.version}"
-        facts.append(("input", f"{plan.source.location}{version}"))
+    if plan.reading is not None:
+        facts.append(("input", plan.reading.describe()))
     if plan.target is not None and job.output is not None:
         state = "exists" if plan.target.exists else "new"
         facts.append(("target", f"{redact(plan.target.location)} ({state}), mode {job.output.mode}"))
-        facts.append(("write", _way(job)))
+    if plan.publishing is not None and plan.target is not None:
+        facts.append(("write", plan.publishing.describe()))
     if plan.schema is not None:
         columns = ", ".join(f"{column.name} {column.dataType.simpleString()}" for column in plan.schema.fields)
         facts.append(("columns", columns))
     if facts:
         parts.append(aligned(facts))
     return "\n\n".join(parts)
-
-
-def _way(job: ScoringJob) -> str:
-    from spark_scoring.publishing.staged_rows import needs_staging
-
-    errors = job.errors
-    place = f", failed rows to {redact(errors.quarantine)}" if errors.quarantine else ", failed rows stay inline"
-    if not needs_staging(job):
-        return "direct: one pass, one commit; the first bad row ends the run, the target untouched"
-    return f"staged, published within a threshold of {errors.threshold}" + (
-        place if errors.quarantine or errors.inline else ""
-    )
 
 
 def of_sample(rows: Sequence[Mapping[str, Any]], contract: Contract, key: Sequence[str]) -> str:

@@ -6,13 +6,15 @@ error nor the latest version says anything. The commit's ``userMetadata`` does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
+
+from spark_scoring.delta.metadata import RunMetadata
 
 _RECENT = 50
 
@@ -24,12 +26,14 @@ class Commit:
     Attributes:
         version: The Delta version that it made.
         rows: How many rows it wrote, by the commit's own metrics.
-        metadata: What its ``userMetadata`` says: run_id, attempt, model_id, digest, input_version and more.
+        metadata: What its ``userMetadata`` says of the run.
+        text: The whole of its ``userMetadata``.
     """
 
     version: int
     rows: int
-    metadata: dict[str, Any]
+    metadata: RunMetadata
+    text: str
 
 
 def latest_version(spark: SparkSession, name: str) -> int | None:
@@ -43,26 +47,40 @@ def latest_version(spark: SparkSession, name: str) -> int | None:
 
 def find_commit(spark: SparkSession, name: str, attempt: str) -> Commit | None:
     """Returns the commit that `attempt` made in the table `name`, or None."""
-    return _find(spark, name, lambda metadata: metadata.get("attempt") == attempt)
+    return _find(spark, name, lambda metadata: metadata.attempt == attempt)
 
 
-def find_run(spark: SparkSession, name: str, run_id: str) -> Commit | None:
-    """Returns the commit of the run `run_id` in the table `name`, or None; also where there is no such table."""
+def find_run(
+    spark: SparkSession, name: str, run_id: str, where: Callable[[RunMetadata], bool] = lambda _: True
+) -> Commit | None:
+    """Returns the commit of the run `run_id` in the table `name`, or None; also where there is no such table.
+
+    Args:
+        spark: The session.
+        name: The table, as SQL names it.
+        run_id: The run's id.
+        where: Tells the run's job from others with the same run id, in a table that jobs share.
+    """
     try:
-        return _find(spark, name, lambda metadata: metadata.get("run_id") == run_id)
-    except PySparkException:
+        return _find(spark, name, lambda metadata: metadata.run_id == run_id and where(metadata))
+    except (PySparkException, Py4JJavaError):
         return None
+
+
+def find_runs(spark: SparkSession, name: str, run_id: str) -> list[Commit]:
+    """Returns every commit of runs with that id in the table `name`, the newest first."""
+    rows = _history(spark, name, "").collect()
+    return [commit for commit in _commits(rows) if commit.metadata.run_id == run_id]
 
 
 def find_last_run(spark: SparkSession, name: str) -> Commit | None:
     """Returns the latest commit that any run made in the table `name`, or None."""
-    return _find(spark, name, lambda metadata: "run_id" in metadata and "model_id" in metadata)
+    return _find(spark, name, lambda _: True)
 
 
-def _find(spark: SparkSession, name: str, wanted: Callable[[dict[str, Any]], bool]) -> Commit | None:
+def _find(spark: SparkSession, name: str, wanted: Callable[[RunMetadata], bool]) -> Commit | None:
     for limit in (f" LIMIT {_RECENT}", ""):
-        history = spark.sql(f"DESCRIBE HISTORY {name}{limit}")
-        rows = history.select("version", "operation", "userMetadata", "operationMetrics").collect()
+        rows = _history(spark, name, limit).collect()
         for commit in _commits(rows):
             if wanted(commit.metadata):
                 return commit
@@ -71,23 +89,19 @@ def _find(spark: SparkSession, name: str, wanted: Callable[[dict[str, Any]], boo
     return None
 
 
+def _history(spark: SparkSession, name: str, limit: str) -> DataFrame:
+    history = spark.sql(f"DESCRIBE HISTORY {name}{limit}")
+    return history.select("version", "operation", "userMetadata", "operationMetrics")
+
+
 def _commits(rows: list[Row]) -> Iterator[Commit]:
     for row in rows:
-        metadata = read_metadata(row)
+        metadata = RunMetadata.from_json(row["userMetadata"])
         if metadata is not None:
-            metrics = row["operationMetrics"] or {}
             # A commit behind a MERGE that could not carry metadata says itself how many rows that brought.
-            brought = metadata["rows"] if "rows" in metadata else _rows(row["operation"], metrics)
-            yield Commit(int(row["version"]), int(brought), metadata)
-
-
-def read_metadata(row: Row) -> dict[str, Any] | None:
-    """Returns what a row of a table's history says of the run in ``userMetadata``; None where it is not a run's."""
-    try:
-        metadata = json.loads(row["userMetadata"] or "null")
-    except ValueError:
-        return None  # somebody else's commit, with a text of its own
-    return metadata if isinstance(metadata, dict) else None
+            written = _rows(row["operation"], row["operationMetrics"] or {})
+            rows_brought = written if metadata.rows is None else metadata.rows
+            yield Commit(int(row["version"]), rows_brought, metadata, row["userMetadata"])
 
 
 def _rows(operation: str, metrics: Mapping[str, str]) -> int:

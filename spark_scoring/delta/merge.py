@@ -7,109 +7,43 @@ right behind the MERGE says the rest.
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from dataclasses import replace
 
 from pyspark.errors import ParseException, PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from spark_scoring.delta.table import Target
+from spark_scoring.delta.table_write import TableWrite
 from spark_scoring.errors import TargetError
-from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 
-_MEND_ROWS = "nothing was written; filter them with input.where, or name keys that identify a row"
-_MEND_TARGET = "nothing was written; remove the double rows from the target, or name keys that identify a row"
 # Marks the rows of a MERGE that delete.
-_GONE = "__spark_scoring_gone"
-_COUNT = "__spark_scoring_count"
+_DELETED = "__spark_scoring_deleted"
 
 
-def key_problems(rows: DataFrame, keys: Sequence[str], there: DataFrame | None = None) -> list[TargetError]:
-    """Counts the keys that MERGE could not tell apart: NULL and duplicate ones; runs Spark jobs over the keys.
-
-    Args:
-        rows: The rows to merge.
-        keys: The columns that identify a row.
-        there: The rows of the target, of which each would be updated that has such a key; None if there are none.
-    """
-    quoted = [F.col(sql.quote(name)) for name in keys]
-    named = ", ".join(keys)
-    example = F.to_json(F.struct(*quoted), {"ignoreNullFields": "false"})
-    missing = rows.where(" OR ".join(f"{sql.quote(name)} IS NULL" for name in keys))
-    twice = _more_than_once(rows, quoted)
-    found = [
-        (missing, "merge_key_null", "have a NULL in", _MEND_ROWS),
-        (
-            twice.dropna(subset=[sql.quote(name) for name in keys]),
-            "merge_key_duplicate",
-            "occur more than once in",
-            _MEND_ROWS,
-        ),
-    ]
-    if there is not None:
-        matched = _more_than_once(there.join(rows.select(*quoted), list(keys), "left_semi"), quoted)
-        found.append((matched, "target_key_duplicate", "occur more than once in the target by", _MEND_TARGET))
-    problems = []
-    for bad, code, what, remedy in found:
-        count, first = bad.agg(F.count(F.lit(1)), F.min(example)).collect()[0]
-        if count:
-            problems.append(
-                TargetError(
-                    f"{count:,} keys {what} output.merge_keys ({named}), such as {first}",
-                    code=code,
-                    remedy=remedy,
-                )
-            )
-    return problems
-
-
-def _more_than_once(rows: DataFrame, keys: Sequence[Column]) -> DataFrame:
-    return rows.groupBy(*keys).agg(F.count(F.lit(1)).alias(_COUNT)).where(f"{_COUNT} > 1")
-
-
-def transaction(metadata: Mapping[str, Any]) -> str:
-    """Returns the id under which Delta lets a write happen once: the run's, or a ``transaction`` that runs share."""
-    return f"spark-scoring/{metadata.get('transaction', metadata['run_id'])}"
-
-
-def merge(
-    spark: SparkSession,
-    rows: DataFrame,
-    target: Target,
-    output: OutputConfig,
-    metadata: Mapping[str, Any],
-    gone: DataFrame | None = None,
-) -> None:
-    """Runs the MERGE under the run's transaction id; whoever calls has looked for the run in the target before.
-
-    Args:
-        spark: The session.
-        rows: The rows, with unique keys.
-        target: An existing target.
-        output: The job's output, with the keys.
-        metadata: What the commit's ``userMetadata`` says.
-        gone: Keys, none of them in `rows`, whose rows are deleted.
+def merge(spark: SparkSession, write: TableWrite) -> None:
+    """Runs the MERGE under the write's transaction id; whoever calls has looked for the run in the target before.
 
     Raises:
         TargetError: If the target shall get new columns, and neither this Spark's SQL nor a setting can say so.
     """
+    target, metadata = write.target, write.metadata
     settings = {
-        "spark.databricks.delta.commitInfo.userMetadata": json.dumps(dict(metadata)),
-        "spark.databricks.delta.write.txnAppId": transaction(metadata),
+        "spark.databricks.delta.commitInfo.userMetadata": metadata.to_json(),
+        "spark.databricks.delta.write.txnAppId": write.transaction_id,
         "spark.databricks.delta.write.txnVersion": "1",
     }
     with _set(spark, settings) as accepted:
-        if accepted or not is_merged(spark, target, str(metadata["run_id"])):
-            _merge(spark, rows, target, output, gone)
+        if accepted or not is_merged(spark, target, metadata.run_id):
+            run_merge(spark, write)
     if not accepted:
-        told = {**metadata, "rows": spark.table(target.name).where(_of_run(str(metadata["run_id"]))).count()}
-        options = {"userMetadata": json.dumps(told), "txnAppId": transaction(metadata), "txnVersion": "1"}
+        counted = replace(metadata, rows=spark.table(target.name).where(_of_run(metadata.run_id)).count())
+        options = {"userMetadata": counted.to_json(), "txnAppId": write.transaction_id, "txnVersion": "1"}
         spark.table(target.name).limit(0).writeTo(target.name).options(**options).append()
 
 
@@ -124,24 +58,26 @@ def _of_run(run_id: str) -> str:
     return f"run_id = {sql.literal(run_id)}"
 
 
-def _merge(spark: SparkSession, rows: DataFrame, target: Target, output: OutputConfig, gone: DataFrame | None) -> None:
+def run_merge(spark: SparkSession, write: TableWrite) -> None:
+    """Runs the statement itself, with new columns where the job wants the target to get them."""
+    rows, target = write.rows, write.target
     view = f"__spark_scoring_merge_{uuid.uuid4().hex}"
-    same = " AND ".join(f"t.{sql.quote(name)} = s.{sql.quote(name)}" for name in output.merge_keys)
+    same = " AND ".join(f"t.{sql.quote(name)} = s.{sql.quote(name)}" for name in write.output.merge_keys)
     statements = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
-    if gone is not None:
+    if write.deleted_keys is not None:
         names = [sql.quote(name) for name in rows.columns]
         sets = ", ".join(f"t.{name} = s.{name}" for name in names)
         values = ", ".join(f"s.{name}" for name in names)
         statements = (
-            f"WHEN MATCHED AND s.{_GONE} THEN DELETE WHEN MATCHED THEN UPDATE SET {sets} "
-            f"WHEN NOT MATCHED AND NOT s.{_GONE} THEN INSERT ({', '.join(names)}) VALUES ({values})"
+            f"WHEN MATCHED AND s.{_DELETED} THEN DELETE WHEN MATCHED THEN UPDATE SET {sets} "
+            f"WHEN NOT MATCHED AND NOT s.{_DELETED} THEN INSERT ({', '.join(names)}) VALUES ({values})"
         )
-        there = rows.withColumn(_GONE, F.lit(False))
-        rows = there.unionByName(gone.withColumn(_GONE, F.lit(True)), allowMissingColumns=True)
+        deleted = write.deleted_keys.withColumn(_DELETED, F.lit(True))
+        rows = rows.withColumn(_DELETED, F.lit(False)).unionByName(deleted, allowMissingColumns=True)
     rows.createOrReplaceTempView(view)
     try:
         into = f"INTO {target.name} AS t USING {view} AS s ON {same} {statements}"
-        if output.evolve_schema:
+        if write.output.evolve_schema:
             _merge_with_new_columns(spark, into, target)
         else:
             spark.sql(f"MERGE {into}")

@@ -1,4 +1,4 @@
-"""What the target is before anything runs, and every reason why it would not take the result."""
+"""What a Delta table is that will be written, before anything runs."""
 
 from __future__ import annotations
 
@@ -55,6 +55,13 @@ class Target:
         return self.schema is not None
 
 
+def table_name(config: OutputConfig) -> str:
+    """Returns how SQL names the table of an output, quoted; nothing is looked at."""
+    if config.path is not None:
+        return f"delta.{sql.quote(absolute(config.path))}"
+    return sql.quote_name(config.table or "")
+
+
 def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
     """Looks at what `config` names; nothing is created.
 
@@ -75,20 +82,19 @@ def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
 def _describe(spark: SparkSession, config: OutputConfig) -> Target:
     if config.path is not None:
         path = absolute(config.path)
-        target = Target(path, f"delta.{sql.quote(path)}", path)
+        target = Target(path, table_name(config), path)
         version = latest_version(spark, target.name)
         if version is None:
             refuse_foreign_files(path)
             return target
     else:
-        assert config.table is not None
-        target = Target(config.table, sql.quote_name(config.table), None)
+        target = Target(config.location, table_name(config), None)
         if not _exists(spark, target):
             return target
         version = latest_version(spark, target.name)
         if version is None:
             raise TargetError(
-                f"{config.table} exists and is not a Delta table",
+                f"{config.location} exists and is not a Delta table",
                 code="target_not_delta",
                 remedy="write to another table",
             )

@@ -158,7 +158,6 @@ def _requirements_folder(model: PinnedModel, config: ModelConfig) -> Iterator[Pa
     """Yields a folder with ``requirements.txt`` and the files that it names; a large model is not fetched for it."""
     if any(line.startswith("-") or "/" in line for line in model.requirements) or model.path is not None:
         fetched = fetch(model, config)
-        assert fetched.path is not None
         yield Path(fetched.path)
         return
     with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:

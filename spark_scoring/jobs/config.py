@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from spark_scoring.jobs import yaml_file
-from spark_scoring.jobs.fingerprint import fingerprint
+from spark_scoring.jobs.fingerprint import Fingerprint, fingerprint
 from spark_scoring.jobs.location import absolute, is_path
 from spark_scoring.jobs.validation_messages import refusal
 from spark_scoring.redaction import is_secret_name, redact
@@ -379,11 +379,15 @@ class ScoringJob(_Keys):
             raise refusal(exc, cls, source) from None
 
     def fingerprint(self, script: str | None = None) -> str:
-        """Returns a sha256 over what decides the run's result: two jobs with one fingerprint are the same job.
+        """Returns a digest over what decides the run's result: two jobs with one fingerprint are the same job.
 
         Args:
             script: The digest of its scoring script, if it has one; read now by default.
         """
+        return self.identity(script).current
+
+    def identity(self, script: str | None = None) -> Fingerprint:
+        """Returns the fingerprint, also as earlier versions of this package would have written it."""
         return fingerprint(self, self.model.script, script)
 
 

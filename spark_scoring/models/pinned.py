@@ -10,7 +10,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from mlflow.artifacts import download_artifacts
@@ -90,6 +90,14 @@ class PinnedModel:
         return tuple(sorted(self.metadata.flavors))
 
 
+@dataclass(frozen=True)
+class LocalModel(PinnedModel):
+    """A pinned model whose files are in a local folder, verified."""
+
+    path: str
+    digest: str
+
+
 def pin(config: ModelConfig) -> PinnedModel:
     """Resolves `config.uri` to one version and reads its metadata; the files themselves are not downloaded.
 
@@ -146,7 +154,7 @@ def _supplied(file: str, own: ModelSignature | None, uri: str) -> ModelSignature
     return read_signature(file)
 
 
-def fetch(model: PinnedModel, config: ModelConfig) -> PinnedModel:
+def fetch(model: PinnedModel, config: ModelConfig) -> LocalModel:
     """Returns `model` with its files in a local folder and its digest, downloading what is remote.
 
     Raises:
@@ -168,12 +176,14 @@ def fetch(model: PinnedModel, config: ModelConfig) -> PinnedModel:
                 code="model_not_loadable",
                 remedy="check that the artifact store is reachable with this machine's credentials",
             ) from exc
-        model = replace(model, path=path, digest=model_digest(path))
-    if config.digest is not None and config.digest != model.digest:
+        digest = model_digest(path)
+    else:
+        path, digest = model.path, model.digest
+    if config.digest is not None and config.digest != digest:
         raise ModelError(
             f"the files of {model.pinned_uri} are not the ones that model.digest names",
             code="digest_mismatch",
-            available=model.digest,
+            available=digest,
             remedy="find out who changed the model; if the change is right, put the new digest into the job",
         )
-    return model
+    return LocalModel(**{**vars(model), "path": path, "digest": digest})

@@ -1,22 +1,58 @@
-"""Scoring a run's quarantined rows again, and saying afterwards which of them a later run scored."""
+"""The rows that an earlier run quarantined and no later one scored."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from spark_scoring.delta.history import find_runs
+from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.delta.table import describe_target
 from spark_scoring.errors import ConfigurationError, InputError
 from spark_scoring.jobs.config import InputConfig, OutputConfig, ScoringJob
+from spark_scoring.jobs.fingerprint import Fingerprint
 from spark_scoring.jobs.location import is_path
-from spark_scoring.publishing.staged_rows import ERROR, REPLAYED, Staged, write_once
+from spark_scoring.models.pinned import LocalModel
+from spark_scoring.reading.batch import Batch
 from spark_scoring.reading.source import QUARANTINE_COLUMNS, Source, open_quarantine
 from spark_scoring.spark import sql
 
+# The column that holds a quarantined row's id while the row is scored again.
+REPLAYED = "__spark_scoring_quarantine_id"
 _ID = QUARANTINE_COLUMNS[-1]
-_SUFFIX = "_resolved"
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Reads a run's quarantined rows again.
+
+    Attributes:
+        source: The rows that were quarantined, with the input's own columns and `REPLAYED`.
+        resolved: The table of those that a later run scored.
+    """
+
+    source: Source
+    resolved: OutputConfig
+
+    def describe(self) -> str:
+        """Returns what is read, for people."""
+        version = "" if self.source.version is None else f", version {self.source.version}"
+        return f"{self.source.location}{version}: what was quarantined and not scored since"
+
+    def open(self, spark: SparkSession, model: LocalModel) -> Batch:
+        """Returns the rows that no later run scored."""
+        return self.open_again(spark)
+
+    def open_again(self, spark: SparkSession) -> Batch:
+        """Returns what `open` does, without a model at hand."""
+        resolved = describe_target(spark, self.resolved)
+        if not resolved.exists:
+            return Batch(self.source)
+        ids = spark.table(resolved.name).select(F.col(_ID).alias(REPLAYED))
+        rows = self.source.df.join(ids, REPLAYED, "left_anti").select(self.source.df.columns)
+        return Batch(replace(self.source, df=rows))
 
 
 def replay_job(job: ScoringJob, run_id: str) -> ScoringJob:
@@ -44,46 +80,50 @@ def replay_job(job: ScoringJob, run_id: str) -> ScoringJob:
     return job.model_copy(update={"input": source, "output": job.output.model_copy(update={"mode": "append"})})
 
 
-def open_replay(spark: SparkSession, job: ScoringJob) -> Source:
-    """Opens the quarantined rows that no later run scored, with their ids in the column `REPLAYED`.
+def open_quarantined(
+    spark: SparkSession, config: InputConfig, run_id: str, target: str, job: Fingerprint
+) -> Quarantined:
+    """Opens what a run quarantined; looks at metadata, and at which runs of that id there are.
 
     Args:
         spark: The session.
-        job: A job made by `replay_job`.
+        config: The input of a job made by `replay_job`.
+        run_id: The run whose rows they are.
+        target: The run's target, as `OutputConfig.shown` names it.
+        job: The fingerprint of the run's job.
 
     Raises:
         InputError: If there is no such quarantine, or it holds no row of the run.
     """
-    source = open_quarantine(spark, job.input)
-    if source.is_empty():
+    source = open_quarantine(spark, config)
+    starts = {row[0] for row in source.df.select(F.unix_micros("scored_at")).distinct().limit(100).collect()}
+    if not starts:
         raise InputError(
-            f"{source.location} holds no row of that run ({job.input.where})",
+            f"{source.location} holds no row of that run ({config.where})",
             code="run_not_found",
             remedy="check the run's id: spark-scoring score CONF.yml --replay RUN_ID",
         )
-    resolved = describe_target(spark, _resolved(job))
     rows = source.df
-    if resolved.exists:
-        rows = rows.join(spark.table(resolved.name).select(_ID), _ID, "left_anti")
-    own = [name for name in rows.columns if name not in QUARANTINE_COLUMNS]
-    return replace(source, df=rows.select(*(F.col(sql.quote(name)) for name in own), F.col(_ID).alias(REPLAYED)))
+    if len(starts) > 1:
+        rows = rows.where(F.unix_micros("scored_at").isin(sorted(_own_starts(spark, source, run_id, target, job))))
+    own = [F.col(sql.quote(name)) for name in rows.columns if name not in QUARANTINE_COLUMNS]
+    place = OutputConfig.at((config.path or config.table or "").rstrip("/") + "_resolved")
+    return Quarantined(replace(source, df=rows.select(*own, F.col(_ID).alias(REPLAYED))), place)
 
 
-def resolve(spark: SparkSession, staged: Staged, job: ScoringJob) -> None:
-    """Appends to ``<quarantine>_resolved`` which quarantined rows the run scored; once for each run.
+def _own_starts(spark: SparkSession, source: Source, run_id: str, target: str, job: Fingerprint) -> set[int]:
+    """Returns when this job's run of that id began: jobs that share a quarantine may share a run id, too."""
 
-    Its columns: ``quarantine_id``, ``run_id`` (of the run that scored the row) and ``resolved_at``.
-    """
-    if REPLAYED not in staged.df.columns:
-        return
-    _, run_id, scored_at = staged.stamps()
-    rows = staged.df.where(f"{ERROR} IS NULL").select(
-        F.col(REPLAYED).alias(_ID), run_id, scored_at.alias("resolved_at")
-    )
-    place = _resolved(job)
-    write_once(spark, rows, describe_target(spark, place), place, staged.commit.metadata)
+    def is_own(kept: RunMetadata) -> bool:
+        return kept.target == target if kept.target is not None else job.is_of(kept.job)
 
-
-def _resolved(job: ScoringJob) -> OutputConfig:
-    # A job that replay_job made reads its quarantine.
-    return OutputConfig.at((job.input.path or job.input.table or "").rstrip("/") + _SUFFIX)
+    commits = find_runs(spark, source.table or "", run_id)
+    own = {commit.metadata.scored_at for commit in commits if is_own(commit.metadata)}
+    if not own:
+        raise InputError(
+            f"several jobs have quarantined rows in {source.location} under the run id {run_id!r}, and its history "
+            "does not tell which of them are this job's",
+            code="run_id_ambiguous",
+            remedy="score them with a job whose input is that table, and whose input.where names the rows",
+        )
+    return own

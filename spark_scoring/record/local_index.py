@@ -17,13 +17,24 @@ _TABLES = "tables.json"
 _RECORDED = 200
 
 
-def _file(run_id: str) -> Path:
-    return _FOLDER / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
+def _files(run_id: str) -> list[Path]:
+    """Returns where runs of that id are: jobs with other targets may have given one, too."""
+    name = _digest(run_id)
+    return [*sorted(_FOLDER.glob(f"{name}-*.json")), *_FOLDER.glob(f"{name}.json")]  # the latter by version 1
+
+
+def _file(run_id: str, job: ScoringJob) -> Path:
+    target = job.output.shown if job.output is not None else ""
+    return _FOLDER / f"{_digest(run_id)}-{_digest(target)}.json"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def remember(run_id: str, job: ScoringJob) -> None:
     """Writes down a run's job, for this user's eyes alone, since it may hold credentials; a failure is no error."""
-    file = _file(run_id)
+    file = _file(run_id, job)
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -35,17 +46,26 @@ def recall(run_id: str) -> ScoringJob:
     """Returns the job of a run that was remembered.
 
     Raises:
-        ConfigurationError: If this user's index does not have it.
+        ConfigurationError: If this user's index does not have it, or has several.
     """
-    try:
-        values = json.loads(_file(run_id).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+    jobs = []
+    for file in _files(run_id):
+        with contextlib.suppress(OSError, ValueError):
+            values = json.loads(file.read_text(encoding="utf-8"))
+            jobs.append(ScoringJob.from_values(values, source=f"the run {run_id}"))
+    if len(jobs) == 1:
+        return jobs[0]
+    remedy = f"name its job file: spark-scoring publish {run_id} CONF.yml"
+    if jobs:
         raise ConfigurationError(
-            f"the run {run_id!r} is not in this user's index of runs that wait",
-            code="run_not_found",
-            remedy=f"name its job file: spark-scoring publish {run_id} CONF.yml",
-        ) from exc
-    return ScoringJob.from_values(values, source=f"the run {run_id}")
+            f"several jobs have a run {run_id!r} that waits",
+            code="run_id_ambiguous",
+            available=", ".join(job.output.shown for job in jobs if job.output is not None),
+            remedy=remedy,
+        )
+    raise ConfigurationError(
+        f"the run {run_id!r} is not in this user's index of runs that wait", code="run_not_found", remedy=remedy
+    )
 
 
 def remember_table(run_id: str, runs_table: str) -> None:
@@ -74,7 +94,8 @@ def _recorded() -> list[dict[str, str]]:
         return []
 
 
-def forget(run_id: str) -> None:
-    """Removes a run from the index."""
+def forget(run_id: str, job: ScoringJob) -> None:
+    """Removes a job's run from the index."""
     with contextlib.suppress(OSError):
-        _file(run_id).unlink(missing_ok=True)
+        _file(run_id, job).unlink(missing_ok=True)
+        (_FOLDER / f"{_digest(run_id)}.json").unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
 
@@ -26,7 +26,7 @@ from pyspark.sql.types import (
 )
 
 from spark_scoring.delta.table import refuse_foreign_files
-from spark_scoring.errors import InputError, ScoringError
+from spark_scoring.errors import ConfigurationError, InputError, ScoringError
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
 from spark_scoring.publishing.staging_table import beside
 from spark_scoring.redaction import redact
@@ -34,36 +34,6 @@ from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line, is_conflict, told_in_words
 
 TABLE = "scoring_runs"
-_TYPES: dict[str, DataType] = {
-    "run_id": StringType(),
-    "status": StringType(),
-    "started_at": TimestampType(),
-    "ended_at": TimestampType(),
-    "seconds": DoubleType(),
-    "model_uri": StringType(),
-    "model_id": StringType(),
-    "digest": StringType(),
-    "input": StringType(),
-    "input_version": LongType(),
-    "target": StringType(),
-    "target_version": LongType(),
-    "mode": StringType(),
-    "quarantine": StringType(),
-    "rows_in": LongType(),
-    "rows_scored": LongType(),
-    "rows_failed": LongType(),
-    "files_failed": LongType(),
-    "reconciled": BooleanType(),
-    "exit_code": IntegerType(),
-    "error_code": StringType(),
-    "error_message": StringType(),
-    "job": StringType(),
-    "spark_scoring_version": StringType(),
-    "spark_version": StringType(),
-}
-SCHEMA = StructType([StructField(name, dtype) for name, dtype in _TYPES.items()])
-# Columns that runs tables of earlier versions of this package lack.
-_LATER = {"files_failed"}
 _DONE = ("succeeded", "empty")
 _ABSENT = "TABLE_OR_VIEW_NOT_FOUND"
 # A table that is just being created by another run has files and no log yet.
@@ -101,12 +71,33 @@ class Record:
     spark_version: str
 
 
+# The Spark type of each type of a record's field, and what is narrower than that.
+_SPARK_TYPES: Mapping[str, DataType] = {
+    "str": StringType(),
+    "int": LongType(),
+    "float": DoubleType(),
+    "bool": BooleanType(),
+    "datetime": TimestampType(),
+}
+_NARROWER: Mapping[str, DataType] = {"exit_code": IntegerType()}
+_TYPES = {
+    field.name: _NARROWER.get(field.name) or _SPARK_TYPES[str(field.type).removesuffix(" | None")]
+    for field in fields(Record)
+}
+SCHEMA = StructType([StructField(name, dtype) for name, dtype in _TYPES.items()])
+# The format of a runs table shows in its columns: those that format 1 lacks, with the format that brought them.
+_ADDED_IN = {"files_failed": 2}
+
+
 def runs_table(job: ScoringJob) -> OutputConfig:
     """Returns where a job's runs are recorded: in `TABLE` beside its target, unless the job says otherwise."""
     place = job.record.table
     if place is not None:
         return OutputConfig.at(place)
-    assert job.output is not None
+    if job.output is None:
+        raise ConfigurationError(
+            "the job has neither an output nor record.table", code="missing_key", remedy="name the table with --runs"
+        )
     return beside(job.output, TABLE)
 
 
@@ -135,7 +126,7 @@ def write_record(spark: SparkSession, record: Record, job: ScoringJob, *, new: b
     waits = iter((0.5, 2))
     while True:
         try:
-            _append(spark, rows, place, options)
+            append_row(spark, rows, place, options)
             return
         except (PySparkException, Py4JJavaError) as exc:
             if options["mergeSchema"] == "false" and _is_of_an_earlier_version(spark, place):
@@ -156,8 +147,8 @@ def transaction(run_id: str, target: str) -> str:
 
 def _refuse_other_tables(place: OutputConfig, job: ScoringJob) -> None:
     """Keeps the record out of the job's own tables, which it would create before their first row."""
-    assert job.output is not None
-    others = [job.output.location, *([job.errors.quarantine] if job.errors.quarantine else [])]
+    own = (job.output.location if job.output is not None else None, job.errors.quarantine)
+    others = [location for location in own if location is not None]
     same = [other for other in others if OutputConfig.at(other).shown.lower() == place.shown.lower()]
     if same:
         raise ScoringError(f"{redact(same[0])} is a table of the job's own; record.table names another place")
@@ -168,7 +159,7 @@ def _is_of_an_earlier_version(spark: SparkSession, place: OutputConfig) -> bool:
         columns = set(_open(spark, place).columns)
     except (PySparkException, Py4JJavaError):  # it is not there, or no table
         return False
-    return columns < set(_TYPES) and set(_TYPES) - columns <= _LATER
+    return columns < set(_TYPES) and set(_TYPES) - columns <= _ADDED_IN.keys()
 
 
 def _as_row(spark: SparkSession, record: Record) -> DataFrame:
@@ -185,13 +176,13 @@ def _value(value: Any) -> Any:
     return F.lit(value)
 
 
-def _append(spark: SparkSession, rows: DataFrame, place: OutputConfig, options: Mapping[str, str]) -> None:
+def append_row(spark: SparkSession, rows: DataFrame, place: OutputConfig, options: Mapping[str, str]) -> None:
+    """Appends a row to a runs table, which is made where there is none."""
     if place.path is not None:
         refuse_foreign_files(place.path)
         rows.write.format("delta").mode("append").options(**options).save(place.path)
         return
-    assert place.table is not None
-    name = sql.quote_name(place.table)
+    name = sql.quote_name(place.location)
     try:
         rows.writeTo(name).options(**options).append()
     except AnalysisException as exc:
@@ -218,9 +209,10 @@ def read_runs(spark: SparkSession, place: OutputConfig, limit: int) -> list[dict
         with told_in_words():
             table = _open(spark, place)
             missing = set(_TYPES) - set(table.columns)
-            if missing - _LATER:
+            if missing - _ADDED_IN.keys():
                 raise InputError(
-                    f"{location} is not a table of runs: it has no column {', '.join(sorted(missing - _LATER))}",
+                    f"{location} is not a table of runs: it has no column "
+                    f"{', '.join(sorted(missing - _ADDED_IN.keys()))}",
                     code="not_a_runs_table",
                     remedy="name the table that record.table names, or that a run's target has beside it",
                 )

@@ -1,11 +1,77 @@
-"""What a caller asks for."""
+"""What a caller asks for, refused at once where it can't be meant."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.fingerprint import Fingerprint
+from spark_scoring.reading.quarantined import replay_job
 from spark_scoring.redaction import redact
+from spark_scoring.scoring.stamp import new_run_id
 
 _LONGEST_RUN_ID = 200
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Which run's quarantined rows are to be scored again.
+
+    Attributes:
+        run_id: The run's id.
+        job: The fingerprint of its job.
+    """
+
+    run_id: str
+    job: Fingerprint
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a caller asks for.
+
+    Attributes:
+        job: The job; for a replay, the one that scores the quarantine.
+        output: Its output.
+        run_id: The run's id.
+        repeatable: Whether the caller gave the id, under which the run happens once.
+        df: Rows in place of the job's input, or None.
+        replay: Whose quarantined rows are scored in place of the job's input, or None.
+    """
+
+    job: ScoringJob
+    output: OutputConfig
+    run_id: str
+    repeatable: bool
+    df: DataFrame | None = None
+    replay: Replay | None = None
+
+    @classmethod
+    def of(
+        cls, job: ScoringJob, *, df: DataFrame | None = None, run_id: str | None = None, replay: str | None = None
+    ) -> RunRequest:
+        """Returns the request of one call of `score`.
+
+        Raises:
+            ConfigurationError: If the run id is none, the job has no output, or rows and a replay are asked for.
+        """
+        own_id = valid_run_id(run_id) if run_id is not None else new_run_id()
+        if replay is not None and df is not None:
+            raise ConfigurationError(
+                "df and replay can't stand together: a replay scores the rows of the quarantine",
+                code="usage",
+                remedy="leave one of them out",
+            )
+        scored = job if replay is None else replay_job(job, valid_run_id(replay))
+        if scored.output is None:
+            raise ConfigurationError(
+                "the job has no output", code="missing_key", remedy="add output: with a table or a path"
+            )
+        again = None if replay is None else Replay(replay, job.identity())
+        return cls(scored, scored.output, own_id, run_id is not None, df, again)
 
 
 def valid_run_id(run_id: str) -> str:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.contract import Contract
-from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring import python_udf, spark_ml
 from spark_scoring.scoring.stamp import STAMPS, Stamp
 from spark_scoring.scoring.transformed import OnError
@@ -41,7 +41,7 @@ def result_schema(schema: StructType, contract: Contract) -> StructType:
 def score_frame(
     spark: SparkSession,
     df: DataFrame,
-    model: PinnedModel,
+    model: LocalModel,
     contract: Contract,
     stamp: Stamp | None,
     *,

@@ -21,13 +21,13 @@ from spark_scoring import worker
 from spark_scoring.contract import PREDICT, DeclaredOutputs, Output, outputs_of_classes, top_classes
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
-from spark_scoring.models.pinned import PinnedModel, fetch
+from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch
 from spark_scoring.scoring import spark_ml
 from spark_scoring.worker.failures import RowFailure
 from spark_scoring.worker.methods import CLASS_METHODS
 
 _NAMED = "model.result_type: struct<CLASS: double, …>, with the model's classes in their order"
-_ASK = "import sys; sys.path.insert(0, sys.argv[1]); from {package}.methods import main; main(*sys.argv[2:])"
+_DESCRIBE = "import sys; sys.path.insert(0, sys.argv[1]); from {package}.methods import main; main(*sys.argv[2:])"
 _REMEDIES = {
     "unsupported_method": "write one of them into model.method",
     "unknown_param": "remove it from model.params",
@@ -77,8 +77,9 @@ def resolve_method(
     _refuse_unsendable(config)
     how = {"method": config.method, "keywords": dict(config.params), "classes": None, "top_k": config.top_k}
     if declared is None:
-        model = fetch(model, config)
-        classes, result = _ask_model(spark, model, how)
+        local = fetch(model, config)
+        classes, result = _describe_result(spark, local, how)
+        model = local
     else:
         classes, result = _declared_classes(config, declared[0]), declared
     if config.top_k is not None:
@@ -111,10 +112,10 @@ def _declared_classes(config: ModelConfig, outputs: Sequence[Output]) -> list[st
     return None
 
 
-def _ask_model(
-    spark: SparkSession, model: PinnedModel, how: Mapping[str, Any]
+def _describe_result(
+    spark: SparkSession, model: LocalModel, how: Mapping[str, Any]
 ) -> tuple[list[str] | None, DeclaredOutputs]:
-    found = spark_ml.describe_method(spark, model, how) if model.is_spark_ml else _ask(model, how)
+    found = spark_ml.describe_method(spark, model, how) if model.is_spark_ml else _describe_in_subprocess(model, how)
     if "failure" in found:
         raise _refusal(model, RowFailure(*found["failure"]))
     if found["result"] == "one":
@@ -139,17 +140,23 @@ def _refusal(model: PinnedModel, failure: RowFailure) -> ModelError | Configurat
     return kind(f"{model.pinned_uri}: {failure.message}", code=failure.code, remedy=_REMEDIES.get(failure.code, _NAMED))
 
 
-def _ask(model: PinnedModel, how: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_in_subprocess(model: LocalModel, how: Mapping[str, Any]) -> dict[str, Any]:
     """Loads the model in a process of its own, and returns what `worker.methods.describe_method` says there."""
-    assert model.path is not None, "fetch() the model first"
-    assert model.digest is not None, "fetch() the model first"
     question = json.dumps({"method": how["method"], "keywords": how["keywords"]}, sort_keys=True)
     if (model.digest, question) not in _answers:
         code = Path(worker.__file__).parent
         with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
             answer = os.path.join(folder, "answer.json")
             done = subprocess.run(
-                [sys.executable, "-c", _ASK.format(package=code.name), str(code.parent), model.path, question, answer],
+                [
+                    sys.executable,
+                    "-c",
+                    _DESCRIBE.format(package=code.name),
+                    str(code.parent),
+                    model.path,
+                    question,
+                    answer,
+                ],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

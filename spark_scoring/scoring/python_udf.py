@@ -15,7 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from spark_scoring.contract import Contract
 from spark_scoring.environment.requirements import is_compared
 from spark_scoring.errors import ModelError
-from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.worker.failures import MARK
@@ -27,7 +27,7 @@ _CARRIER = "__spark_scoring_carrier"
 def transform(
     spark: SparkSession,
     df: DataFrame,
-    model: PinnedModel,
+    model: LocalModel,
     contract: Contract,
     on_error: OnError,
     *,
@@ -60,7 +60,7 @@ def transform(
     return Transformed(carried, values, f"{_CARRIER}.e <> ''", _error())
 
 
-def _scoring_udf(spark: SparkSession, model: PinnedModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
+def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
     call = dict(contract.call)
     files = {}
     if model.script is not None:
@@ -108,7 +108,7 @@ def _served_udf(spark: SparkSession, scoring_model: str, carrier: str, env_manag
         ) from exc
 
 
-def _required(model: PinnedModel) -> dict[str, Any]:
+def _required(model: LocalModel) -> dict[str, Any]:
     """Returns what the workers hold against their own packages, which may not be the driver's."""
     if not is_compared(model):
         return {}

@@ -7,19 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
 
-from spark_scoring.contract import Contract, DeclaredOutputs, Terms, check_contract, outputs_of_type, read_outputs
+from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.environment.managers import refuse_missing_manager
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
-from spark_scoring.errors import ConfigurationError
-from spark_scoring.jobs.config import ModelConfig, ScoringJob, is_signature_file
-from spark_scoring.models.pinned import PinnedModel, fetch, pin
-from spark_scoring.models.signature_file import read_signature
+from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.models.pinned import LocalModel, fetch, pin
 from spark_scoring.scoring.frame import added_columns, score_frame
 from spark_scoring.scoring.method import resolve_method
+from spark_scoring.scoring.result_type import declared_result
 from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.scoring.transformed import OnError
 from spark_scoring.spark.failures import told_in_words
@@ -32,7 +29,7 @@ class Scorer:
     """A pinned model, ready to score any DataFrame that fits its signature. Made by `load_scorer`."""
 
     spark: SparkSession
-    model: PinnedModel
+    model: LocalModel
     terms: Terms
     on_error: OnError = "collect"
 
@@ -138,26 +135,3 @@ def load_scorer(
     called = resolve_method(spark, model, job.model, declared_result(spark, job.model))
     terms = Terms.of_job(job, added=added, result=called.result, call=called.how)
     return Scorer(spark=spark, model=fetch(called.model, job.model), terms=terms, on_error=on_error)
-
-
-def declared_result(spark: SparkSession, config: ModelConfig) -> DeclaredOutputs | None:
-    """Returns the outputs that ``model.result_type`` declares in place of the signature's, or None.
-
-    Raises:
-        ConfigurationError: If it is neither a Spark type nor a file that holds a signature.
-    """
-    declared = config.result_type
-    if declared is None:
-        return None
-    if is_signature_file(declared):
-        return read_outputs(read_signature(declared).outputs)
-    try:
-        dtype = spark.range(0).select(F.lit(None).cast(declared)).schema.fields[0].dataType
-    except PySparkException as exc:
-        raise ConfigurationError(
-            f"model.result_type: {declared!r} is no Spark type",
-            code="invalid_value",
-            remedy="write a type such as double, array<float> or struct<label: string, score: double>, or name a "
-            ".yml or .json file with outputs:",
-        ) from exc
-    return outputs_of_type(dtype)

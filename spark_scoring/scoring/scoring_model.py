@@ -22,7 +22,7 @@ from mlflow.models import Model
 from pyspark.sql import SparkSession
 
 from spark_scoring import worker
-from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.models.pinned import LocalModel
 from spark_scoring.spark.platform import is_connect, is_databricks, is_local
 from spark_scoring.worker.digest import model_files
 from spark_scoring.worker.loader import SETTINGS
@@ -79,7 +79,7 @@ def _copy_environment(model: Path, folder: Path) -> dict[str, str]:
     return {key: name for key, name in named.items() if (folder / name).is_file()}
 
 
-def locate(model: PinnedModel, spark: SparkSession) -> dict[str, str]:
+def locate(model: LocalModel, spark: SparkSession) -> dict[str, str]:
     """Returns how workers find the user's model, and ships it where they can't see its folder.
 
     Local workers read the folder itself. A cluster gets the model's zip once, by `SparkContext.addFile`. On Databricks,
@@ -87,12 +87,10 @@ def locate(model: PinnedModel, spark: SparkSession) -> dict[str, str]:
     scoring model, unless it lies on storage that every node mounts.
 
     Args:
-        model: A fetched model, with path and digest.
+        model: A fetched model.
         spark: The session whose workers will score.
     """
     path, digest = model.path, model.digest
-    assert path is not None, "fetch() the model first"
-    assert digest is not None, "fetch() the model first"
     locator = {"digest": digest, "path": path}
     if is_local(spark) or path.startswith(_SHARED_ROOTS):
         return locator

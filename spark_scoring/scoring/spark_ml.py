@@ -18,7 +18,7 @@ from pyspark.sql.types import DataType as SparkType
 from spark_scoring.contract import BoundColumn, Contract
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
-from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.models.pinned import LocalModel, PinnedModel
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line
@@ -93,7 +93,7 @@ def _has_names(signature: ModelSignature | None) -> bool:
     return all(spec.name is not None and not isinstance(spec, TensorSpec) for spec in signature.inputs.inputs)
 
 
-def describe_method(spark: SparkSession, model: PinnedModel, how: Mapping[str, Any]) -> dict[str, Any]:
+def describe_method(spark: SparkSession, model: LocalModel, how: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what `worker.methods.describe_method` returns for other models, of the loaded pipeline."""
     pipeline = _load(spark, model)
     classifier = _classifier(pipeline)
@@ -105,7 +105,7 @@ def describe_method(spark: SparkSession, model: PinnedModel, how: Mapping[str, A
 
 
 def transform(
-    spark: SparkSession, df: DataFrame, model: PinnedModel, contract: Contract, on_error: OnError
+    spark: SparkSession, df: DataFrame, model: LocalModel, contract: Contract, on_error: OnError
 ) -> Transformed:
     """Returns the rows with the pipeline's predictions, lazily.
 
@@ -150,8 +150,7 @@ def transform(
     return Transformed(scored, hidden_names, f"{_ERROR} IS NOT NULL" if check is not None else None, F.col(_ERROR))
 
 
-def _load(spark: SparkSession, model: PinnedModel) -> Any:
-    assert model.path is not None, "fetch() the model first"
+def _load(spark: SparkSession, model: LocalModel) -> Any:
     key = (spark.sparkContext.applicationId, model.digest)
     if key not in _loaded:
         logger = logging.getLogger("mlflow.spark")

@@ -8,44 +8,51 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring import ScoringJob, score
-from spark_scoring.delta.table import Target
-from spark_scoring.delta.write import write_rows
-from spark_scoring.publishing import staged_rows as staged
-from spark_scoring.record import journal as run
+from spark_scoring.delta.table_write import TableWrite
+from tests.points import Points
 
 
 def main() -> None:
     """Arguments: Spark's settings and the job's options as JSON, the run id, and the point, such as ``during-2``."""
     conf, options, run_id, point = sys.argv[1:]
     when, _, number = point.partition("-")
-    calls = 0
-
-    def mortal(spark: Any, df: Any, target: Target, *args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        here = str(calls) == number
-        if here and when == "before":
-            die()
-        if here and when == "during":
-            threading.Thread(target=die_at_first_file, args=(Path(str(target.path)),), daemon=True).start()
-        done = write_rows(spark, df, target, *args, **kwargs)
-        if here:
-            die()
-        return done
-
-    staged.write_rows = mortal
+    points = Points(pytest.MonkeyPatch())
     if when == "recording":
-        run.write_record = lambda *_, **__: die()
+        points.before("recording", die)
+    elif when == "during":
+        points.around("writing", dying_within(int(number)))
+    else:
+        (points.before if when == "before" else points.after)("writing", die, int(number))
     builder = SparkSession.builder.appName("mortal")
     for key, value in json.loads(conf).items():
         builder = builder.config(key, value)
     score(ScoringJob.from_options(json.loads(options)), spark=builder.getOrCreate(), run_id=run_id)
+
+
+def dying_within(number: int) -> Callable[..., Any]:
+    """Dies as soon as the n-th write has data that no commit names yet, or else behind it."""
+    calls = 0
+
+    def write(step: Callable[..., Any], spark: SparkSession, table_write: TableWrite) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            table = Path(str(table_write.target.path))
+            threading.Thread(target=die_at_first_file, args=(table,), daemon=True).start()
+        done = step(spark, table_write)
+        if calls == number:
+            die()
+        return done
+
+    return write
 
 
 def die() -> None:

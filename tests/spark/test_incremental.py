@@ -10,7 +10,6 @@ import pytest
 from deltalake import DeltaTable
 
 from spark_scoring import ScoringJob, check, score
-from spark_scoring.publishing import staged_rows as staged
 from tests import models
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
@@ -264,23 +263,22 @@ def test_without_being_told_it_scores_only_what_is_new(spark, run, source, targe
     assert run("merge", model__uri=other, input__rescore="older").status == "empty"
 
 
-def test_of_two_runs_from_one_state_only_one_is_published(spark, adds, run, source, target, monkeypatch):
+def test_of_two_runs_from_one_state_only_one_is_published(spark, run, source, target, points):
     run()
     add(spark, source, (4, 5))
-    publish = staged.write_once
-    overtaken = []
+    overtaken: list[None] = []
 
-    def overtake(*args, **kwargs):
+    def overtake(step, *args, **kwargs):
         if not overtaken:
             overtaken.append(None)
             run()
-        return publish(*args, **kwargs)
+        return step(*args, **kwargs)
 
-    monkeypatch.setattr(staged, "write_once", overtake)
+    points.around("publishing", overtake)
     with refused(8, "increment_taken"):
         run()
     assert scored(target) == {i: i + 0.5 for i in range(6)}
-    monkeypatch.undo()
+    points.forget()
     assert run().status == "empty"
 
 

@@ -19,7 +19,7 @@ from tests.spark.conftest import read, refused
 ROWS = pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) / 2})
 WORDS = np.array(["on time", "late", "early"])[np.arange(20) % 3]
 # A process of its own that loads the model, which the tests of names alone need not wait for.
-_ASKED = "spark_scoring.scoring.method._ask"
+_ASKED = "spark_scoring.scoring.method._describe_in_subprocess"
 
 
 def save(path, estimator, target) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 from mlflow import MlflowClient
+from pyspark.errors import PySparkException
 
 from spark_scoring import score
 from spark_scoring.cli import commands
@@ -18,6 +19,7 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.record import local_index as local_runs
 from spark_scoring.record.runs_table import SCHEMA, read_runs
 from spark_scoring.runs.run import publish
+from tests.points import Died, die
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 
@@ -38,14 +40,6 @@ def staged(job, tattles, tmp_path):
         return job({"model.uri": tattles, "input.sql": sql, **bad, **(changes or {})})
 
     return build
-
-
-class Died(BaseException):
-    """The driver was killed."""
-
-
-def dies(*_: Any, **__: Any) -> Any:
-    raise Died
 
 
 def rows(path: str) -> list[dict[str, Any]]:
@@ -104,11 +98,11 @@ def test_a_run_beyond_its_threshold_is_recorded_with_its_counts(spark, staged, r
     assert version(target) is None
 
 
-def test_a_run_that_broke_is_recorded_without_what_a_strange_error_says(spark, job, runs, monkeypatch):
+def test_a_run_that_broke_is_recorded_without_what_a_strange_error_says(spark, job, runs, points):
     def breaks(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("the row of 1971")
 
-    monkeypatch.setattr("spark_scoring.publishing.staged_rows.write_rows", breaks)
+    points.around("writing", breaks)
     with pytest.raises(ZeroDivisionError):
         score(job(), spark=spark)
     row = only(runs)
@@ -123,11 +117,11 @@ def test_an_empty_run_is_recorded(spark, job, runs):
     assert (row["status"], row["rows_in"], row["rows_scored"], row["exit_code"]) == ("empty", 0, 0, 0)
 
 
-def test_an_interrupted_run_is_not_recorded(spark, job, runs, monkeypatch):
+def test_an_interrupted_run_is_not_recorded(spark, job, runs, points):
     def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("spark_scoring.publishing.staged_rows.write_rows", interrupted)
+    points.around("writing", interrupted)
     with pytest.raises(KeyboardInterrupt):
         score(job(), spark=spark)
     assert version(runs) is None
@@ -141,14 +135,12 @@ def test_a_run_that_was_published_before_is_not_recorded_again(spark, job, runs)
 
 
 @pytest.mark.parametrize("which", ["direct", "staged"])
-def test_a_run_that_died_before_it_was_recorded_is_recorded_by_its_repetition(
-    spark, job, staged, runs, monkeypatch, which
-):
+def test_a_run_that_died_before_it_was_recorded_is_recorded_by_its_repetition(spark, job, staged, runs, points, which):
     made = job() if which == "direct" else staged()
-    with monkeypatch.context() as patch:
-        patch.setattr("spark_scoring.record.journal.write_record", dies)
-        with pytest.raises(Died):
-            score(made, spark=spark, run_id="once")
+    points.before("recording", die)
+    with pytest.raises(Died):
+        score(made, spark=spark, run_id="once")
+    points.forget()
     assert version(runs) is None
     again = score(made, spark=spark, run_id="once")
     assert again.status == "already_published"
@@ -261,19 +253,16 @@ def test_two_runs_that_end_at_once_are_both_recorded(spark, job, schema, tmp_pat
     assert {run["run_id"] for run in found} == {result.run_id for result in results}, caplog.text
 
 
-def test_a_table_that_another_run_creates_meanwhile_gets_the_row_too(spark, job, runs, monkeypatch):
-    from spark_scoring.record import runs_table as table
-
+def test_a_table_that_another_run_creates_meanwhile_gets_the_row_too(spark, job, runs, points):
     tries = []
-    append = table._append
 
-    def loses_the_race(*given: Any) -> None:
+    def loses_the_race(step, *given: Any) -> None:
         tries.append(given)
         if len(tries) == 1:
-            raise table.PySparkException("[DELTA_PROTOCOL_CHANGED] ProtocolChangedException: created meanwhile")
-        append(*given)
+            raise PySparkException("[DELTA_PROTOCOL_CHANGED] ProtocolChangedException: created meanwhile")
+        step(*given)
 
-    monkeypatch.setattr(table, "_append", loses_the_race)
+    points.around("appending a record", loses_the_race)
     score(job(), spark=spark)
     assert len(tries) == 2
     assert only(runs)["status"] == "succeeded"

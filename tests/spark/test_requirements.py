@@ -11,7 +11,7 @@ import sklearn
 
 from spark_scoring import load_scorer, score
 from spark_scoring.cli import console, main
-from spark_scoring.runs.plan import plan
+from spark_scoring.runs.plan import make_plan
 from tests import models
 from tests.spark.conftest import read, refused, version
 
@@ -47,7 +47,7 @@ def test_where_the_job_asks_for_a_match_nothing_runs(spark, job, wants_another, 
 def test_what_is_ignored_or_met_is_not_told(spark, job, adds, wants_another, how):
     uri, wanted = (wants_another, "ignore") if how == "ignored" else (adds, "match")
     made = job({"model.uri": uri, "model.requirements": wanted})
-    found = plan(made, spark=spark)
+    found = make_plan(made, spark)
     assert (found.differences, found.problems) == ((), ())
 
 

@@ -13,6 +13,7 @@ from spark_scoring import ScoringJob, score
 from spark_scoring.cli import commands
 from spark_scoring.errors import RowsFailedError
 from spark_scoring.runs.run import publish
+from tests.points import Died, die
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 
@@ -188,35 +189,16 @@ def test_a_run_id_happens_once_and_gives_the_first_counts(build, spark, target, 
     assert len(read(str(tmp_path / "bad"))) == 3
 
 
-class Died(BaseException):
-    """The driver was killed."""
-
-
-# Where the driver dies: the function of `outputs/write.py`'s caller, and before or after its n-th call.
+# Where the driver dies: before or after its n-th write.
 @pytest.mark.parametrize(
     ("call", "after"), swept(product((1, 2, 3), (False, True)), [(1, False), (2, True), (3, True)])
 )
-def test_a_run_that_died_anywhere_is_finished_by_its_repetition(
-    build, spark, target, tmp_path, monkeypatch, call, after
-):
+def test_a_run_that_died_anywhere_is_finished_by_its_repetition(build, spark, target, tmp_path, points, call, after):
     """The three writes of a run are to the staging table, the quarantine and the target."""
-    from spark_scoring.publishing import staged_rows as staged
-
-    real, calls = staged.write_rows, []
-
-    def dies(*args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
-        if len(calls) == call and not after:
-            raise Died
-        done = real(*args, **kwargs)
-        if len(calls) == call:
-            raise Died
-        return done
-
-    monkeypatch.setattr(staged, "write_rows", dies)
+    (points.after if after else points.before)("writing", die, call)
     with pytest.raises(Died):
         score(build(), spark=spark, run_id="mortal")
-    monkeypatch.undo()
+    points.forget()
     result = score(build(), spark=spark, run_id="mortal")
     assert result.status == ("already_published" if (call, after) == (3, True) else "succeeded")
     assert (result.rows_in, result.rows_scored, result.rows_failed) == (20, 17, 3)
@@ -224,20 +206,13 @@ def test_a_run_that_died_anywhere_is_finished_by_its_repetition(
     assert sorted(read(str(tmp_path / "bad"))["id"]) == sorted(BAD)
 
 
-def test_a_run_that_died_follows_its_own_plan(build, spark, target, tattles, adds, tmp_path, monkeypatch):
+def test_a_run_that_died_follows_its_own_plan(build, spark, points):
     """What was staged is published, with the model that scored it: nothing is scored again."""
-    from spark_scoring.publishing import staged_rows as staged
-    from spark_scoring.runs import run as job_module
-
-    def dies(*_: Any, **__: Any) -> Any:
-        raise Died
-
-    monkeypatch.setattr(staged, "hold_against_threshold", dies)
-    monkeypatch.setattr(job_module, "hold_against_threshold", dies)
+    points.before("deciding", die)
     with pytest.raises(Died):
         score(build(), spark=spark, run_id="planned")
-    monkeypatch.undo()
-    monkeypatch.setattr(job_module, "score_frame", dies)
+    points.forget()
+    points.before("scoring", die)
     assert score(build(), spark=spark, run_id="planned").rows_scored == 17
 
 
@@ -305,10 +280,6 @@ def test_the_text_of_an_error_is_kept_only_on_request(build, spark, tmp_path):
     assert sum(bool(re.search("1971", message)) for message in told) == 3
 
 
-def dies(*_: Any, **__: Any) -> Any:
-    raise Died
-
-
 def mended(spark, build, tmp_path) -> None:
     """One of the three quarantined rows is mended, as somebody would."""
     spark.sql(f"UPDATE delta.`{tmp_path / 'bad'}` SET a = 7 WHERE id = 1")
@@ -353,15 +324,15 @@ def test_a_replay_is_appended_whatever_the_mode_of_the_job(build, spark, target,
 
 
 def test_a_replay_that_died_before_it_noted_what_scored_is_finished_by_its_run_id(
-    build, spark, target, tmp_path, monkeypatch
+    build, spark, target, tmp_path, points
 ):
     made = build()
     first = score(made, spark=spark)
     mended(spark, build, tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr("spark_scoring.runs.run.resolve", dies)
-        with pytest.raises(Died):
-            score(made, spark=spark, run_id="again", replay=first.run_id)
+    points.before("tidying up", die)
+    with pytest.raises(Died):
+        score(made, spark=spark, run_id="again", replay=first.run_id)
+    points.forget()
     assert version(str(tmp_path / "bad_resolved")) is None
     assert score(made, spark=spark, run_id="again", replay=first.run_id).status == "already_published"
     assert len(read(str(tmp_path / "bad_resolved"), order="quarantine_id")) == 1

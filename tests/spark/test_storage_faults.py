@@ -6,17 +6,16 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from spark_scoring import ScoringJob, score
-from spark_scoring.publishing import staged_rows as staging
-from spark_scoring.runs import run as steps
 from spark_scoring.worker.digest import model_digest
 from tests import models
+from tests.points import Died, die
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 
@@ -34,24 +33,6 @@ def source(spark, tmp_path) -> str:
     path = str(tmp_path / "source")
     spark.sql("SELECT id, CAST(id AS DOUBLE) a, 0.5D b FROM range(6)").repartition(2).write.format("delta").save(path)
     return path
-
-
-@pytest.fixture
-def meanwhile(monkeypatch) -> Callable[..., None]:
-    """Lets something happen once, right before a step."""
-
-    def before(step: str, happen: Callable[[], object], where=steps) -> None:
-        original = getattr(where, step)
-        left = [happen]
-
-        def both(*args, **kwargs):
-            if left:
-                left.pop()()
-            return original(*args, **kwargs)
-
-        monkeypatch.setattr(where, step, both)
-
-    return before
 
 
 def each_once(made: ScoringJob, target: str, spark, ids) -> None:
@@ -75,33 +56,13 @@ def full_disk(spark) -> Iterator[None]:
         resource.prlimit(jvm, resource.RLIMIT_FSIZE, before)
 
 
-@contextmanager
-def during(monkeypatch, where, step: str, fault) -> Iterator[None]:
-    """Holds `fault` while a step runs."""
-    original = getattr(where, step)
-
-    def within(*args, **kwargs):
-        with fault():
-            return original(*args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(where, step, within)
-        yield
-
-
 @pytest.mark.parametrize(
-    ("way", "where", "step"),
-    swept(
-        [
-            ("staged", steps, "publish_staged"),
-            ("staged", staging, "write_rows"),
-            ("direct", staging, "write_rows"),
-        ]
-    ),
+    ("way", "point"),
+    swept([("staged", "publishing"), ("staged", "writing"), ("direct", "writing")]),
 )
-def test_a_full_disk(way, where, step, spark, job, source, target, monkeypatch):
+def test_a_full_disk(way, point, spark, job, source, target, points):
     made = job({"input.path": source, **WAYS[way]})
-    with during(monkeypatch, where, step, lambda: full_disk(spark)), refused(8, "storage_failed") as caught:
+    with points.during(point, lambda: full_disk(spark)), refused(8, "storage_failed") as caught:
         score(made, spark=spark, run_id="nightly")
     assert "File too large" in caught.value.message
     assert "run it again" in caught.value.remedy
@@ -111,14 +72,14 @@ def test_a_full_disk(way, where, step, spark, job, source, target, monkeypatch):
 
 @pytest.mark.full
 @both_ways("staged")
-def test_a_full_disk_below_an_existing_target(way, spark, job, source, target, monkeypatch):
+def test_a_full_disk_below_an_existing_target(way, spark, job, source, target, points):
     score(job({"input.path": source}), spark=spark)
     made = job(
         {"input.path": source, "output.mode": "overwrite"}
         if way == "direct"
         else {"input.path": source, "output.mode": "merge", "output.merge_keys": ["id"]}
     )
-    fault = during(monkeypatch, staging, "write_rows", lambda: full_disk(spark))
+    fault = points.during("writing", lambda: full_disk(spark))
     with fault, refused(8, "storage_failed"):
         score(made, spark=spark, run_id="nightly")
     assert version(target) == 0
@@ -156,10 +117,10 @@ def test_a_read_only_target(way, spark, job, source, tmp_path):
 
 
 @both_ways("direct")
-def test_model_files_that_vanish_before_a_worker_loads_them(way, spark, job, source, target, tmp_path, meanwhile):
+def test_model_files_that_vanish_before_a_worker_loads_them(way, spark, job, source, target, tmp_path, points):
     folder = models.save(tmp_path / "model")
     made = job({"model.uri": folder, "input.path": source, **WAYS[way]})
-    meanwhile("write_rows", lambda: os.rename(folder, f"{folder}.away"), where=staging)
+    points.before("writing", lambda: os.rename(folder, f"{folder}.away"))
     with refused(4, "model_not_loadable") as caught:
         score(made, spark=spark, run_id="nightly")
     assert "are gone" in caught.value.message
@@ -170,16 +131,15 @@ def test_model_files_that_vanish_before_a_worker_loads_them(way, spark, job, sou
 
 @both_ways("staged")
 @pytest.mark.parametrize("fault", swept(["overwritten", "deleted"]))
-def test_a_parquet_file_that_changes_under_the_job(fault, way, spark, job, target, tmp_path, meanwhile):
+def test_a_parquet_file_that_changes_under_the_job(fault, way, spark, job, target, tmp_path, points):
     folder = tmp_path / "files"
     spark.sql("SELECT id, CAST(id AS DOUBLE) a, 0.5D b FROM range(6)").repartition(2).write.parquet(str(folder))
     file = sorted(folder.glob("part-*.parquet"))[0]
     kept = file.read_bytes()
     made = job({"input.path": str(folder), "input.format": "parquet", **WAYS[way]})
-    meanwhile(
-        "write_rows",
+    points.before(
+        "writing",
         file.unlink if fault == "deleted" else lambda: file.write_bytes(b"PAR1 no more"),
-        where=staging,
     )
     with refused(5, "bad_file"):
         score(made, spark=spark, run_id="nightly")
@@ -191,12 +151,12 @@ def test_a_parquet_file_that_changes_under_the_job(fault, way, spark, job, targe
 
 
 @both_ways("direct")
-def test_a_delta_source_whose_files_are_vacuumed_away(way, spark, job, source, target, meanwhile):
+def test_a_delta_source_whose_files_are_vacuumed_away(way, spark, job, source, target, points):
     """The pinned version's files are gone: nothing else is scored in their place."""
     made = job({"input.path": source, **WAYS[way]})
     files = sorted(Path(source).glob("part-*.parquet"))
     kept = [file.read_bytes() for file in files]
-    meanwhile("write_rows", lambda: [file.unlink() for file in files], where=staging)
+    points.before("writing", lambda: [file.unlink() for file in files])
     with refused(5, "bad_file"):
         score(made, spark=spark, run_id="nightly")
     assert version(target) is None
@@ -208,29 +168,27 @@ def test_a_delta_source_whose_files_are_vacuumed_away(way, spark, job, source, t
 
 
 @both_ways("direct")
-def test_rows_that_are_appended_under_the_job_are_not_scored(way, spark, job, source, target, meanwhile):
+def test_rows_that_are_appended_under_the_job_are_not_scored(way, spark, job, source, target, points):
     made = job({"input.path": source, **WAYS[way]})
     more = spark.sql("SELECT id, CAST(id AS DOUBLE) a, 0.5D b FROM range(6, 9)")
-    meanwhile("write_rows", lambda: more.write.format("delta").mode("append").save(source), where=staging)
+    points.before("writing", lambda: more.write.format("delta").mode("append").save(source))
     assert score(made, spark=spark, run_id="nightly").input_version == 0
     assert sorted(read(target)["id"]) == list(range(6))
     assert version(source) == 1
 
 
 def test_a_staged_rerun_follows_its_plan_wherever_alias_and_input_moved(
-    spark, job, source, target, registry, adds, tmp_path, meanwhile
+    spark, job, source, target, registry, adds, tmp_path, points
 ):
     registry.register("replanned", adds, alias="champion")
     registry.register("replanned", models.save(tmp_path / "other", "subtracts"))
     options = {"model.uri": "models:/replanned@champion", "model.tracking_uri": registry.uri, "input.path": source}
     made = job({**options, **WAYS["staged"]})
 
-    def die() -> None:
-        raise RuntimeError("killed")
-
-    meanwhile("publish_staged", die)
-    with pytest.raises(RuntimeError):
+    points.before("publishing", die)
+    with pytest.raises(Died):
         score(made, spark=spark, run_id="nightly")
+    points.forget()
     registry.client.set_registered_model_alias("replanned", "champion", "2")
     spark.sql("SELECT 9L id, 9D a, 9D b").write.format("delta").mode("append").save(source)
     result = score(made, spark=spark, run_id="nightly")

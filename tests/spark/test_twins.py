@@ -11,8 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring import RunResult, ScoringJob, score
-from spark_scoring.delta import write
-from spark_scoring.errors import ScoringError
+from spark_scoring.errors import ScoringError, TargetError
+from spark_scoring.publishing import exactly_once
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 
@@ -131,47 +131,46 @@ def test_a_merge_into_keys_that_are_there_twice_is_refused(spark, job, changes, 
 
 
 @pytest.mark.parametrize("way", swept(["staged", "direct"]))
-def test_a_writer_in_between_is_waited_out(spark, job, changes, numbers, target, monkeypatch, way):
+def test_a_writer_in_between_is_waited_out(spark, job, changes, numbers, target, points, monkeypatch, way):
     score(job(), spark=spark, run_id="before")
-    conflicts = interrupted(spark, monkeypatch, target, times=2)
+    conflicts = interrupted(spark, points, monkeypatch, target, times=2)
     result = score(job(changes("overwrite", way)), spark=spark, run_id="after")
     assert (result.status, result.rows_scored) == ("succeeded", 20)
     assert len(conflicts) == 2
     assert read(target)["run_id"].unique().tolist() == ["after"]
 
 
-def test_a_writer_that_is_always_in_between_is_a_conflict(spark, job, changes, target, monkeypatch):
+def test_a_writer_that_is_always_in_between_is_a_conflict(spark, job, changes, target, points, monkeypatch):
     score(job(), spark=spark, run_id="before")
-    conflicts = interrupted(spark, monkeypatch, target, times=100)
+    conflicts = interrupted(spark, points, monkeypatch, target, times=100)
     with refused(8, "target_conflict") as caught:
         score(job(changes("overwrite", "direct")), spark=spark)
     assert "run it again" in caught.value.remedy
-    assert len(conflicts) == len(write._WAITS) + 1
+    assert len(conflicts) == len(exactly_once.RETRY_WAITS) + 1
     assert read(target)["run_id"].unique().tolist() == ["before"]
 
 
-def test_a_target_that_no_longer_takes_the_rows_is_told(spark, job, changes, target, monkeypatch):
+def test_a_target_that_no_longer_takes_the_rows_is_told(spark, job, changes, target, points, monkeypatch):
     score(job(), spark=spark, run_id="before")
     statement = f"ALTER TABLE delta.`{target}` ADD COLUMN extra INT"
-    interrupted(spark, monkeypatch, target, times=1, statement=statement)
+    interrupted(spark, points, monkeypatch, target, times=1, statement=statement)
     with refused(8, "target_column_extra"):
         score(job(changes("overwrite", "staged")), spark=spark)
     assert read(target)["run_id"].unique().tolist() == ["before"]
 
 
-def interrupted(spark, monkeypatch, target, *, times, statement=None) -> list[int]:
+def interrupted(spark, points, monkeypatch, target, *, times, statement=None) -> list[int]:
     """Has another writer commit between the moment a write reads the table and its own commit; returns how often."""
-    monkeypatch.setattr(write, "_WAITS", (0, 0, 0))
+    monkeypatch.setattr(exactly_once, "RETRY_WAITS", (0, 0, 0))
     seen: list[int] = []
-    real = write._write
 
-    def conflicting(session, df, place, *args, **kwargs):
-        if place.location == target and len(seen) < times:
+    def conflicting(step, session, write):
+        if write.target.location == target and len(seen) < times:
             seen.append(version(target) or 0)
             if statement is not None:
                 spark.sql(statement)
-            raise write._translate(Exception("[DELTA_CONCURRENT_APPEND] another writer"), place)
-        return real(session, df, place, *args, **kwargs)
+            raise TargetError("another writer", code="target_conflict")
+        return step(session, write)
 
-    monkeypatch.setattr(write, "_write", conflicting)
+    points.around("writing", conflicting)
     return seen

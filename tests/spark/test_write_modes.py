@@ -9,8 +9,8 @@ import pytest
 from pyspark.errors import AnalysisException, ParseException
 
 from spark_scoring import ScoringJob, score
-from spark_scoring.delta import merge
 from spark_scoring.runs.plan import check
+from tests.points import Died, die
 from tests.spark.conftest import read, refused
 from tests.sweeps import swept
 
@@ -269,20 +269,14 @@ def test_new_columns_that_a_merge_would_leave_out_without_a_word_are_refused(
 
 @pytest.mark.parametrize("dies", swept([True, False]), ids=["dies-behind-the-merge", "whole"])
 def test_where_session_settings_are_refused_the_rows_tell_the_run(
-    spark, build, rows, place, monkeypatch, refuse_settings, dies
+    spark, build, rows, place, points, refuse_settings, dies
 ):
     first = score(build({"input.sql": EVEN}), spark=spark)
     refuse_settings()
     job = build({"output.mode": "merge", "output.merge_keys": ["id"]})
     if dies:
-        merged = merge._merge
-
-        def merge_and_die(*args):
-            merged(*args)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(merge, "_merge", merge_and_die)
-        with pytest.raises(KeyboardInterrupt):
+        points.after("merging", die)
+        with pytest.raises(Died):
             score(job, spark=spark, run_id="serverless")
         assert len(rows()) == 10
         assert {run_id for *_, run_id in rows()} == {"serverless"}

@@ -17,7 +17,7 @@ from spark_scoring.errors import ConfigurationError, ModelError, ScoringError, d
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.jobs.yaml_file import read_yaml
 from spark_scoring.models.pinned import pin
-from spark_scoring.publishing.staging_table import staging_config
+from spark_scoring.publishing.staging_table import staging_place
 from spark_scoring.redaction import redact
 from spark_scoring.runs.request import valid_run_id
 from spark_scoring.spark import sql
@@ -209,7 +209,7 @@ def test_as_a_run_id(tmp_path):
         valid += 1
         for output in ({"output.path": str(tmp_path / "scores")}, {"output.table": "main.`my.schema`.t"}):
             job = ScoringJob.from_options({"model.uri": "m", "input.table": "t", **output})
-            place = staging_config(job.output, job.staging, text)
+            place = staging_place(job.output, job.staging, text)
             if place.path:
                 assert Path(place.path).parent == tmp_path / "_spark_scoring_staging"
                 places.add(place.path)
@@ -226,13 +226,17 @@ def test_as_a_staging_location(tmp_path, monkeypatch):
         if job is None:
             continue
         try:
-            place = staging_config(job.output, job.staging, "r1")
+            place = staging_place(job.output, job.staging, "r1")
         except ScoringError as exc:
             held_up(exc)
         else:
             # Never the folder or schema itself, since what is old beside it is removed.
             folder = place.path and place.path.split("/")[-2:]
-            assert folder == ["_spark_scoring_staging", "r1"] if folder else "spark_scoring_staging_r1" in place.table
+            if folder:
+                assert folder[0] == "_spark_scoring_staging"
+                assert folder[1].startswith("r1_")
+            else:
+                assert "spark_scoring_staging_r1" in place.table
 
 
 @pytest.fixture

@@ -1,0 +1,82 @@
+"""What a run scores, once its input is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from spark_scoring.delta.metadata import Coverage, Increment
+from spark_scoring.errors import InputError
+from spark_scoring.reading.files import BadFile
+from spark_scoring.reading.reader import InputReader
+from spark_scoring.reading.source import Source
+from spark_scoring.spark.platform import is_connect
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of one run.
+
+    Attributes:
+        source: The rows.
+        rows_in: How many there are, where Delta's log knows it; None elsewhere.
+        reader: How the input is opened; None for a DataFrame of the caller's.
+        bad_files: The files that are left out.
+        covers: What the target covers of the input once the rows are in it, or None.
+        increment: From where to where the rows go, or None where they are all that the input has.
+        deleted_keys: The merge keys of rows that an increment takes out of the target; None where there can be none.
+    """
+
+    source: Source
+    rows_in: int | None = None
+    reader: InputReader | None = None
+    bad_files: tuple[BadFile, ...] = ()
+    covers: Coverage | None = None
+    increment: Increment | None = None
+    deleted_keys: DataFrame | None = None
+
+    def is_empty(self) -> bool:
+        """Tells whether there is nothing to do; reads one row of each part at most."""
+        if self.rows_in is not None:
+            return self.rows_in == 0
+        return self.source.is_empty() and (self.deleted_keys is None or self.deleted_keys.isEmpty())
+
+    def counted(self, spark: SparkSession) -> tuple[DataFrame, Callable[[], int | None]]:
+        """Returns the rows, and what tells, once they were scored, how many there were.
+
+        Where Delta's log knows the count already, that is it. Otherwise an `Observation` below the model node counts.
+        """
+        if self.rows_in is not None or is_connect(spark):
+            return self.source.df, lambda: self.rows_in
+        observation = Observation()
+        observed = self.source.df.observe(observation, F.count(F.lit(1)).alias("rows"))
+        return observed, lambda: int(observation.get["rows"])
+
+    @contextmanager
+    def explaining_failures(self, spark: SparkSession) -> Iterator[None]:
+        """Says of a file on which Spark fails meanwhile which one it was, or that it was one of a change feed."""
+        if self.reader is None:
+            yield
+            return
+        try:
+            with self.reader.naming_bad_files(spark, self.source):
+                yield
+        except InputError as exc:
+            if self.increment is None or self.increment.since is None or exc.code != "bad_file":
+                raise
+            raise change_feed_gone(self.source.location, self.increment, exc.message) from exc
+
+
+def change_feed_gone(location: str, increment: Increment, reason: str) -> InputError:
+    """Returns the refusal of an increment whose history is not whole any more."""
+    return InputError(
+        f"{location} does not tell what is new since version {increment.since}: {reason}",
+        code="change_feed_gone",
+        remedy="score everything once in mode overwrite without input.incremental; keep the feed on "
+        "(delta.enableChangeDataFeed = true) and its history longer than the time between two runs "
+        "(delta.logRetentionDuration, delta.deletedFileRetentionDuration)",
+    )

@@ -1,0 +1,71 @@
+"""What became of a run's rows, as what the run says of it."""
+
+from __future__ import annotations
+
+from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.publishing.published import Empty, Outcome, Published
+from spark_scoring.publishing.quarantine import bad_files_place, quarantine_place
+from spark_scoring.record.result import RunResult
+
+
+def result_of(job: ScoringJob, output: OutputConfig, outcome: Outcome, seconds: float) -> RunResult:
+    """Returns what a run says, with the counts of the commit that was found.
+
+    Args:
+        job: The run's job.
+        output: Its output.
+        outcome: What became of the rows.
+        seconds: From start to end.
+    """
+    if isinstance(outcome, Empty):
+        return RunResult(
+            run_id=outcome.metadata.run_id,
+            status="empty",
+            model_id=outcome.metadata.model_id,
+            digest=outcome.metadata.digest,
+            rows_in=0,
+            rows_scored=0,
+            rows_failed=0,
+            target=output.shown,
+            target_version=None,
+            quarantine=None,
+            seconds=round(seconds, 3),
+            report=None,
+            input_version=outcome.metadata.input_version,
+            files_failed=outcome.metadata.files_failed or 0,
+        )
+    metadata, failed = outcome.commit.metadata, outcome.commit.metadata.rows_failed or 0
+    scored = scored_rows(outcome, inline=job.errors.inline)
+    done = isinstance(outcome, Published)
+    rows_in = outcome.rows_in if isinstance(outcome, Published) else metadata.rows_in
+    return RunResult(
+        run_id=metadata.run_id,
+        status="succeeded" if done else "already_published",
+        model_id=metadata.model_id,
+        digest=metadata.digest,
+        rows_in=scored + failed if rows_in is None and not done else rows_in,
+        rows_scored=scored,
+        rows_failed=failed,
+        target=output.shown,
+        target_version=outcome.commit.version,
+        quarantine=_shown(quarantine_place(job.errors)) if failed else None,
+        files_failed=metadata.files_failed or 0,
+        quarantine_files=_shown(bad_files_place(job.errors)) if metadata.files_failed else None,
+        seconds=round(seconds, 3),
+        report=None,
+        input_version=metadata.input_version,
+        reconciled=done and rows_in is not None,
+        audit=tuple(finding.to_dict() for finding in outcome.findings) if isinstance(outcome, Published) else (),
+    )
+
+
+def scored_rows(outcome: Outcome, *, inline: bool) -> int:
+    """Returns how many rows of the target got a prediction from the run; `inline` keeps the others there, too."""
+    if isinstance(outcome, Empty):
+        return 0
+    failed = outcome.commit.metadata.rows_failed or 0
+    return outcome.commit.rows - failed if inline else outcome.commit.rows
+
+
+def _shown(place: OutputConfig | None) -> str | None:
+    return place.shown if place is not None else None
