@@ -111,7 +111,8 @@ def score(
     options = _options(model, input_, output, format_, mode, tracking_uri)
     job = commands.read_job(conf, settings or (), variables or (), options)
     return Request(
-        partial(commands.score, job, run_id, replay), {"run_id": run_id, "target": commands.target_of(job)["target"]}
+        partial(commands.score, job, run_id, replay),
+        {"run_id": run_id, "target": commands.target_of(job.output)["target"]},
     )
 
 
@@ -137,7 +138,7 @@ def check(
     """Print the contract and the write plan of a job; nothing is written, and only --sample reads rows."""
     options = _options(model, input_, output, format_, mode, tracking_uri)
     job = commands.read_job(conf, settings or (), variables or (), options)
-    return Request(partial(commands.check, job, sample), commands.target_of(job))
+    return Request(partial(commands.check, job, sample), commands.target_of(job.output))
 
 
 @app.command()

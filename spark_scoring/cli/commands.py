@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
     from spark_scoring.contract import Proposal
-    from spark_scoring.jobs.config import ScoringJob
+    from spark_scoring.jobs.config import InputConfig, OutputConfig, ScoringJob
 
 # The environment variable that names the runs table.
 _RUNS = "SPARK_SCORING_RUNS"
@@ -106,17 +106,17 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
     error = combine(found.problems) if found.problems else None
     rows = None
     if sample_rows is not None and found.schema is not None:
-        rows = [row.asDict(recursive=True) for row in sample(job, found, sample_rows, spark=spark)]
+        rows = [row.asDict(recursive=True) for row in sample(spark, found, job.model, sample_rows)]
     data = {
         "ok": error is None,
         "contract": found.contract.to_dict() if found.contract else None,
         "differences": [difference._asdict() for difference in found.differences],
-        **target_of(job),
+        **target_of(job.output),
         "sample": None if rows is None else {**_counts(rows), "rows": rows},
         "problems": [problem.to_dict() for problem in (error.problems or (error,))] if error else [],
     }
     width = get_terminal_size().columns if sys.__stdout__ is not None and sys.__stdout__.isatty() else None
-    parts = [summary.of_plan(found, job, width=width)]
+    parts = [summary.of_plan(found, job.output.mode if job.output else None, width=width)]
     if rows is not None and found.contract is not None:
         parts.append(summary.of_sample(rows, found.contract, job.input.key))
     return Outcome(data, "\n\n".join(parts), error)
@@ -145,7 +145,7 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
     model = pin(job.model)
     different = differences(model.requirements)
     proposal = (
-        _proposal(job) if "--input" in table and (model.signature is None or not model.signature.inputs) else None
+        _proposal(job.input) if "--input" in table and (model.signature is None or not model.signature.inputs) else None
     )
     data = {
         "model": model.uri,
@@ -162,18 +162,18 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
     return Outcome(data, summary.of_model(model, different) + (f"\n\n{proposal.text()}" if proposal else ""))
 
 
-def _proposal(job: ScoringJob) -> Proposal | None:
+def _proposal(config: InputConfig) -> Proposal | None:
     from spark_scoring.contract import propose_signature
     from spark_scoring.reading.source import open_input
     from spark_scoring.spark.session import get_session
 
-    if job.input.format == "payload":
+    if config.format == "payload":
         raise ConfigurationError(
             "requests have no types of their own to propose a signature from: they are read by the signature",
             code="usage",
             remedy="name a table, or files of another format",
         )
-    return propose_signature(open_input(get_session(), job.input).df.schema)
+    return propose_signature(open_input(get_session(), config).df.schema)
 
 
 def demo(folder: Path) -> Outcome:
@@ -262,11 +262,11 @@ def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) ->
     return Outcome(data, summary.of_environment(packed))
 
 
-def target_of(job: ScoringJob) -> dict[str, Any]:
-    """Returns the data's ``target`` and ``mode`` of a job."""
-    if job.output is None:
+def target_of(output: OutputConfig | None) -> dict[str, Any]:
+    """Returns the data's ``target`` and ``mode`` of a job's output."""
+    if output is None:
         return {"target": None, "mode": None}
-    return {"target": redact(job.output.location), "mode": job.output.mode}
+    return {"target": redact(output.location), "mode": output.mode}
 
 
 def _signature(signature: ModelSignature | None) -> dict[str, Any] | None:

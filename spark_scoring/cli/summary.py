@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from spark_scoring.contract import Contract
     from spark_scoring.demo import Demo
     from spark_scoring.environment.pack import Packed
-    from spark_scoring.jobs.config import ScoringJob
     from spark_scoring.models.pinned import PinnedModel
     from spark_scoring.runs.plan import PlanReport
     from spark_scoring.worker.requirements import Difference
@@ -60,12 +59,12 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
     return done
 
 
-def of_plan(plan: PlanReport, job: ScoringJob, *, width: int | None) -> str:
+def of_plan(plan: PlanReport, mode: str | None, *, width: int | None) -> str:
     """Returns the contract's table and what a run would write.
 
     Args:
         plan: The plan, with or without problems.
-        job: The job that was planned.
+        mode: The output's mode.
         width: Characters a line, or None for as many as it takes.
     """
     parts = []
@@ -80,9 +79,9 @@ def of_plan(plan: PlanReport, job: ScoringJob, *, width: int | None) -> str:
             facts += _listed("packages", map(str, plan.differences))
     if plan.reading is not None:
         facts.append(("input", plan.reading.describe()))
-    if plan.target is not None and job.output is not None:
+    if plan.target is not None:
         state = "exists" if plan.target.exists else "new"
-        facts.append(("target", f"{redact(plan.target.location)} ({state}), mode {job.output.mode}"))
+        facts.append(("target", f"{redact(plan.target.location)} ({state}), mode {mode}"))
     if plan.publishing is not None and plan.target is not None:
         facts.append(("write", plan.publishing.describe()))
     if plan.schema is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from spark_scoring.delta.table_write import TableWrite
+from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.publishing.exactly_once import write_once
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
@@ -30,6 +31,10 @@ class Direct:
     def describe(self) -> str:
         """Returns how rows are published, for people."""
         return "direct: one pass, one commit; the first bad row ends the run, the target untouched"
+
+    def problems(self) -> list[ScoringError]:
+        """Returns no problem: there is no place but the target."""
+        return []
 
     def find(self, spark: SparkSession, run_id: str) -> StagedRows | None:
         """Returns None: no rows wait."""

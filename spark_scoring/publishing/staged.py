@@ -14,9 +14,9 @@ from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.delta.table import Target, describe_target, table_name
 from spark_scoring.delta.table_write import TableWrite
 from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
-from spark_scoring.jobs.config import AuditConfig, ErrorsConfig, OutputConfig, ScoringJob, StagingConfig
+from spark_scoring.jobs.config import AuditConfig, ErrorsConfig, OutputConfig, StagingConfig
 from spark_scoring.publishing import gates
-from spark_scoring.publishing.audit import Finding, is_wanted
+from spark_scoring.publishing.audit import Finding
 from spark_scoring.publishing.exactly_once import write_once, write_rows
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
 from spark_scoring.publishing.quarantine import bad_files_place, quarantine_place
@@ -60,11 +60,6 @@ class Staged:
     audit: AuditConfig
     key: tuple[str, ...] = ()
     row_key: tuple[str, ...] = ()
-
-    @classmethod
-    def of_job(cls, job: ScoringJob, output: OutputConfig) -> Staged:
-        """Returns how a job publishes through a staging table."""
-        return cls(output, job.staging, job.errors, job.audit, job.input.key, job.input.row_key)
 
     def describe(self) -> str:
         """Returns how rows are published, for people."""
@@ -246,13 +241,6 @@ class Staged:
             metadata = published.metadata.of_publication(published.metadata.attempt, published.failed)
             _write_shared(spark, metadata, resolved, place)
         drop_staging(spark, published.place)
-
-
-def needs_staging(job: ScoringJob) -> bool:
-    """Tells whether a job's rows must wait: for a merge, an increment, a threshold, a place for errors or an audit."""
-    errors = job.errors
-    waits = job.input.incremental or (job.output is not None and job.output.mode == "merge")
-    return waits or errors.threshold != 0 or errors.quarantine is not None or errors.inline or is_wanted(job.audit)
 
 
 def _plan(run: OpenedRun) -> StagingMetadata:

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
-from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.config import InputConfig, OutputConfig, ScoringJob
 from spark_scoring.jobs.location import absolute
 from spark_scoring.models.pinned import PinnedModel
 from spark_scoring.publishing.staged_rows import StagedRows
@@ -89,14 +89,14 @@ class Journal:
         if not isinstance(error, Exception):
             return
         if isinstance(error, (RowsFailedError, AuditError)) and self._staged is not None:
-            local_index.remember(self._run_id, self._job)
+            local_index.remember(self._run_id, self._output.shown, self._job)
         with self._warned(self._table_name()):
             self._write(self._of_failure(error))
 
     def ended(self, result: RunResult) -> RunResult:
         """Records a run that ended well, and returns its result."""
         if result.status in ("succeeded", "already_published"):
-            local_index.forget(result.run_id, self._job)
+            local_index.forget(result.run_id, self._output.shown)
         record = None
         with self._warned(self._table_name()):
             record = self._of_result(result)
@@ -104,7 +104,7 @@ class Journal:
         if self._job.record.mlflow and record is not None:
             again = result.status == "already_published"
             with self._warned("MLflow"):
-                log_to_mlflow(record, self._job, self._model, again=again)
+                log_to_mlflow(record, self._job.model, self._model, again=again)
         return result
 
     @contextmanager
@@ -124,7 +124,8 @@ class Journal:
             return "the runs table"
 
     def _write(self, record: Record) -> None:
-        write_record(self._spark, record, self._job, new=not self._repeatable)
+        own = (self._output.location, self._job.errors.quarantine)
+        write_record(self._spark, record, runs_table(self._job), own=own, new=not self._repeatable)
         local_index.remember_table(record.run_id, runs_table(self._job).location)
 
     def _of_result(self, result: RunResult) -> Record:
@@ -171,7 +172,7 @@ class Journal:
             model_uri=redact(self._job.model.uri),
             model_id=known.model_id if known is not None else None,
             digest=known.digest if known is not None else None,
-            input=redact(metadata.input) if metadata is not None else _input(self._job),
+            input=redact(metadata.input) if metadata is not None else _input(self._job.input),
             input_version=metadata.input_version if metadata is not None else None,
             target=self._output.shown,
             target_version=None,
@@ -191,11 +192,11 @@ class Journal:
         )
 
 
-def _input(job: ScoringJob) -> str:
-    """Returns what the job reads, as `Source.location` names it."""
-    if job.input.path is not None:
-        return redact(absolute(job.input.path))
-    return job.input.table or "sql"
+def _input(config: InputConfig) -> str:
+    """Returns what a job reads, as `Source.location` names it."""
+    if config.path is not None:
+        return redact(absolute(config.path))
+    return config.table or "sql"
 
 
 def _own_version() -> str | None:

@@ -23,8 +23,7 @@ def _files(run_id: str) -> list[Path]:
     return [*sorted(_FOLDER.glob(f"{name}-*.json")), *_FOLDER.glob(f"{name}.json")]  # the latter by version 1
 
 
-def _file(run_id: str, job: ScoringJob) -> Path:
-    target = job.output.shown if job.output is not None else ""
+def _file(run_id: str, target: str) -> Path:
     return _FOLDER / f"{_digest(run_id)}-{_digest(target)}.json"
 
 
@@ -32,9 +31,9 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def remember(run_id: str, job: ScoringJob) -> None:
+def remember(run_id: str, target: str, job: ScoringJob) -> None:
     """Writes down a run's job, for this user's eyes alone, since it may hold credentials; a failure is no error."""
-    file = _file(run_id, job)
+    file = _file(run_id, target)
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -94,8 +93,8 @@ def _recorded() -> list[dict[str, str]]:
         return []
 
 
-def forget(run_id: str, job: ScoringJob) -> None:
-    """Removes a job's run from the index."""
+def forget(run_id: str, target: str) -> None:
+    """Removes the run of that id into `target` from the index."""
     with contextlib.suppress(OSError):
-        _file(run_id, job).unlink(missing_ok=True)
+        _file(run_id, target).unlink(missing_ok=True)
         (_FOLDER / f"{_digest(run_id)}.json").unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.jobs.location import is_path
 from spark_scoring.record.runs_table import Record
 from spark_scoring.spark import sql
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def log_to_mlflow(record: Record, job: ScoringJob, model: PinnedModel | None, *, again: bool = False) -> None:
+def log_to_mlflow(record: Record, config: ModelConfig, model: PinnedModel | None, *, again: bool = False) -> None:
     """Logs a run that is done to MLflow: in the experiment of the model's own run, with the input against the model.
 
     Args:
         record: The run.
-        job: Its job, whose ``model.tracking_uri`` says where.
+        config: The job's model, whose ``tracking_uri`` says where.
         model: The model; looked up again by the id that scored, where it is not at hand.
         again: Whether the run was published before: then it is logged only if it is not there.
     """
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 
-    client = MlflowClient(tracking_uri=job.model.tracking_uri)
-    model = model or _model_of(record, job)
+    client = MlflowClient(tracking_uri=config.tracking_uri)
+    model = model or _model_of(record, config)
     experiment = _experiment(client, model.metadata.run_id)
     tags = {
         "spark_scoring.run_id": record.run_id,
@@ -66,13 +66,13 @@ def log_to_mlflow(record: Record, job: ScoringJob, model: PinnedModel | None, *,
         client.set_terminated(run, ended)
 
 
-def _model_of(record: Record, job: ScoringJob) -> PinnedModel:
+def _model_of(record: Record, config: ModelConfig) -> PinnedModel:
     from spark_scoring.models.pinned import pin
 
     # An alias may have moved since; `allow` was held against the URI of the job when the run began.
     named = record.model_id is not None and not record.model_id.startswith("sha256:")
     update = {"uri": f"models:/{record.model_id}", "allow": ()} if named else {}
-    return pin(job.model.model_copy(update=update))
+    return pin(config.model_copy(update=update))
 
 
 def _experiment(client: MlflowClient, model_run: str | None) -> str:

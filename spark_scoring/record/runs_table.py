@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
@@ -101,7 +101,9 @@ def runs_table(job: ScoringJob) -> OutputConfig:
     return beside(job.output, TABLE)
 
 
-def write_record(spark: SparkSession, record: Record, job: ScoringJob, *, new: bool = False) -> None:
+def write_record(
+    spark: SparkSession, record: Record, place: OutputConfig, *, own: Sequence[str | None] = (), new: bool = False
+) -> None:
     """Appends a run to its runs table, which is made where there is none; a run that is done is there once.
 
     A runs table of an earlier version of this package gets the columns that it lacks.
@@ -109,15 +111,15 @@ def write_record(spark: SparkSession, record: Record, job: ScoringJob, *, new: b
     Args:
         spark: The session.
         record: The run.
-        job: Its job.
+        place: The runs table.
+        own: The run's own tables, which are no place for a record; None where there is no such table.
         new: Whether no attempt before this one can have recorded the run, since nobody else knows its id.
 
     Raises:
         TargetError: If the place is taken by something else.
         PySparkException: If Spark can't write there.
     """
-    place = runs_table(job)
-    _refuse_other_tables(place, job)
+    _refuse_own_tables(place, own)
     options = {"mergeSchema": "false"}
     # Delta looks a transaction up in the whole of the table's state, which takes longer than all the rest.
     if record.status in _DONE and not new:
@@ -145,9 +147,8 @@ def transaction(run_id: str, target: str) -> str:
     return f"spark-scoring-record/{run_id}/{hashlib.sha256(target.encode()).hexdigest()[:16]}"
 
 
-def _refuse_other_tables(place: OutputConfig, job: ScoringJob) -> None:
-    """Keeps the record out of the job's own tables, which it would create before their first row."""
-    own = (job.output.location if job.output is not None else None, job.errors.quarantine)
+def _refuse_own_tables(place: OutputConfig, own: Sequence[str | None]) -> None:
+    """Keeps the record out of the run's own tables, which it would create before their first row."""
     others = [location for location in own if location is not None]
     same = [other for other in others if OutputConfig.at(other).shown.lower() == place.shown.lower()]
     if same:

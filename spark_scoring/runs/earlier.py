@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -14,7 +15,7 @@ from spark_scoring.errors import ConfigurationError, ScoringError
 from spark_scoring.models.pinned import pin
 from spark_scoring.publishing.exactly_once import run_id_taken
 from spark_scoring.publishing.published import AlreadyPublished, Outcome
-from spark_scoring.publishing.staged import Staged, needs_staging
+from spark_scoring.publishing.staged import Staged
 from spark_scoring.publishing.staged_rows import StagedRows
 from spark_scoring.reading.batch import Batch
 from spark_scoring.reading.changes import Changes
@@ -41,8 +42,9 @@ def find_published(request: RunRequest, spark: SparkSession, journal: Journal) -
     _refuse_other_job(request, commit)
     waiting = _find_waiting(request, spark)
     if waiting is not None:  # the attempt that published them died behind its last commit
-        Staged.of_job(request.job, request.output).tidy_up(spark, waiting)
-        journal.staged(waiting)
+        publishing, rows = waiting
+        publishing.tidy_up(spark, rows)
+        journal.staged(rows)
     journal.opened(commit.metadata)
     return AlreadyPublished(commit)
 
@@ -59,11 +61,11 @@ def finish_staged(request: RunRequest, spark: SparkSession, journal: Journal) ->
     waiting = _find_waiting(request, spark) if request.repeatable else None
     if waiting is None:
         return None
-    journal.staged(waiting)
+    publishing, rows = waiting
+    journal.staged(rows)
     target = describe_target(spark, request.output)
-    staged = Staged.of_job(request.job, request.output)
-    read_again = lambda: _reopen(request, spark, waiting, target)  # noqa: E731
-    return staged.publish_if_allowed(spark, waiting, target, read_again, waiting.metadata.rows_in)
+    read_again = partial(_reopen, request, spark, rows, target)
+    return publishing.publish_if_allowed(spark, rows, target, read_again, rows.metadata.rows_in)
 
 
 def publish_waiting(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome:
@@ -80,10 +82,10 @@ def publish_waiting(request: RunRequest, spark: SparkSession, journal: Journal) 
             code="run_not_found",
             remedy="check the id and the job file; staged rows are kept for staging.keep",
         )
-    journal.staged(waiting)
+    publishing, rows = waiting
+    journal.staged(rows)
     target = describe_target(spark, request.output)
-    staged = Staged.of_job(request.job, request.output)
-    return staged.publish_staged(spark, waiting, target, lambda: _reopen(request, spark, waiting, target))
+    return publishing.publish_staged(spark, rows, target, partial(_reopen, request, spark, rows, target))
 
 
 def published_by_a_twin(request: RunRequest, spark: SparkSession, journal: Journal) -> AlreadyPublished | None:
@@ -93,13 +95,13 @@ def published_by_a_twin(request: RunRequest, spark: SparkSession, journal: Journ
     return None
 
 
-def _find_waiting(request: RunRequest, spark: SparkSession) -> StagedRows | None:
-    if not needs_staging(request.job):
+def _find_waiting(request: RunRequest, spark: SparkSession) -> tuple[Staged, StagedRows] | None:
+    publishing = request.publishing
+    rows = publishing.find(spark, request.run_id)
+    if rows is None or not isinstance(publishing, Staged):
         return None
-    waiting = Staged.of_job(request.job, request.output).find(spark, request.run_id)
-    if waiting is not None:
-        _refuse_other_job(request, waiting.commit)
-    return waiting
+    _refuse_other_job(request, rows.commit)
+    return publishing, rows
 
 
 def _refuse_other_job(request: RunRequest, commit: Commit) -> None:

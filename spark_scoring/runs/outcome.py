@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.config import ErrorsConfig, OutputConfig
 from spark_scoring.publishing.published import Empty, Outcome, Published
 from spark_scoring.publishing.quarantine import bad_files_place, quarantine_place
 from spark_scoring.record.result import RunResult
 
 
-def result_of(job: ScoringJob, output: OutputConfig, outcome: Outcome, seconds: float) -> RunResult:
+def result_of(errors: ErrorsConfig, output: OutputConfig, outcome: Outcome, seconds: float) -> RunResult:
     """Returns what a run says, with the counts of the commit that was found.
 
     Args:
-        job: The run's job.
-        output: Its output.
+        errors: What became of rows that failed.
+        output: The run's output.
         outcome: What became of the rows.
         seconds: From start to end.
     """
@@ -35,7 +35,7 @@ def result_of(job: ScoringJob, output: OutputConfig, outcome: Outcome, seconds: 
             files_failed=outcome.metadata.files_failed or 0,
         )
     metadata, failed = outcome.commit.metadata, outcome.commit.metadata.rows_failed or 0
-    scored = scored_rows(outcome, inline=job.errors.inline)
+    scored = scored_rows(outcome, inline=errors.inline)
     done = isinstance(outcome, Published)
     rows_in = outcome.rows_in if isinstance(outcome, Published) else metadata.rows_in
     return RunResult(
@@ -48,9 +48,9 @@ def result_of(job: ScoringJob, output: OutputConfig, outcome: Outcome, seconds: 
         rows_failed=failed,
         target=output.shown,
         target_version=outcome.commit.version,
-        quarantine=_shown(quarantine_place(job.errors)) if failed else None,
+        quarantine=_shown(quarantine_place(errors)) if failed else None,
         files_failed=metadata.files_failed or 0,
-        quarantine_files=_shown(bad_files_place(job.errors)) if metadata.files_failed else None,
+        quarantine_files=_shown(bad_files_place(errors)) if metadata.files_failed else None,
         seconds=round(seconds, 3),
         report=None,
         input_version=metadata.input_version,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from py4j.protocol import Py4JJavaError
@@ -17,12 +17,11 @@ from spark_scoring.delta.table import Target, describe_target
 from spark_scoring.environment.managers import refuse_missing_manager
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
 from spark_scoring.errors import ScoringError, combine
-from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.config import ModelConfig, OutputConfig, ScoringJob
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.publishing.audit import audit_problems
-from spark_scoring.publishing.direct import Direct
+from spark_scoring.publishing.choice import Publishing, choose_publishing
 from spark_scoring.publishing.quarantine import quarantine_problems
-from spark_scoring.publishing.staged import Staged, needs_staging
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.changes import Changes
 from spark_scoring.reading.coverage import coverage_of, plan_increment
@@ -42,7 +41,6 @@ from spark_scoring.worker.requirements import Difference
 
 T = TypeVar("T")
 Reading = Snapshot | Changes | Quarantined
-Publishing = Direct | Staged
 # Modes after which the target holds what the input held, and nothing else.
 _WHOLE = frozenset({"error", "overwrite"})
 
@@ -71,7 +69,7 @@ class Plan:
 
     def kept_schema(self) -> StructType:
         """Returns the schema of the input columns that the result keeps."""
-        return _kept(self.schema, self.contract)
+        return kept_schema(self.schema, self.contract)
 
 
 @dataclass(frozen=True)
@@ -115,21 +113,6 @@ class PlanReport:
         )
 
 
-class _Steps:
-    """Runs steps one after the other, and keeps what is wrong with each."""
-
-    def __init__(self) -> None:
-        self.problems: list[ScoringError] = []
-
-    def run(self, step: Callable[[], T]) -> T | None:
-        """Returns what `step` does, or None where it was refused."""
-        try:
-            return step()
-        except ScoringError as exc:
-            self.problems.append(exc)
-            return None
-
-
 @told_in_words()
 def make_plan(
     job: ScoringJob, spark: SparkSession, *, df: DataFrame | None = None, replay: Replay | None = None
@@ -142,100 +125,123 @@ def make_plan(
         df: The rows to score, in place of the job's input.
         replay: Whose quarantined rows `job` scores, or None.
     """
-    steps, output = _Steps(), job.output
-    steps.run(lambda: refuse_missing_manager(job.model.env_manager))
-    pinned = steps.run(lambda: pin(job.model))
-    differences = compare_requirements(pinned, spark) if pinned is not None else ()
-    called = _call(steps, job, spark, pinned, differences)
-    model = called.model if called is not None else pinned
-    target = steps.run(lambda: describe_target(spark, output)) if output is not None else None
-    reader = InputReader(
-        job.input,
-        Asked(model.signature if model is not None else None, job.model.params),
-        isolates_files=job.errors.bad_files == "quarantine",
-    )
-    whole = steps.run(lambda: _open(job, spark, reader, df, replay))
-    schema_in = whole.source.df.drop(REPLAYED).schema if whole is not None else None
-    contract = None
-    if called is not None and whole is not None and schema_in is not None:
-        contract = _check(job, called, whole, schema_in)
-        steps.run(contract.raise_for_problems)
-    reading: Reading | None = whole
-    if job.input.incremental and isinstance(whole, Snapshot) and target is not None:
-        reading = steps.run(lambda: _changes(job, spark, reader, whole, target))
-    schema = result_schema(schema_in, contract) if schema_in is not None and contract and contract.ok else None
-    if output is not None and schema is not None and contract is not None and output.mode == "replace_where":
-        kept = _kept(schema, contract)
-        steps.run(lambda: replace_predicate(output.replace_where, kept))
-    if output is not None and target is not None:
-        steps.problems += target_problems(target, output, schema)
-        if schema_in is not None:
-            steps.problems += steps.run(lambda: quarantine_problems(spark, job.errors, schema_in)) or ()
+    return _Planner(job, spark, df, replay).report()
+
+
+@dataclass
+class _Planner:
+    """Plans one job, step by step, and keeps what is wrong with each step."""
+
+    job: ScoringJob
+    spark: SparkSession
+    df: DataFrame | None
+    replay: Replay | None
+    problems: list[ScoringError] = field(default_factory=list)
+
+    def report(self) -> PlanReport:
+        """Returns everything that is known, and everything that stands in the way."""
+        job, output = self.job, self.job.output
+        self._try(lambda: refuse_missing_manager(job.model.env_manager))
+        pinned = self._try(lambda: pin(job.model))
+        differences = compare_requirements(pinned, self.spark) if pinned is not None else ()
+        called = self._call(pinned, differences)
+        model = called.model if called is not None else pinned
+        target = self._try(lambda: describe_target(self.spark, output)) if output is not None else None
+        reader = self._reader(model)
+        whole = self._try(lambda: self._open(reader))
+        columns = whole.source.df.drop(REPLAYED).schema if whole is not None else None
+        contract = self._check(called, whole, columns) if called and whole and columns is not None else None
+        reading = self._reading(reader, whole, target)
+        schema = result_schema(columns, contract) if columns is not None and contract and contract.ok else None
+        publishing = choose_publishing(job)
+        if output is not None:
+            self._look_at_output(output, target, columns, schema, contract)
+        if publishing is not None:
+            self.problems += publishing.problems()
+        return PlanReport(model, reading, contract, schema, target, publishing, differences, tuple(self.problems))
+
+    def _try(self, step: Callable[[], T]) -> T | None:
+        """Returns what `step` does, or None where it was refused."""
+        try:
+            return step()
+        except ScoringError as exc:
+            self.problems.append(exc)
+            return None
+
+    def _call(self, pinned: PinnedModel | None, differences: tuple[Difference, ...]) -> Called | None:
+        """Returns what is called with the rows, where the model and its packages allow to tell."""
+        config = self.job.model
+        result = self._try(lambda: declared_result(self.spark, config))
+        if pinned is None:
+            return None
+        self._try(lambda: refuse_differences(differences, pinned))
+        return self._try(lambda: resolve_method(self.spark, pinned, config, result))
+
+    def _reader(self, model: PinnedModel | None) -> InputReader:
+        model_input = Asked(model.signature if model is not None else None, self.job.model.params)
+        return InputReader(self.job.input, model_input, self.job.errors.bad_files == "quarantine")
+
+    def _open(self, reader: InputReader) -> Snapshot | Quarantined:
+        config, output = self.job.input, self.job.output
+        if self.df is not None:
+            return Snapshot(open_frame(self.df, config), None)
+        if self.replay is not None:
+            target = output.shown if output is not None else ""
+            return open_quarantined(self.spark, config, self.replay.run_id, target, self.replay.job)
+        source = reader.open(self.spark)
+        covers = output is not None and (output.mode in _WHOLE or config.incremental)
+        return Snapshot(source, reader, coverage_of(self.spark, config, source) if covers else None)
+
+    def _check(self, called: Called, whole: Snapshot | Quarantined, columns: StructType) -> Contract:
+        output = self.job.output
+        terms = Terms.of_job(
+            self.job,
+            added=added_columns(
+                output.prediction if output is not None else "prediction",
+                "collect" if self.job.errors.inline else "raise",
+            ),
+            textual=whole.source.textual,
+            places=whole.source.places,
+            result=called.result,
+            call=called.how,
+        )
+        contract = check_contract(columns, called.model.signature, terms, model=called.model.pinned_uri)
+        self._try(contract.raise_for_problems)
+        return contract
+
+    def _reading(
+        self, reader: InputReader, whole: Snapshot | Quarantined | None, target: Target | None
+    ) -> Reading | None:
+        config, output = self.job.input, self.job.output
+        if not config.incremental or not isinstance(whole, Snapshot) or target is None or output is None:
+            return whole
+        source, appends = whole.source, output.mode == "append"
+        increment = self._try(lambda: plan_increment(self.spark, config, source, target, appends=appends))
+        return None if increment is None else Changes(source, reader, whole.covers, increment, output, target)
+
+    def _look_at_output(
+        self,
+        output: OutputConfig,
+        target: Target | None,
+        columns: StructType | None,
+        schema: StructType | None,
+        contract: Contract | None,
+    ) -> None:
+        """Collects why the target and the quarantine would not take the result, and the audit could not judge it."""
+        job = self.job
+        if schema is not None and contract is not None and output.mode == "replace_where":
+            self._try(lambda: replace_predicate(output.replace_where, kept_schema(schema, contract)))
+        if target is None:
+            return
+        self.problems += target_problems(target, output, schema)
+        if columns is not None:
+            self.problems += self._try(lambda: quarantine_problems(self.spark, job.errors, columns)) or ()
         if schema is not None and contract is not None:
-            steps.problems += audit_problems(spark, job.audit, schema, contract.predictions, job.input.key)
-    publishing = _publishing(job, output) if output is not None else None
-    if isinstance(publishing, Staged):
-        steps.problems += steps.run(publishing.problems) or ()
-    return PlanReport(model, reading, contract, schema, target, publishing, differences, tuple(steps.problems))
+            self.problems += audit_problems(self.spark, job.audit, schema, contract.predictions, job.input.key)
 
 
-def _call(
-    steps: _Steps,
-    job: ScoringJob,
-    spark: SparkSession,
-    pinned: PinnedModel | None,
-    differences: tuple[Difference, ...],
-) -> Called | None:
-    """Returns what is called with the rows, where the model and its packages allow to tell."""
-    result = steps.run(lambda: declared_result(spark, job.model))
-    if pinned is None:
-        return None
-    steps.run(lambda: refuse_differences(differences, pinned))
-    return steps.run(lambda: resolve_method(spark, pinned, job.model, result))
-
-
-def _open(
-    job: ScoringJob, spark: SparkSession, reader: InputReader, df: DataFrame | None, replay: Replay | None
-) -> Snapshot | Quarantined:
-    if df is not None:
-        return Snapshot(open_frame(df, job.input), None)
-    if replay is not None:
-        target = job.output.shown if job.output is not None else ""
-        return open_quarantined(spark, job.input, replay.run_id, target, replay.job)
-    source = reader.open(spark)
-    covers = job.output is not None and (job.output.mode in _WHOLE or job.input.incremental)
-    return Snapshot(source, reader, coverage_of(spark, job.input, source) if covers else None)
-
-
-def _check(job: ScoringJob, called: Called, whole: Snapshot | Quarantined, schema: StructType) -> Contract:
-    terms = Terms.of_job(
-        job,
-        added=added_columns(
-            job.output.prediction if job.output else "prediction", "collect" if job.errors.inline else "raise"
-        ),
-        textual=whole.source.textual,
-        places=whole.source.places,
-        result=called.result,
-        call=called.how,
-    )
-    return check_contract(schema, called.model.signature, terms, model=called.model.pinned_uri)
-
-
-def _changes(
-    job: ScoringJob, spark: SparkSession, reader: InputReader, whole: Snapshot, target: Target
-) -> Changes | None:
-    if job.output is None:
-        return None
-    appends = job.output.mode == "append"
-    increment = plan_increment(spark, job.input, whole.source, target, appends=appends)
-    return Changes(whole.source, reader, whole.covers, increment, job.output, target)
-
-
-def _publishing(job: ScoringJob, output: OutputConfig) -> Publishing:
-    return Staged.of_job(job, output) if needs_staging(job) else Direct(output)
-
-
-def _kept(schema: StructType, contract: Contract) -> StructType:
+def kept_schema(schema: StructType, contract: Contract) -> StructType:
+    """Returns the schema of the input columns that the result keeps."""
     return StructType([schema[name] for name in contract.kept])
 
 
@@ -265,14 +271,14 @@ def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame |
 
 
 @told_in_words()
-def sample(job: ScoringJob, report: PlanReport, rows: int, *, spark: SparkSession) -> list[Row]:
+def sample(spark: SparkSession, report: PlanReport, config: ModelConfig, rows: int) -> list[Row]:
     """Scores the first rows of a planned job in memory, and writes nothing.
 
     Args:
-        job: The job.
-        report: Its plan, whose contract is satisfied.
-        rows: How many rows at most.
         spark: The session.
+        report: The plan, whose contract is satisfied.
+        config: The job's model.
+        rows: How many rows at most.
 
     Returns:
         The rows as they would be written, with an ``error`` of code, stage and message: null where a row was scored.
@@ -282,7 +288,7 @@ def sample(job: ScoringJob, report: PlanReport, rows: int, *, spark: SparkSessio
     """
     if report.model is None or report.reading is None or report.contract is None:
         return []
-    model = fetch(report.model, job.model)
+    model = fetch(report.model, config)
     kept = tuple(name for name in report.contract.kept if name.lower() != "error")
     contract = replace(report.contract, kept=kept, stamps=(*report.contract.stamps, "error"))
     whole = report.reading

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
 from spark_scoring.jobs.fingerprint import Fingerprint
+from spark_scoring.publishing.choice import Publishing, choose_publishing
 from spark_scoring.reading.quarantined import replay_job
 from spark_scoring.redaction import redact
 from spark_scoring.scoring.stamp import new_run_id
@@ -36,6 +37,7 @@ class RunRequest:
     Attributes:
         job: The job; for a replay, the one that scores the quarantine.
         output: Its output.
+        publishing: How it publishes.
         run_id: The run's id.
         repeatable: Whether the caller gave the id, under which the run happens once.
         df: Rows in place of the job's input, or None.
@@ -44,6 +46,7 @@ class RunRequest:
 
     job: ScoringJob
     output: OutputConfig
+    publishing: Publishing
     run_id: str
     repeatable: bool
     df: DataFrame | None = None
@@ -66,12 +69,13 @@ class RunRequest:
                 remedy="leave one of them out",
             )
         scored = job if replay is None else replay_job(job, valid_run_id(replay))
-        if scored.output is None:
+        publishing = choose_publishing(scored)
+        if scored.output is None or publishing is None:
             raise ConfigurationError(
                 "the job has no output", code="missing_key", remedy="add output: with a table or a path"
             )
         again = None if replay is None else Replay(replay, job.identity())
-        return cls(scored, scored.output, own_id, run_id is not None, df, again)
+        return cls(scored, scored.output, publishing, own_id, run_id is not None, df, again)
 
 
 def valid_run_id(run_id: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.contract import Contract, Terms, check_contract
@@ -19,7 +22,7 @@ from spark_scoring.scoring.method import resolve_method
 from spark_scoring.scoring.result_type import declared_result
 from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.scoring.transformed import OnError
-from spark_scoring.spark.failures import told_in_words
+from spark_scoring.spark.failures import scoring_failure, told_in_words
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +57,27 @@ class Scorer:
         contract.raise_for_problems()
         stamp = Stamp.now(self.model.model_id, run_id)
         return score_frame(self.spark, df, self.model, contract, stamp, on_error=self.on_error)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raises what ends a Spark action meanwhile as an error of this package, with its code and remedy.
+
+        A frame of `transform` is lazy, so whoever runs it gets Spark's exception, whose text begins with what happened.
+        Spark runs a failed task again (``spark.task.maxFailures``) before it gives up, since it can't tell a bad row
+        from a lost machine.
+
+            with scorer.errors():
+                scorer.transform(df).write.saveAsTable("scores")
+
+        Raises:
+            RowsFailedError: If a row failed, and the scorer was made with ``on_error="raise"``.
+            ModelError: If the workers can't load the model.
+            ScoringError: If Spark failed otherwise.
+        """
+        try:
+            yield
+        except (PySparkException, Py4JJavaError) as exc:
+            raise scoring_failure(exc) from exc
 
 
 @told_in_words()

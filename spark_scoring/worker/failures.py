@@ -30,17 +30,28 @@ class ModelRaisedError(Exception):
         self.failure = failure
 
 
+_WORDS = {
+    "row": "a row can't be scored",
+    "model": "the model can't be loaded",
+    "file": "a file can't be read",
+    "threshold": "too many rows failed",
+}
+
+
 class ScoringFailedError(Exception):
     """Ends the task: a row failed where none may, or the model can't be loaded at all.
 
     Attributes:
         kind: ``row``, ``model``, ``file`` or ``threshold``.
+        marked: What the driver finds it by.
     """
 
     def __init__(self, kind: str, failure: RowFailure) -> None:
-        super().__init__(f"{MARK}{json.dumps([kind, *failure])}{MARK}")
         self.kind = kind
         self.failure = failure
+        self.marked = f"{MARK}{json.dumps([kind, *failure])}{MARK}"
+        # Words for whoever sees it as it is, in Spark's own exception.
+        super().__init__(f"{_WORDS.get(kind, kind)} ({failure.code}): {failure.message}\n{self.marked}")
 
 
 def read_failure(text: str) -> tuple[str, RowFailure] | None:

@@ -78,7 +78,7 @@ class ScoringModel:
             ended = exc
         except Exception as exc:
             ended = ScoringFailedError("model", RowFailure("worker_failed", "model", describe(exc, None)))
-        return self._carrier(self._nothing(len(arguments)), {}, str(ended))
+        return self._carrier(self._nothing(len(arguments)), {}, ended.marked)
 
     def _predict(self, arguments: pd.DataFrame) -> Any:
         rows = len(arguments)

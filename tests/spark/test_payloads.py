@@ -242,7 +242,7 @@ def test_a_sample_of_requests_is_scored_without_those_that_are_malformed(spark, 
     put(requests, {"bad.json": BAD})
     place = {"errors.bad_files": "quarantine", "errors.quarantine": str(tmp_path / "bad")}
     asked = job(adds, requests, target, place)
-    rows = sample(asked, make_plan(asked, spark), 10, spark=spark)
+    rows = sample(spark, make_plan(asked, spark), asked.model, 10)
     assert sorted(row["prediction"] for row in rows if row["prediction"] == row["prediction"]) == [1.5, 2.5, 3.0]
 
 
