@@ -5,6 +5,7 @@ from __future__ import annotations
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.publishing.audit import is_wanted
 from spark_scoring.publishing.direct import Direct
+from spark_scoring.publishing.quarantine import SetAside
 from spark_scoring.publishing.staged import Staged
 
 Publishing = Direct | Staged
@@ -20,5 +21,5 @@ def choose_publishing(job: ScoringJob) -> Publishing | None:
         return None
     waits = job.input.incremental or output.mode == "merge" or is_wanted(job.audit)
     if waits or errors.threshold != 0 or errors.quarantine is not None or errors.inline:
-        return Staged(output, job.staging, errors, job.audit, job.input.key, job.input.row_key)
+        return Staged(output, job.staging, errors, SetAside.of(errors), job.audit, job.input.key, job.input.row_key)
     return Direct(output)

@@ -12,6 +12,7 @@ from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.publishing.exactly_once import write_once
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
+from spark_scoring.publishing.quarantine import SetAside
 from spark_scoring.publishing.staged_rows import StagedRows
 from spark_scoring.scoring.frame import score_frame
 from spark_scoring.scoring.stamp import Stamp
@@ -27,6 +28,11 @@ class Direct:
     """
 
     output: OutputConfig
+
+    @property
+    def aside(self) -> SetAside:
+        """Nothing is set aside."""
+        return SetAside()
 
     def describe(self) -> str:
         """Returns how rows are published, for people."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
@@ -11,26 +12,39 @@ from spark_scoring.delta.table import describe_target
 from spark_scoring.errors import ContractError, ScoringError
 from spark_scoring.jobs.config import ErrorsConfig, OutputConfig
 from spark_scoring.publishing.target import target_problems
+from spark_scoring.reading.quarantined import resolved_place
 from spark_scoring.reading.source import QUARANTINE_COLUMNS
 from spark_scoring.scoring.frame import ERROR_TYPE
 from spark_scoring.scoring.stamp import STAMPS
 
 
-def quarantine_place(errors: ErrorsConfig) -> OutputConfig | None:
-    """Returns where failed rows go, or None."""
-    return None if errors.quarantine is None else OutputConfig.at(errors.quarantine)
+@dataclass(frozen=True)
+class SetAside:
+    """Where what fails is set aside; each part is None where the job names no quarantine.
 
+    Attributes:
+        rows: The quarantine, for rows that fail.
+        files: The list of files that can't be read, beside it.
+        resolved: The list of quarantined rows that a later run scored, beside it.
+    """
 
-def bad_files_place(errors: ErrorsConfig) -> OutputConfig | None:
-    """Returns where files that can't be read are listed: beside the quarantine, or None where there is none."""
-    place = quarantine_place(errors)
-    return None if place is None else OutputConfig.at(place.location.rstrip("/") + "_files")
+    rows: OutputConfig | None = None
+    files: OutputConfig | None = None
+    resolved: OutputConfig | None = None
+
+    @classmethod
+    def of(cls, errors: ErrorsConfig) -> SetAside:
+        """Returns where a job sets aside what fails."""
+        if errors.quarantine is None:
+            return cls()
+        base = errors.quarantine.rstrip("/")
+        return cls(OutputConfig.at(errors.quarantine), OutputConfig.at(f"{base}_files"), resolved_place(base))
 
 
 def quarantine_problems(spark: SparkSession, errors: ErrorsConfig, schema: StructType) -> Sequence[ScoringError]:
     """Returns why the quarantine, which has the input's own schema beside its own columns, would not take its rows."""
-    place = quarantine_place(errors)
-    if place is None:
+    aside = SetAside.of(errors)
+    if aside.rows is None:
         return []
     clashes = [
         ContractError(
@@ -45,10 +59,9 @@ def quarantine_problems(spark: SparkSession, errors: ErrorsConfig, schema: Struc
         return clashes
     types = (ERROR_TYPE, StringType(), StringType(), TimestampType(), StringType())
     added = [StructField(name, dtype) for name, dtype in zip(QUARANTINE_COLUMNS, types, strict=True)]
-    problems = target_problems(describe_target(spark, place), place, StructType([*schema.fields, *added]))
-    files = bad_files_place(errors)
-    if errors.bad_files == "quarantine" and files is not None:
-        problems += target_problems(describe_target(spark, files), files, _bad_files_schema())
+    problems = target_problems(describe_target(spark, aside.rows), aside.rows, StructType([*schema.fields, *added]))
+    if errors.bad_files == "quarantine" and aside.files is not None:
+        problems += target_problems(describe_target(spark, aside.files), aside.files, _bad_files_schema())
     return problems
 
 

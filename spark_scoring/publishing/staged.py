@@ -19,7 +19,7 @@ from spark_scoring.publishing import gates
 from spark_scoring.publishing.audit import Finding
 from spark_scoring.publishing.exactly_once import write_once, write_rows
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
-from spark_scoring.publishing.quarantine import bad_files_place, quarantine_place
+from spark_scoring.publishing.quarantine import SetAside
 from spark_scoring.publishing.staged_rows import REST, StagedRows, read_staged, staged_contract
 from spark_scoring.publishing.staging_table import (
     StagingMetadata,
@@ -49,6 +49,7 @@ class Staged:
         output: Where the rows go in the end, and how.
         staging: Where they wait, and how long.
         errors: What becomes of rows that fail.
+        aside: Where they are set aside.
         audit: The checks.
         key: The columns by which ``audit.reconcile`` compares rows.
         row_key: The columns by which a failed row is named.
@@ -57,15 +58,16 @@ class Staged:
     output: OutputConfig
     staging: StagingConfig
     errors: ErrorsConfig
+    aside: SetAside
     audit: AuditConfig
     key: tuple[str, ...] = ()
     row_key: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Returns how rows are published, for people."""
-        place = quarantine_place(self.errors)
         failed = ", failed rows stay inline" if self.errors.inline else ""
-        failed = failed if place is None else f", failed rows to {redact(place.location)}"
+        if self.aside.rows is not None:
+            failed = f", failed rows to {redact(self.aside.rows.location)}"
         return f"staged, published within a threshold of {self.errors.threshold}{failed}"
 
     def problems(self) -> list[ScoringError]:
@@ -113,7 +115,7 @@ class Staged:
             detail=self.errors.detail,
             end_after=threshold if isinstance(threshold, int) else -1,
             # Also where all columns are kept: a column that is nearly always null is found and read in no time.
-            rest=REST if self.errors.quarantine is not None else None,
+            rest=REST if self.aside.rows is not None else None,
         )
         place = staging_place(self.output, self.staging, metadata.run_id)
         drop_expired(place, self.staging.keep)
@@ -212,7 +214,7 @@ class Staged:
 
     def _set_aside(self, spark: SparkSession, staged: StagedRows, metadata: RunMetadata) -> None:
         """Lists the files that were left out, and puts the rows that failed into the quarantine."""
-        files, quarantine = bad_files_place(self.errors), quarantine_place(self.errors)
+        files, quarantine = self.aside.files, self.aside.rows
         once = partial(_write_shared, spark, metadata)
         if staged.metadata.bad_files and files is not None:
             listed = [
@@ -235,11 +237,10 @@ class Staged:
 
     def tidy_up(self, spark: SparkSession, published: StagedRows) -> None:
         """Notes which quarantined rows a replay scored, and removes the staging table."""
-        resolved, quarantine = published.resolved(), quarantine_place(self.errors)
-        if resolved is not None and quarantine is not None:
-            place = OutputConfig.at(quarantine.location.rstrip("/") + "_resolved")
+        resolved = published.resolved()
+        if resolved is not None and self.aside.resolved is not None:
             metadata = published.metadata.of_publication(published.metadata.attempt, published.failed)
-            _write_shared(spark, metadata, resolved, place)
+            _write_shared(spark, metadata, resolved, self.aside.resolved)
         drop_staging(spark, published.place)
 
 

@@ -55,6 +55,11 @@ class Quarantined:
         return Batch(replace(self.source, df=rows))
 
 
+def resolved_place(quarantine: str) -> OutputConfig:
+    """Returns where a quarantine's rows are listed that a later run scored."""
+    return OutputConfig.at(f"{quarantine.rstrip('/')}_resolved")
+
+
 def replay_job(job: ScoringJob, run_id: str) -> ScoringJob:
     """Returns the job that scores what `run_id` put into the quarantine of `job`, and appends it to the target.
 
@@ -107,7 +112,7 @@ def open_quarantined(
     if len(starts) > 1:
         rows = rows.where(F.unix_micros("scored_at").isin(sorted(_own_starts(spark, source, run_id, target, job))))
     own = [F.col(sql.quote(name)) for name in rows.columns if name not in QUARANTINE_COLUMNS]
-    place = OutputConfig.at((config.path or config.table or "").rstrip("/") + "_resolved")
+    place = resolved_place(config.path or config.table or "")
     return Quarantined(replace(source, df=rows.select(*own, F.col(_ID).alias(REPLAYED))), place)
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from spark_scoring.jobs.config import ErrorsConfig, OutputConfig
+from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.publishing.published import Empty, Outcome, Published
-from spark_scoring.publishing.quarantine import bad_files_place, quarantine_place
 from spark_scoring.record.result import RunResult
+from spark_scoring.runs.request import RunRequest
 
 
-def result_of(errors: ErrorsConfig, output: OutputConfig, outcome: Outcome, seconds: float) -> RunResult:
+def result_of(request: RunRequest, outcome: Outcome, seconds: float) -> RunResult:
     """Returns what a run says, with the counts of the commit that was found.
 
     Args:
-        errors: What became of rows that failed.
-        output: The run's output.
+        request: What was asked for.
         outcome: What became of the rows.
         seconds: From start to end.
     """
@@ -26,7 +25,7 @@ def result_of(errors: ErrorsConfig, output: OutputConfig, outcome: Outcome, seco
             rows_in=0,
             rows_scored=0,
             rows_failed=0,
-            target=output.shown,
+            target=request.output.shown,
             target_version=None,
             quarantine=None,
             seconds=round(seconds, 3),
@@ -35,7 +34,7 @@ def result_of(errors: ErrorsConfig, output: OutputConfig, outcome: Outcome, seco
             files_failed=outcome.metadata.files_failed or 0,
         )
     metadata, failed = outcome.commit.metadata, outcome.commit.metadata.rows_failed or 0
-    scored = scored_rows(outcome, inline=errors.inline)
+    scored = scored_rows(outcome, inline=request.job.errors.inline)
     done = isinstance(outcome, Published)
     rows_in = outcome.rows_in if isinstance(outcome, Published) else metadata.rows_in
     return RunResult(
@@ -46,11 +45,11 @@ def result_of(errors: ErrorsConfig, output: OutputConfig, outcome: Outcome, seco
         rows_in=scored + failed if rows_in is None and not done else rows_in,
         rows_scored=scored,
         rows_failed=failed,
-        target=output.shown,
+        target=request.output.shown,
         target_version=outcome.commit.version,
-        quarantine=_shown(quarantine_place(errors)) if failed else None,
+        quarantine=_shown(request.publishing.aside.rows) if failed else None,
         files_failed=metadata.files_failed or 0,
-        quarantine_files=_shown(bad_files_place(errors)) if metadata.files_failed else None,
+        quarantine_files=_shown(request.publishing.aside.files) if metadata.files_failed else None,
         seconds=round(seconds, 3),
         report=None,
         input_version=metadata.input_version,

@@ -169,4 +169,4 @@ def _result(request: RunRequest, journal: Journal, outcome: Outcome) -> RunResul
     if isinstance(outcome, Published):
         written = scored_rows(outcome, inline=request.job.errors.inline) + (outcome.commit.metadata.rows_failed or 0)
         check_row_count(outcome.rows_in, written, request.output.shown)
-    return result_of(request.job.errors, request.output, outcome, journal.seconds)
+    return result_of(request, outcome, journal.seconds)
