@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-# Version 1 wrote no ``format`` and no ``target``.
-FORMAT = 2
+# Commits of format 1 do not say so; a later format stands in the key ``format``.
+FORMAT = 1
 
 M = TypeVar("M", bound="RunMetadata")
 
@@ -68,7 +68,7 @@ class RunMetadata:
         run_id: The run's id.
         attempt: An id that no other commit has.
         job: The fingerprint of the run's job.
-        target: The run's target, as `OutputConfig.shown` names it; None in commits of version 1.
+        target: The run's target, as `OutputConfig.shown` names it, in tables that jobs may share; None elsewhere.
         model_id: Which model version scored.
         digest: ``sha256:…`` over the model's files.
         input: What was read, as `Source.location` names it.
@@ -116,7 +116,7 @@ class RunMetadata:
     def to_json(self) -> str:
         """Returns the text of ``userMetadata``."""
         plain = {name: value for name, value in asdict(self).items() if value is not None or name in _ALWAYS}
-        return json.dumps({**plain, "format": FORMAT})
+        return json.dumps(plain if FORMAT == 1 else {**plain, "format": FORMAT})
 
     @classmethod
     def from_json(cls: type[M], text: str | None) -> M | None:

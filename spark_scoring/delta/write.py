@@ -68,7 +68,7 @@ def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
     except (PySparkException, Py4JJavaError) as exc:
         if created:
             _drop_unwritten(spark, target)
-        raise _translate(exc, target) from exc
+        raise explain_failure(exc, target) from exc
     commit = find_commit(spark, target.name, metadata.attempt)
     if commit is None:
         if metadata.transaction is not None:
@@ -165,7 +165,8 @@ def _storage_said(text: str) -> str:
     return first_line(Exception(lines[0].strip().removeprefix("Caused by: ")))
 
 
-def _translate(exc: Exception, target: Target) -> ScoringError:
+def explain_failure(exc: Exception, target: Target) -> ScoringError:
+    """Returns what ended a write, in our words: a conflict, the storage, the table, or what the rows brought."""
     if from_worker(exc) is not None or is_bad_file(exc):
         return scoring_failure(exc)
     text = str(exc)

@@ -199,7 +199,7 @@ class Staged:
         increment = staged.metadata.increment
         deleted = batch().deleted_keys if increment is not None else None
         metadata = staged.metadata.of_publication(str(uuid.uuid4()), staged.failed)
-        self._set_aside(spark, staged, metadata)
+        self._set_aside(spark, staged, replace(metadata, target=self.output.shown))
         if increment is not None:
             # The quarantine stays the run's own: a run that died after writing it must not be in another's way.
             metadata = replace(metadata, transaction=increment.claim)

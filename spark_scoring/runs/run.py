@@ -135,7 +135,6 @@ def _metadata(request: RunRequest, model: LocalModel, batch: Batch) -> RunMetada
         run_id=request.run_id,
         attempt=str(uuid.uuid4()),
         job=request.job.fingerprint(script),
-        target=request.output.shown,
         model_id=model.model_id,
         digest=model.digest,
         input=batch.source.location,

@@ -11,7 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring import RunResult, ScoringJob, score
-from spark_scoring.errors import ScoringError, TargetError
+from spark_scoring.delta.write import explain_failure
+from spark_scoring.errors import ScoringError
 from spark_scoring.publishing import exactly_once
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
@@ -169,7 +170,7 @@ def interrupted(spark, points, monkeypatch, target, *, times, statement=None) ->
             seen.append(version(target) or 0)
             if statement is not None:
                 spark.sql(statement)
-            raise TargetError("another writer", code="target_conflict")
+            raise explain_failure(Exception("[DELTA_CONCURRENT_APPEND] another writer"), write.target)
         return step(session, write)
 
     points.around("writing", conflicting)
