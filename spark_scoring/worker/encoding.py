@@ -82,6 +82,7 @@ def _floats(target: Any, nan: float, take: Callable[[Any], float], wanted: str) 
             return _one_by_one(array, np.nan, np.dtype(float), convert, wanted)
         failures: dict[int, str] = {}
         cast = array.astype(float, copy=False)
+        reserved = np.flatnonzero(cast == nan)
         if array.dtype.kind == "f":
             missing = np.isnan(cast)
             if missing.any():
@@ -91,8 +92,7 @@ def _floats(target: Any, nan: float, take: Callable[[Any], float], wanted: str) 
                     failures = _lossy(array, array.astype(target), ~missing, wanted)
         else:
             failures = _lossy(array, array.astype(target), np.full(len(array), True), wanted)
-        taken = np.flatnonzero(cast == nan)
-        failures.update({int(row): _RESERVED for row in taken if array[row] == array[row]})
+        failures.update({int(row): _RESERVED for row in reserved})
         return Encoded(cast, failures)
 
     return encode_floats

@@ -261,8 +261,14 @@ def _alone(value: Any) -> Any:
     """Returns the only element of a list of one: a matrix of one column is one value a row."""
     if isinstance(value, (list, tuple)) and len(value) == 1:
         return value[0]
-    if _is_array(value) and np.ndim(value) == 1 and len(value) == 1:
-        return _items(value)[0]
+    if _is_array(value):
+        try:
+            items = _items(value)
+        except MemoryError:
+            raise
+        except Exception:  # it can't be read, or is no list
+            return value
+        return items[0] if len(items) == 1 else value
     return value
 
 
@@ -300,7 +306,8 @@ def _with_sizes(spec: Mapping[str, Any], sizes: Sequence[int]) -> Mapping[str, A
 
 
 def _is_array(value: Any) -> bool:
-    return (hasattr(value, "__array__") or hasattr(value, "to_pylist")) and not isinstance(value, (np.generic, np.void))
+    kind = type(value)  # a value's own attributes may raise
+    return (hasattr(kind, "__array__") or hasattr(kind, "to_pylist")) and not issubclass(kind, np.generic)
 
 
 def _kind(value: Any) -> str:
