@@ -162,19 +162,19 @@ def nothing_else_is_raised(result: Any, declared: list[dict[str, Any]], rows: in
 
 
 @given(case=one_output())
-@settings(max_examples=150, derandomize=True, **_QUIET)
+@settings(max_examples=50, derandomize=True, **_QUIET)
 def test_each_value_of_an_output_is_held_or_is_bad_output(case):
     one_output_holds(case)
 
 
 @given(case=several_outputs())
-@settings(max_examples=100, derandomize=True, **_QUIET)
+@settings(max_examples=30, derandomize=True, **_QUIET)
 def test_each_value_of_several_outputs_is_held_or_is_bad_output(case):
     several_outputs_hold(case)
 
 
 @given(JUNK, st.lists(specs(1), min_size=1, max_size=3), st.integers(1, 3))
-@settings(max_examples=100, derandomize=True, **_QUIET)
+@settings(max_examples=30, derandomize=True, **_QUIET)
 def test_a_result_of_any_kind_is_values_or_bad_output(result, declared, rows):
     nothing_else_is_raised(result, declared, rows)
 
