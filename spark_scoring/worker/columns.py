@@ -80,7 +80,7 @@ def objects(values: Any) -> Array:
 
 def _of_extension(array: Any) -> Column:
     if isinstance(array, (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)):
-        dtype = array.dtype.numpy_dtype
+        dtype: Any = getattr(array.dtype, "numpy_dtype")  # noqa: B009  (pandas-stubs lack it)
         return Column(array.to_numpy(dtype=dtype, na_value=dtype.type(0)), np.asarray(array.isna()))
     if isinstance(array, pd.Categorical):
         # Their codes: numpy would make floats of whole numbers beside a missing one.

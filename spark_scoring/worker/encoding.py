@@ -57,10 +57,7 @@ def encode_column(column: Column, kind: str, clock: WallClock) -> Encoded:
         kind: The declared type.
         clock: Whose wall clock a datetime is.
     """
-    if kind == "datetime":
-        encoded = _encode_datetimes(column, clock)
-    else:
-        encoded = _ENCODE[kind](column.values)
+    encoded = _encode_datetimes(column, clock) if kind == "datetime" else _ENCODE[kind](column.values)
     if column.missing is None or not column.missing.any():
         return encoded
     values = encoded.values.copy()
@@ -162,7 +159,7 @@ def _encode_datetimes(column: Column, clock: WallClock) -> Encoded:
     failures = {int(row): "the model returned a datetime finer than a microsecond" for row in changed}
     micros = stamps.astype(np.int64)
     micros, lost = clock.of_instants(micros) if column.aware else (micros, clock.without_instant(micros))
-    failures.update({row: "the model returned a datetime that the time zone's clock does not show" for row in lost})
+    failures.update(dict.fromkeys(lost, "the model returned a datetime that the time zone's clock does not show"))
     return Encoded(micros, failures)
 
 
@@ -171,7 +168,9 @@ def _one_by_one(array: Array, null: Any, dtype: np.dtype[Any], convert: Callable
     values = np.empty(len(array), dtype=dtype)
     values[:] = null
     failures: dict[int, str] = {}
-    nan_is_null = dtype.kind != "f"  # a NaN among floats is a value; anywhere else it is how pandas spells a missing one
+    nan_is_null = (
+        dtype.kind != "f"
+    )  # a NaN among floats is a value; anywhere else it is how pandas spells a missing one
     for row, value in enumerate(array):
         if value is None or (nan_is_null and type(value) is float and value != value):
             continue

@@ -35,8 +35,9 @@ class ScoringModel:
         settings: What the driver decided: ``model`` (see `models.load_once`), ``call`` (see `calls.call_of`),
             ``columns`` and ``form`` (see `frames.build_input`), ``checks`` (the failures that Spark found before
             scoring, by number), ``outputs``, ``time_zone`` (whose wall clock a datetime is), ``params``, ``on_error``,
-            ``detail``, which is ``full`` where messages may hold the exception's text, ``end_after``, the number of failed rows beyond which a task ends the job, or -1,
-            and ``served``, whether this runs behind MLflow's scoring server, which would lose what is raised.
+            ``detail``, which is ``full`` where messages may hold the exception's text, ``end_after``, the number of
+            failed rows beyond which a task ends the job, or -1, and ``served``, whether this runs behind MLflow's
+            scoring server, which would lose what is raised.
         folder: The scoring model's data folder.
     """
 

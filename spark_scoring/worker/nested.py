@@ -94,7 +94,11 @@ def _items(value: Any) -> Any:
         column = column_of(value)
         if column is not None:
             return column.items()
-    if hasattr(value, "__array__") and not isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, "columns"):
+    if (
+        hasattr(value, "__array__")
+        and not isinstance(value, (np.ndarray, np.generic))
+        and not hasattr(value, "columns")
+    ):
         array = np.asarray(value)  # of a tensor
         if array.ndim:
             return array

@@ -286,9 +286,7 @@ def _rows(source: Any, output: Output, is_part: bool) -> Any:
             declared in (-1, size) for declared, size in zip(shape[1:], array.shape[1:], strict=True)
         )
         if not fits:
-            raise _bad(
-                f"the model returned an array of shape {array.shape}, and its signature declares {tuple(shape)}"
-            )
+            raise _bad(f"the model returned an array of shape {array.shape}, and its signature declares {tuple(shape)}")
     return column.items()
 
 

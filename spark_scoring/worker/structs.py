@@ -83,8 +83,8 @@ def by_name(value: Any) -> Mapping[Any, Any] | None:
         return {name: getattr(value, name) for name in names}
     if isinstance(value, tuple):
         # Of a named tuple, and of Spark's Row.
-        names = getattr(value, "_fields", None) or getattr(value, "__fields__", None)
-        return dict(zip(names, value, strict=True)) if names else None
+        labels = getattr(value, "_fields", None) or getattr(value, "__fields__", None)
+        return dict(zip(labels, value, strict=True)) if labels else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, np.void):

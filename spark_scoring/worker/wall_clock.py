@@ -1,7 +1,7 @@
 """Datetimes become microseconds on the wall clock of one time zone, which is what the driver's SQL reads them as.
 
-A datetime without a zone is such a wall clock already; one with a zone is an instant. Where clocks are turned, some wall
-clocks name no instant and some name two: a datetime that would not come back as it was is no value.
+A datetime without a zone is such a wall clock already; one with a zone is an instant. Where clocks are turned, some
+wall clocks name no instant and some name two: a datetime that would not come back as it was is no value.
 """
 
 import datetime as dt

@@ -91,7 +91,9 @@ def _same(values: st.SearchStrategy[Any], *spell: Any) -> st.SearchStrategy[Retu
     return st.tuples(values, st.sampled_from(spell)).map(lambda pair: Returned(pair[1](pair[0]), pair[0]))
 
 
-_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5) | st.sampled_from(["", "\x1a", "nan", "None", "1"])
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5) | st.sampled_from(
+    ["", "\x1a", "nan", "None", "1"]
+)
 GOOD: dict[str, st.SearchStrategy[Returned]] = {
     "long": _whole(64),
     "integer": _whole(32),
@@ -103,19 +105,68 @@ GOOD: dict[str, st.SearchStrategy[Returned]] = {
     "datetime": _moment(),
 }
 _NULLS = [None, pd.NA, pd.NaT, np.datetime64("NaT"), np.ma.masked]
-_NEVER = [object(), Evil(), 1 + 0j, {1, 2}, [1, 2], (1, 2), {"a": 1, "b": 2}, np.array([1, 2]), dt.timedelta(1), iter([1])]
+_NEVER = [
+    object(),
+    Evil(),
+    1 + 0j,
+    {1, 2},
+    [1, 2],
+    (1, 2),
+    {"a": 1, "b": 2},
+    np.array([1, 2]),
+    dt.timedelta(1),
+    iter([1]),
+]
 _NUMBERS = [1, 0, 1.5, np.int64(1), np.float64(0.5), Decimal(1), np.timedelta64(5, "s"), 2**63]
 _WRONG: dict[str, list[Any]] = {
-    "long": [True, np.True_, "1", b"1", 1.5, INF, 2**63, -(2**63) - 1, np.uint64(2**63), 2.0**63, Decimal("1.5")]
-    + [np.timedelta64(5, "s"), EPOCH, np.float32(0.5), pa.scalar(1.5), np.array(True)],
+    "long": [
+        True,
+        np.True_,
+        "1",
+        b"1",
+        1.5,
+        INF,
+        2**63,
+        -(2**63) - 1,
+        np.uint64(2**63),
+        2.0**63,
+        Decimal("1.5"),
+        np.timedelta64(5, "s"),
+        EPOCH,
+        np.float32(0.5),
+        pa.scalar(1.5),
+        np.array(True),
+    ],
     "integer": [True, np.True_, "1", b"1", 1.5, -INF, 2**31, np.int64(-(2**31) - 1), 3e9, np.timedelta64(5, "s")],
-    "double": [True, np.True_, "1.5", b"1", 2**53 + 1, np.int64(2**53 + 1), 10**400, Decimal("0.1")]
-    + [np.timedelta64(5, "s"), np.uint64(2**64 - 1), np.longdouble("0.1"), EPOCH, pa.scalar(True)],
+    "double": [
+        True,
+        np.True_,
+        "1.5",
+        b"1",
+        2**53 + 1,
+        np.int64(2**53 + 1),
+        10**400,
+        Decimal("0.1"),
+        np.timedelta64(5, "s"),
+        np.uint64(2**64 - 1),
+        np.longdouble("0.1"),
+        EPOCH,
+        pa.scalar(True),
+    ],
     "float": [True, "1.5", 0.1, 2**24 + 1, np.int64(2**24 + 1), 1e300, 1e39, Decimal("0.1"), np.timedelta64(5, "s")],
     "boolean": [*_NUMBERS, "true", b"1", EPOCH],
     "string": [*_NUMBERS, True, b"text", "\ud800", EPOCH, pa.scalar(1)],
     "binary": [*_NUMBERS, True, "text", EPOCH],
-    "datetime": [*_NUMBERS, True, "2024-01-01", b"1", dt.time(1), pd.Timestamp(1), np.datetime64(1, "ns"), pd.Period("2024")],
+    "datetime": [
+        *_NUMBERS,
+        True,
+        "2024-01-01",
+        b"1",
+        dt.time(1),
+        pd.Timestamp(1),
+        np.datetime64(1, "ns"),
+        pd.Period("2024"),
+    ],
 }
 _KINDS = sorted(GOOD)
 
@@ -136,7 +187,9 @@ def specs(depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
         return kinds
     inner = specs(depth - 1)
     names = st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True)
-    objects_of = names.flatmap(lambda names: st.tuples(st.just(names), st.tuples(*[inner] * len(names)), st.integers(0, 3)))
+    objects_of = names.flatmap(
+        lambda names: st.tuples(st.just(names), st.tuples(*[inner] * len(names)), st.integers(0, 3))
+    )
     return st.one_of(
         kinds,
         inner.map(lambda of: {"type": "array", "of": of}),

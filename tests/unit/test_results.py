@@ -11,7 +11,6 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -232,7 +231,9 @@ def test_what_stands_beside_a_value_does_not_change_it():
     assert returned(pd.DataFrame({"x": [1, 2], "y": [True, False]}), array) == [[BAD, BAD]]
 
 
-@pytest.mark.parametrize("row", [None, NAN, "text", 1.5, {"a": 1}, (1,), (1, 2.0, 3), SimpleNamespace(a=1, b=2.0)], ids=repr)
+@pytest.mark.parametrize(
+    "row", [None, NAN, "text", 1.5, {"a": 1}, (1,), (1, 2.0, 3), SimpleNamespace(a=1, b=2.0)], ids=repr
+)
 def test_a_row_that_lacks_an_output_costs_itself(row):
     found = returned([(1, 2.0), row, {"a": 1, "b": 2.0}], A_LONG, B_DOUBLE)
     assert [one[0] for one in found] == [one[2] for one in found] == [1, 2.0]
@@ -321,7 +322,9 @@ def test_a_pydantic_model_is_its_fields():
     assert returned([Point(a=BIG), Point(a=1, b=2.5)], A_LONG, B_DOUBLE) == [[BIG, 1], [0.5, 2.5]]
 
 
-@pytest.mark.parametrize("value", ["ab", ["a"], [("a", 1)], ("a",), 3, 1.5, {1: 2}, {None: 2}, {"a": True}, Pair(1, 2)], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["ab", ["a"], [("a", 1)], ("a",), 3, 1.5, {1: 2}, {None: 2}, {"a": True}, Pair(1, 2)], ids=repr
+)
 def test_what_is_no_map_is_bad_output(value):
     assert returned([{"a": BIG}, value, None], ColSpec(Map(DataType.long))) == [[{"a": BIG}, BAD, None]]
 
