@@ -58,13 +58,16 @@ class Output:
     Attributes:
         name: Its name in the signature, or None.
         spec: The type of one row's value: ``{"type": "double"}``, or nested: ``array`` and ``map`` hold the element's
-            spec under ``of``, ``object`` a spec for each property.
+            spec under ``of``, ``object`` a spec for each property, with those that are ``required`` or ``optional``
+            and whether there may be no others (``exact``), see worker/structs.py.
         shape: The declared shape of a tensor, or None for a column.
+        required: Whether what the model returns must have it; None where a result by rows may lack it in some of them.
     """
 
     name: str | None
     spec: Mapping[str, Any]
     shape: tuple[int, ...] | None = None
+    required: bool | None = True
 
     @property
     def spark_type(self) -> DataType:
@@ -103,7 +106,7 @@ class Output:
 
     def settings(self) -> dict[str, Any]:
         """Returns what the worker needs to know."""
-        return {"name": self.name, "spec": self.spec, "shape": self.shape}
+        return {"name": self.name, "spec": self.spec, "shape": self.shape, "required": self.required}
 
 
 @dataclass(frozen=True)
@@ -148,17 +151,17 @@ def read_outputs(schema: Schema | None) -> DeclaredOutputs:
 def outputs_of_type(dtype: DataType) -> DeclaredOutputs:
     """Returns the outputs that a Spark type declares, as ``model.result_type`` has it, and what is wrong with it.
 
-    A struct declares an output for each of its fields; any other type declares one.
+    A struct of several fields declares an output for each of them; any other type declares one.
     """
-    declared: list[tuple[str | None, DataType]] = [(None, dtype)]
-    if isinstance(dtype, StructType) and dtype.fields:
-        declared = [(field.name, field.dataType) for field in dtype.fields]
+    declared: list[tuple[str | None, DataType, bool | None]] = [(None, dtype, True)]
+    if isinstance(dtype, StructType) and len(dtype.fields) > 1:
+        declared = [(field.name, field.dataType, None if field.nullable else True) for field in dtype.fields]
     outputs: list[Output] = []
     problems: list[OutputProblem] = []
-    for name, wanted in declared:
+    for name, wanted, required in declared:
         spec = _spec_of_spark(wanted)
         if spec is not None:
-            outputs.append(Output(name, spec))
+            outputs.append(Output(name, spec, required=required))
             continue
         problems.append(
             OutputProblem(
@@ -223,7 +226,9 @@ def _spec_of_spark(dtype: DataType) -> dict[str, Any] | None:
         return None if of is None or dtype.keyType != StringType() else {"type": "map", "of": of}
     if isinstance(dtype, StructType):
         fields = {field.name: _spec_of_spark(field.dataType) for field in dtype.fields}
-        return None if not fields or None in fields.values() else {"type": "object", "of": fields}
+        required = [field.name for field in dtype.fields if not field.nullable]
+        spec = {"type": "object", "of": fields, "required": required}
+        return None if not fields or None in fields.values() else spec
     return next(({"type": name} for name, known in _SPARK_TYPES.items() if known == dtype), None)
 
 
@@ -231,7 +236,9 @@ def _read(declared: ColSpec | TensorSpec) -> Output | OutputProblem:
     name = None if declared.name is None else str(declared.name)
     if isinstance(declared, ColSpec):
         spec = _spec(declared.type)
-        return _unsupported(name, repr(declared.type)) if spec is None else Output(name, spec)
+        return (
+            _unsupported(name, repr(declared.type)) if spec is None else Output(name, spec, required=declared.required)
+        )
     kind = _tensor_type(declared.type)
     shape = tuple(int(size) for size in declared.shape)
     if kind is None or not shape:
@@ -255,7 +262,10 @@ def _spec(wanted: Any) -> dict[str, Any] | None:
         return None if of is None else {"type": "map", "of": of}
     if isinstance(wanted, Object):
         fields = {prop.name: _spec(prop.dtype) for prop in wanted.properties}
-        return None if None in fields.values() else {"type": "object", "of": fields}
+        required = [prop.name for prop in wanted.properties if prop.required]
+        optional = [prop.name for prop in wanted.properties if not prop.required]
+        spec = {"type": "object", "of": fields, "required": required, "optional": optional, "exact": True}
+        return None if None in fields.values() else spec
     return None  # AnyType: a column has one type
 
 

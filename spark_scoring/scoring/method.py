@@ -101,6 +101,8 @@ def _refuse_unsendable(config: ModelConfig) -> None:
 
 def _declared_classes(config: ModelConfig, outputs: Sequence[Output]) -> list[str] | None:
     names = [output.name for output in outputs if output.name is not None]
+    if len(outputs) == 1 and len(outputs[0].spec.get("of", ())) == 1 and outputs[0].spec["type"] == "object":
+        names = list(outputs[0].spec["of"])
     if config.method in CLASS_METHODS and names:
         return names
     if config.top_k is not None:

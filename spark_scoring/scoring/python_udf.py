@@ -73,6 +73,7 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
         "call": call,
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
+        "time_zone": contract.time_zone,
         "params": dict(contract.params),
         **errors,
     }

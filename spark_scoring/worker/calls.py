@@ -45,5 +45,5 @@ def _in_order(piece: Any, result: Any) -> Any:
 def _sorted(values: Any) -> Any:
     try:
         return values.sort_values(ignore_index=True)
-    except TypeError:  # of mixed or unordered values
+    except (TypeError, ValueError):  # of mixed or unordered values, of arrays, of two columns of one name
         return values

@@ -34,9 +34,10 @@ class ScoringModel:
     Args:
         settings: What the driver decided: ``model`` (see `models.load_once`), ``call`` (see `calls.call_of`),
             ``columns`` and ``form`` (see `frames.build_input`), ``checks`` (the failures that Spark found before
-            scoring, by number), ``outputs``, ``params``, ``on_error``, ``detail``, which is ``full`` where messages may
-            hold the exception's text, ``end_after``, the number of failed rows beyond which a task ends the job, or -1,
-            and ``served``, whether this runs behind MLflow's scoring server, which would lose what is raised.
+            scoring, by number), ``outputs``, ``time_zone`` (whose wall clock a datetime is), ``params``, ``on_error``,
+            ``detail``, which is ``full`` where messages may hold the exception's text, ``end_after``, the number of
+            failed rows beyond which a task ends the job, or -1, and ``served``, whether this runs behind MLflow's
+            scoring server, which would lose what is raised.
         folder: The scoring model's data folder.
     """
 
@@ -48,6 +49,7 @@ class ScoringModel:
         self._outputs = settings["outputs"]
         self._call = settings["call"]
         self._params = settings["params"] or None
+        self._time_zone = settings.get("time_zone", "UTC")
         self._raises = settings["on_error"] == "raise"
         self._in_full = settings.get("detail") == "full"
         self._end_after = settings.get("end_after", -1)
@@ -143,7 +145,7 @@ class ScoringModel:
                 told = describe(exc, loaded.folder, in_full=self._in_full)
                 raise ModelRaisedError(RowFailure("model_raised", "model", told)) from None
             try:
-                return encode(result, self._outputs, stop - start)
+                return encode(result, self._outputs, stop - start, self._time_zone, is_part=stop - start < rows)
             except ModelRaisedError as exc:
                 raise ModelRaisedError(exc.failure._replace(message=place + exc.failure.message)) from None
 
@@ -174,6 +176,8 @@ class ScoringModel:
         """Returns what travels to Spark; `ended` is the error that a served model has for the whole task."""
         if self._raises and not self._served and len(values) == 1:
             return values[0]
+        if failures:  # they may be the model's own arrays, which are not to be changed
+            values = [one.copy() for one in values]
         data: dict[str, Any] = {f"v{position}": one for position, one in enumerate(values)}
         if not self._raises or self._served:
             # MLflow's conversion makes "None" of a null text, so no error is an empty one.

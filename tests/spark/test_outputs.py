@@ -19,6 +19,8 @@ from tests.sweeps import swept
 
 TAGGED = Object([Property("label", DataType.string), Property("tags", Array(DataType.string), required=False)])
 A_AND_B = [ColSpec("double", "a"), ColSpec("string", "b")]
+PAIR = Object([Property("x", Object([Property("a", DataType.long), Property("b", DataType.boolean)]))])
+NULLS = [(2**53 + 1, 0.5), (None, 1.0), (-1, None)]
 ROWS = [(1.0, "x"), (NAN, None), (INF, "z")]
 
 # case: the declared outputs, the column's type, and what three rows hold.
@@ -49,6 +51,10 @@ RETURNED: dict[str, tuple[list[Any], str, list[Any]]] = {
         "struct<label:string,tags:array<string>>",
         [("a", ["x", None]), (None, []), ("c", None)],
     ),
+    "records": ([ColSpec("long", "a"), ColSpec("double", "b")], "struct<a:bigint,b:double>", NULLS),
+    "tuples": ([ColSpec("long", "a"), ColSpec("double", "b")], "struct<a:bigint,b:double>", NULLS),
+    "pairs": ([ColSpec(PAIR)], "struct<x:struct<a:bigint,b:boolean>>", [((1, True),), ((2, None),), (None,)]),
+    "instants": ([ColSpec("datetime")], "timestamp", [MOMENT, None, MOMENT]),
     "maps": ([ColSpec(Map(DataType.double))], "map<string,double>", [{"a": 1.5, "b": NAN}, {}, {"c": None}]),
 }
 
@@ -57,6 +63,19 @@ NOT_WHAT_WAS_DECLARED: dict[str, tuple[Any, list[str | None]]] = {
     "floats": (ColSpec("long"), ["the model returned a float64 that is no long"] * 3),
     "doubles": (ColSpec("float"), ["the model returned a float64 that is no float", None, None]),
     "text": (ColSpec("double"), ["the model returned a str that is no double", None, "the model returned a str"]),
+    "mixed": (ColSpec("long"), ["the model returned a int that is no long", None, "the model returned a bool that"]),
+    "misfits": (
+        ColSpec(PAIR),
+        [
+            "the model returned a int that is no boolean, in x.b",
+            "the model returned a list that is no object, in x",
+            "the model returned a str that is no object",
+        ],
+    ),
+    "maps that are none": (
+        ColSpec(Map(DataType.double)),
+        ["the model returned a list that is no map of double", "the model returned a str that is no map", None],
+    ),
     "reserved": (ColSpec("long"), ["the model returned the one value that is reserved for transport", None, None]),
     "frame": (ColSpec("double"), ["the model returned the columns b, a, and its signature declares one output"] * 3),
     "matrix": (TensorSpec(np.dtype("float64"), (-1, 4)), ["the model returned an array of shape (1, 3)"] * 3),

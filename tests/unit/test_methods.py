@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -79,6 +80,13 @@ def test_rows_that_come_back_in_another_order_are_no_result(load):
         call(ROWS, None)
     assert call(ROWS.iloc[:1], None)["a"].tolist() == [3.0]
     assert call(ROWS.sort_values("a"), None)["a"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_column_of_arrays_that_the_model_returns_changed_is_no_other_order():
+    piece = pd.DataFrame({"xs": [np.array([1.0, 2.0]), np.array([3.0, 4.0])]})
+    model = SimpleNamespace(predict=lambda rows, params: pd.DataFrame({"xs": rows["xs"] * 2}))
+    result = call_of(model, {"method": "predict"})(piece, None)
+    assert [xs.tolist() for xs in result["xs"]] == [[2.0, 4.0], [6.0, 8.0]]
 
 
 def test_a_model_that_does_not_name_its_classes_has_none(load):
