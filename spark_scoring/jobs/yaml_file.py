@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.bounds import BoundedComposer, TooLargeError, read_bounded
 
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_]\w*)\}")
 # "s3://bucket/x" and "dbfs:/x" are absolute already.
@@ -27,22 +30,43 @@ _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:].*)")
 # What a variable may bring into SQL: a number, a word, a date or time; nothing that ends a literal or starts a clause.
 _SQL_SAFE = re.compile(r"(?!.*--)[\w.:+-]*|\d{4}-\d\d-\d\d[ T][\d:.]+")
 
-_LARGEST = 100_000
+# Of the values in a job file, and of its bytes.
+LARGEST = 20_000
+_MOST_BYTES = 1 << 20
 
 
-def read_yaml(text: str, source: str) -> Any:
+class _Composer(BoundedComposer, Composer):
+    """ruamel's composer, within bounds."""
+
+    def __init__(self, most_values: int, loader: Any) -> None:
+        super().__init__(loader)
+        self.most_values = most_values
+
+
+def read_yaml(text: str, source: str, most_values: int = LARGEST) -> Any:
     """Parses YAML 1.2 through a safe loader that refuses duplicate keys.
 
     Args:
         text: The YAML text.
         source: What it is called in an error.
+        most_values: How many values it may hold, aliases written out.
 
     Raises:
-        ConfigurationError: If `text` is no YAML, or a key stands in it twice.
+        ConfigurationError: If `text` is no YAML, a key stands in it twice, or it is too large or too deep.
     """
+    yaml = YAML(typ="safe", pure=True)
+    # Whatever makes a composer will do, which the library's types do not say.
+    yaml.Composer = partial(_Composer, most_values)  # type: ignore[assignment]
     try:
-        _refuse_repeated(YAML(typ="safe", pure=True).compose(StringIO(text)))
-        return _of_sensible_size(YAML(typ="safe", pure=True).load(StringIO(text)), source)
+        document = yaml.compose(StringIO(text))
+        if document is None:
+            return None
+        _refuse_repeated(document)
+        return yaml.constructor.construct_document(document)
+    except TooLargeError as exc:
+        raise ConfigurationError(
+            f"{source} holds {exc}", code="not_yaml", remedy="write less, and without aliases (&name and *name)"
+        ) from None
     except DuplicateKeyError as exc:
         line = exc.problem_mark.line + 1
         raise ConfigurationError(
@@ -55,11 +79,11 @@ def read_yaml(text: str, source: str) -> Any:
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         why = exc.problem if isinstance(exc, MarkedYAMLError) and exc.problem else "no YAML"
         raise ConfigurationError(
-            f"{source}{where} is not YAML: {why}",
+            f"{source}{where} is not YAML: {why[:200]}",
             code="not_yaml",
             remedy="mind the indentation, and quote values that hold ': ' or start with a sign",
         ) from None
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as exc:
+    except Exception as exc:
         # What a safe loader's own conversions raise: a date that no calendar has, a key that is a list.
         raise ConfigurationError(
             f"{source} holds a value that can't be read: {type(exc).__name__}",
@@ -88,25 +112,6 @@ def _refuse_repeated(document: Any) -> None:
                 keys |= {name} if name else set()
 
 
-def _of_sensible_size(values: Any, source: str) -> Any:
-    """Refuses what a few aliases blow up: each of a list's aliases is a copy of it once the job is read."""
-    left, waiting = _LARGEST, [values]
-    while waiting:
-        value = waiting.pop()
-        left -= 1
-        if left < 0:
-            raise ConfigurationError(
-                f"{source} holds more than {_LARGEST:,} values, or one that holds itself",
-                code="not_yaml",
-                remedy="write it without aliases (&name and *name)",
-            )
-        if isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, (list, tuple, set)):
-            waiting.extend(value)
-    return values
-
-
 def read_values(
     path: Path,
     *,
@@ -128,7 +133,7 @@ def read_values(
         ConfigurationError: If the file can't be read, or a variable is unknown, unset or unsafe.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, _MOST_BYTES).decode("utf-8")
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(
