@@ -18,7 +18,6 @@ from typing import Any
 
 from spark_scoring.redaction import redact
 
-
 # Of a message, which may name what a file holds; of several problems, each has its own.
 _LONGEST = 20_000
 

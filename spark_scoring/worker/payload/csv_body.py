@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from mlflow.models.utils import _enforce_schema
-from mlflow.types.schema import DataType, Schema
+from mlflow.types.schema import ColSpec, DataType, Schema
 from mlflow.utils import proto_json_utils
 
 from .malformed import MalformedRequest, first_misfit, listed, located, specs_names
@@ -35,6 +35,9 @@ def read_csv(
         MalformedRequest: With the line, or the row and column, of what is malformed.
     """
     inputs = specs_names(schema.inputs)
+    if not all(isinstance(spec, ColSpec) and isinstance(spec.type, DataType) for spec in schema.inputs):
+        # Neither does MLflow's server: no cell of a table holds a tensor, a list or an object.
+        raise MalformedRequest("", "expected JSON: the model takes tensors or nested values, and CSV holds none")
     ours = {model: theirs for theirs, model in names.items()}
     later = [spec for name, spec in zip(inputs, schema.inputs, strict=True) if spec.type in _CAST_LATER]
     dtypes: dict[str, Any] = dict(zip(inputs, schema.pandas_types(), strict=True))
