@@ -17,7 +17,7 @@ from mlflow.models.utils import _enforce_params_schema, _enforce_schema
 from mlflow.types.schema import ParamSchema, Schema
 from mlflow.utils import proto_json_utils
 
-from .csv_body import read_csv
+from .csv_body import read_csv, refuse_wide
 from .documents import documents, text_of
 from .malformed import MalformedRequest, Place, kind, listed, located, specs_names, unreadable
 from .merging import Parsed, grouped, merged
@@ -230,7 +230,7 @@ def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> 
         raise located(exc, body, path, raw, schema, place) from None
     rows, columns = columns_of(enforced, schema, place)
     for name, values in columns.items():
-        if raw is not None and len(raw.get(name, ())) == rows:
+        if raw is not None and name in raw and len(raw[name]) == rows:
             refuse_changed(name, values, raw[name], place)
             columns[name] = with_nulls(values, raw[name])
     return Request(rows, columns, _labels(form, body, path, raw, rows, reading))
@@ -325,6 +325,7 @@ def present_inputs(content: bytes, name: str, reading: Reading) -> set[str]:
     try:
         text = text_of(content).lstrip()
         if text and text[0] not in "{[":
+            refuse_wide(text)
             header = pd.read_csv(io.StringIO(text), nrows=0).columns
             return names & {reading.names.get(column, column) for column in header}
         for _, document in documents(text, name):
