@@ -18,6 +18,9 @@ from typing import Any
 
 from spark_scoring.redaction import redact
 
+# Of a message, which may name what a file holds; of several problems, each has its own.
+_LONGEST = 20_000
+
 
 class ScoringError(Exception):
     """Says what was wrong, what was available, and what to do.
@@ -42,12 +45,12 @@ class ScoringError(Exception):
         problems: Sequence[ScoringError] = (),
     ) -> None:
         # Here, and not where each error is made: names, paths and what libraries say may all hold a password.
-        message = redact(message)
+        message = _bounded(redact(message))
         super().__init__(message)
         self.message = message
         self.code = code
-        self.available = redact(available) if available is not None else None
-        self.remedy = redact(remedy) if remedy is not None else None
+        self.available = _bounded(redact(available)) if available is not None else None
+        self.remedy = _bounded(redact(remedy)) if remedy is not None else None
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
@@ -75,6 +78,10 @@ class ScoringError(Exception):
         if self.problems:
             found["problems"] = [problem.to_dict() for problem in self.problems]
         return found
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def _rebuild(

@@ -40,7 +40,7 @@ def read_job(
     Args:
         conf: The job file, or None.
         settings: What ``--set`` was given: ``key=value``, the value being YAML.
-        variables: What ``--var`` was given, likewise.
+        variables: What ``--var`` was given: ``name=value``, the value being text as it was typed.
         options: ``--model``, ``--input``, ``--output`` and so on; None where they were not given.
 
     Raises:
@@ -283,9 +283,10 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not key or not equals:
             raise ConfigurationError(
-                f"{option} {text}: that is no key=value",
+                f"{option} {text[:100]}: that is no key=value",
                 code="usage",
                 remedy="write --set output.mode=append" if option == "--set" else "write --var day=31",
             )
-        pairs[key.strip()] = read_yaml(value, f"{option} {key.strip()}")
+        # A variable's type is decided where it is used, since 007 may be a number or a name.
+        pairs[key.strip()] = value if option == "--var" else read_yaml(value, f"{option} {key.strip()}")
     return pairs

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import tarfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.bounds import read_bounded, refuse_special
 
 MANIFEST = "environment.json"
+# It is an archive's first file, so no more than this is unpacked to read it.
+_MOST_BYTES = 2 << 20
 # The folder that an archive becomes on each node, beside the executor.
 FOLDER = "environment"
 PYTHON = f"./{FOLDER}/bin/python"
@@ -40,8 +45,14 @@ class Manifest:
 
     def installed(self, name: str) -> str | None:
         """Returns the version of a package in the archive, or None."""
-        wanted = canonicalize_name(name)
-        return next((version for found, version in self.packages.items() if canonicalize_name(found) == wanted), None)
+        return self._by_name.get(canonicalize_name(name))
+
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, version in self.packages.items():
+            found.setdefault(canonicalize_name(name), version)
+        return found
 
     def to_json(self) -> str:
         """Returns the text of the archive's first file."""
@@ -55,17 +66,30 @@ def read_manifest(archive: str) -> Manifest:
         ConfigurationError: If it can't be read, or is no such archive.
     """
     try:
-        with tarfile.open(archive, "r:gz") as stream:
-            first = stream.next()
-            content = stream.extractfile(first) if first is not None and first.name == MANIFEST else None
-            return _manifest(json.loads(content.read() if content is not None else b"{}"))
-    except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError, KeyError, TypeError) as exc:
+        return _manifest(json.loads(_first_file(archive)))
+    except Exception as exc:  # what a damaged archive's readers raise depends on where it is damaged
         missing = isinstance(exc, FileNotFoundError)
         raise ConfigurationError(
             f"{archive} {'is not there' if missing else 'is no environment archive'}",
             code="bad_environment",
             remedy="make one: spark-scoring env pack MODEL_URI -o env.tar.gz",
         ) from exc
+
+
+def _first_file(archive: str) -> bytes:
+    """Returns an archive's first file, if it is the manifest; unpacks no more than a manifest may have."""
+    refuse_special(archive)
+    with gzip.open(archive) as stream:
+        beginning = stream.read(_MOST_BYTES)
+    with tarfile.open(fileobj=io.BytesIO(beginning), mode="r:") as tar:
+        first = tar.next()
+        content = tar.extractfile(first) if first is not None and first.name == MANIFEST else None
+        if first is None or content is None or first.size > _MOST_BYTES:
+            raise ValueError("it does not begin with a manifest")
+        found = content.read()
+    if len(found) != first.size:
+        raise ValueError("it ends too early")
+    return found
 
 
 def unpacked_manifest(python: str, folder: str) -> Manifest | None:
@@ -79,12 +103,15 @@ def unpacked_manifest(python: str, folder: str) -> Manifest | None:
     if rest != "bin/python":
         return None
     try:
-        with open(os.path.join(folder, name, MANIFEST), encoding="utf-8") as stream:
-            return _manifest(json.load(stream))
-    except (OSError, ValueError, KeyError, TypeError):
+        return _manifest(json.loads(read_bounded(os.path.join(folder, name, MANIFEST), _MOST_BYTES)))
+    except Exception:  # it is another folder of that name
         return None
 
 
 def _manifest(values: Mapping[str, Any]) -> Manifest:
-    requirements = tuple(values["requirements"])
-    return Manifest(values["model"], values["python"], values["platform"], requirements, dict(values["packages"]))
+    texts = [values[name] for name in ("model", "python", "platform")]
+    requirements, packages = tuple(values["requirements"]), dict(values["packages"])
+    if not all(isinstance(text, str) for text in (*texts, *requirements, *packages, *packages.values())):
+        raise TypeError("a value of the manifest is no text")
+    model, python, platform = texts
+    return Manifest(model, python, platform, requirements, packages)

@@ -6,8 +6,9 @@ The keys are those of the job file. Reading files, ``--set`` and ``${…}`` is `
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +25,7 @@ from pydantic import (
 
 from spark_scoring.jobs import yaml_file
 from spark_scoring.jobs.fingerprint import Fingerprint, fingerprint
+from spark_scoring.jobs.keys import NAME_KEYS, PATH_KEYS, SQL_KEYS, kind_of
 from spark_scoring.jobs.location import absolute, is_path
 from spark_scoring.jobs.validation_messages import refusal
 from spark_scoring.redaction import is_secret_name, redact
@@ -339,7 +341,7 @@ class ScoringJob(_Keys):
             path: The YAML file. Relative paths in it start at its folder.
             overrides: Values by dotted key, such as ``{"output.mode": "append"}``, as ``--set`` gives them;
                 relative paths in them start at the working directory.
-            variables: Values for ``${…}``, as ``--var`` gives them.
+            variables: Values for ``${…}``; text is what somebody typed, as ``--var`` gives it.
 
         Raises:
             ConfigurationError: If the file is missing, is no YAML, or describes no valid job.
@@ -349,7 +351,7 @@ class ScoringJob(_Keys):
             overrides=overrides or {},
             variables=variables or {},
             path_keys=PATH_KEYS,
-            sql_keys=SQL_KEYS,
+            filling=yaml_file.Filling(SQL_KEYS, NAME_KEYS, partial(kind_of, cls)),
         )
         return cls.from_values(values, source=str(path))
 
@@ -389,35 +391,3 @@ class ScoringJob(_Keys):
     def identity(self, script: str | None = None) -> Fingerprint:
         """Returns the fingerprint, also as earlier versions of this package would have written it."""
         return fingerprint(self, self.model.script, script)
-
-
-def _always(_: str) -> bool:
-    return True
-
-
-def _is_local_model(uri: str) -> bool:
-    return ":/" not in uri
-
-
-def _is_local_store(uri: str) -> bool:
-    return uri.startswith("sqlite") or (":" not in uri and uri not in {"databricks", "databricks-uc", "uc"})
-
-
-def is_signature_file(value: str) -> bool:
-    """Tells a signature file from a Spark type, both of which ``model.result_type`` may be."""
-    return value.endswith((".json", ".yml", ".yaml"))
-
-
-# Keys whose relative paths start at the job file's folder, each with a test whether the value is a path.
-PATH_KEYS: dict[str, Callable[[str], bool]] = {
-    "model.uri": _is_local_model,
-    "model.tracking_uri": _is_local_store,
-    "model.registry_uri": _is_local_store,
-    "model.input_signature": _always,
-    "model.result_type": is_signature_file,
-    "model.script": _always,
-    "input.path": _always,
-    "output.path": _always,
-    "record.table": is_path,
-}
-SQL_KEYS = frozenset({"input.where", "input.sql", "audit.expect"})

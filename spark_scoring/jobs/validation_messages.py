@@ -12,6 +12,9 @@ from spark_scoring.errors import ConfigurationError, ScoringError, combine
 
 # pydantic names the branch of a union it tried as if it were a key.
 _UNION_BRANCHES = {"int", "float", "str", "bool", "date", "datetime", "literal['all','keys']", "tuple[str, ...]"}
+# A job has some hundred keys. Of the names and problems of what is no job, these many are shown.
+_LONGEST_NAME = 100
+_MOST = 100
 _TUPLE_ENTRY = {"missing", "too_long", "too_short"}
 
 
@@ -24,10 +27,16 @@ def refusal(exc: ValidationError, root: type[BaseModel], source: str) -> Scoring
         source: What the values are called, such as the job file's path.
     """
     told: dict[str, ConfigurationError] = {}
-    for detail in exc.errors(include_url=False):
+    details = exc.errors(include_url=False)
+    for detail in details[:_MOST]:
         error = _translate(detail, root, source)
         # Of a union's branches, the first one says what is wanted.
         told.setdefault(_key(detail) if _is_union(detail) else error.message, error)
+    more = len(details) - _MOST
+    if more > 0:
+        told[""] = ConfigurationError(
+            f"{source}: {more:,} more problems", code="more_problems", remedy="mend those above first"
+        )
     return combine(list(told.values()))
 
 
@@ -37,7 +46,7 @@ def _translate(detail: Any, root: type[BaseModel], source: str) -> Configuration
     place = f"{source}: {key}" if key else source
     if kind == "extra_forbidden":
         valid = list(_part(root, loc[:-1]).model_fields)
-        near = difflib.get_close_matches(str(loc[-1]), valid, 1)
+        near = difflib.get_close_matches(_short(loc[-1]), valid, 1)
         return ConfigurationError(
             f"{place}: no such key",
             code="unknown_key",
@@ -60,7 +69,12 @@ def _key(detail: Any) -> str:
     # A tuple's missing second entry is a matter of the tuple, not of a key called 1.
     if detail["type"] in _TUPLE_ENTRY and isinstance(loc[-1], int):
         loc = loc[:-1]
-    return ".".join(str(part) for part in loc if part not in _UNION_BRANCHES and part != "[key]")
+    return ".".join(_short(part) for part in loc if part not in _UNION_BRANCHES and part != "[key]")
+
+
+def _short(part: Any) -> str:
+    text = str(part)
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
 
 
 def _is_union(detail: Any) -> bool:
@@ -78,7 +92,7 @@ _KINDS: Mapping[type, str] = {str: "text", dict: "mapping", list: "list", tuple:
 
 def _own_words(message: str) -> str:
     said = message.removeprefix("Value error, ")
-    return said[:1].lower() + said[1:]
+    return said[:1].lower() + said[1:1_000]
 
 
 def _part(root: type[BaseModel], parents: Sequence[Any]) -> type[BaseModel]:

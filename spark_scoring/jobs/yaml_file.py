@@ -8,41 +8,77 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.bounds import BoundedComposer, TooLargeError, read_bounded
+from spark_scoring.jobs.sql_variables import fill_sql
+from spark_scoring.jobs.variables import REFERENCE, Kind, Variable, fill_name, fill_text, whole_value
 
-_REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_]\w*)\}")
 # "s3://bucket/x" and "dbfs:/x" are absolute already.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 # SQLAlchemy's way to write a relative file: three slashes and no fourth.
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?:///)([^/:].*)")
-# What a variable may bring into SQL: a number, a word, a date or time; nothing that ends a literal or starts a clause.
-_SQL_SAFE = re.compile(r"(?!.*--)[\w.:+-]*|\d{4}-\d\d-\d\d[ T][\d:.]+")
+# Of the values in a job file, and of its bytes.
+LARGEST = 20_000
+_MOST_BYTES = 1 << 20
 
-_LARGEST = 100_000
+
+class Filling(NamedTuple):
+    """What a variable means in which key.
+
+    Attributes:
+        sql_keys: Dotted keys whose text is SQL.
+        name_keys: Dotted keys whose text names a table, a path or a model.
+        kind_of: Returns what a dotted key holds.
+    """
+
+    sql_keys: Collection[str]
+    name_keys: Collection[str]
+    kind_of: Callable[[str], Kind]
 
 
-def read_yaml(text: str, source: str) -> Any:
+class _Composer(BoundedComposer, Composer):
+    """ruamel's composer, within bounds."""
+
+    def __init__(self, most_values: int, loader: Any) -> None:
+        super().__init__(loader)
+        self.most_values = most_values
+
+
+def read_yaml(text: str, source: str, most_values: int = LARGEST) -> Any:
     """Parses YAML 1.2 through a safe loader that refuses duplicate keys.
 
     Args:
         text: The YAML text.
         source: What it is called in an error.
+        most_values: How many values it may hold, aliases written out.
 
     Raises:
-        ConfigurationError: If `text` is no YAML, or a key stands in it twice.
+        ConfigurationError: If `text` is no YAML, a key stands in it twice, or it is too large or too deep.
     """
+    yaml = YAML(typ="safe", pure=True)
+    # Whatever makes a composer will do, which the library's types do not say.
+    yaml.Composer = partial(_Composer, most_values)  # type: ignore[assignment]
     try:
-        _refuse_repeated(YAML(typ="safe", pure=True).compose(StringIO(text)))
-        return _of_sensible_size(YAML(typ="safe", pure=True).load(StringIO(text)), source)
+        document = yaml.compose(StringIO(text))
+        if document is None:
+            return None
+        _refuse_repeated(document)
+        return yaml.constructor.construct_document(document)
+    except TooLargeError as exc:
+        raise ConfigurationError(
+            f"{source} holds {exc}", code="not_yaml", remedy="write less, and without aliases (&name and *name)"
+        ) from None
     except DuplicateKeyError as exc:
         line = exc.problem_mark.line + 1
         raise ConfigurationError(
@@ -55,11 +91,11 @@ def read_yaml(text: str, source: str) -> Any:
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         why = exc.problem if isinstance(exc, MarkedYAMLError) and exc.problem else "no YAML"
         raise ConfigurationError(
-            f"{source}{where} is not YAML: {why}",
+            f"{source}{where} is not YAML: {why[:200]}",
             code="not_yaml",
             remedy="mind the indentation, and quote values that hold ': ' or start with a sign",
         ) from None
-    except (ValueError, TypeError, ArithmeticError, RecursionError) as exc:
+    except Exception as exc:
         # What a safe loader's own conversions raise: a date that no calendar has, a key that is a list.
         raise ConfigurationError(
             f"{source} holds a value that can't be read: {type(exc).__name__}",
@@ -88,47 +124,28 @@ def _refuse_repeated(document: Any) -> None:
                 keys |= {name} if name else set()
 
 
-def _of_sensible_size(values: Any, source: str) -> Any:
-    """Refuses what a few aliases blow up: each of a list's aliases is a copy of it once the job is read."""
-    left, waiting = _LARGEST, [values]
-    while waiting:
-        value = waiting.pop()
-        left -= 1
-        if left < 0:
-            raise ConfigurationError(
-                f"{source} holds more than {_LARGEST:,} values, or one that holds itself",
-                code="not_yaml",
-                remedy="write it without aliases (&name and *name)",
-            )
-        if isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, (list, tuple, set)):
-            waiting.extend(value)
-    return values
-
-
 def read_values(
     path: Path,
     *,
     overrides: Mapping[str, Any],
     variables: Mapping[str, Any],
     path_keys: Mapping[str, Callable[[str], bool]],
-    sql_keys: Collection[str],
+    filling: Filling,
 ) -> dict[str, Any]:
     """Reads a job file into nested plain values.
 
     Args:
         path: The job file.
         overrides: Values by dotted key that win over the file's.
-        variables: Values for ``${name}`` that win over the file's ``vars``.
+        variables: Values for ``${name}`` that win over the file's ``vars``; text is text as it was typed.
         path_keys: For each dotted key that may hold a path: a test whether a value is one.
-        sql_keys: Dotted keys whose text is SQL, where a variable may be only a number, a word or a date.
+        filling: What a variable means in which key.
 
     Raises:
         ConfigurationError: If the file can't be read, or a variable is unknown, unset or unsafe.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, _MOST_BYTES).decode("utf-8")
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(
@@ -144,7 +161,8 @@ def read_values(
             remedy="start it with model:, input: and output:",
         )
     known = _variables(values, variables, path)
-    filled: dict[str, Any] = _fill(values, known, sql_keys, str(path))
+    _refuse_long(values, known, str(path))
+    filled: dict[str, Any] = _fill(values, known, filling, str(path))
     filled = _anchor(filled, path_keys, path.resolve().parent)
     return apply_overrides(filled, overrides, path_keys, Path.cwd())
 
@@ -178,7 +196,7 @@ def apply_overrides(
     return result
 
 
-def _variables(values: dict[str, Any], given: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _variables(values: dict[str, Any], given: Mapping[str, Any], path: Path) -> dict[str, Variable]:
     declared = values.get("vars") or {}
     if not isinstance(declared, dict):
         raise ConfigurationError(f"{path}: vars is no mapping", code="bad_vars", remedy="write vars: {name: value}")
@@ -190,52 +208,81 @@ def _variables(values: dict[str, Any], given: Mapping[str, Any], path: Path) -> 
             available=", ".join(sorted(map(str, declared))) or "no variables",
             remedy=f"declare it in the file: vars: {{{unknown[0]}: null}}",
         )
-    return {**declared, **given}
+    known = {name: Variable(name, value) for name, value in declared.items()}
+    for name, value in given.items():
+        known[name] = Variable(name, value, isinstance(value, str), isinstance(declared[name], str))
+    return known
 
 
-def _fill(values: Any, known: Mapping[str, Any], sql_keys: Collection[str], source: str, key: str = "") -> Any:
+def _refuse_long(values: Any, known: Mapping[str, Variable], source: str) -> None:
+    """Refuses what would be longer than any job file once it is filled, before it is."""
+    total, waiting = 0, [values]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, (dict, list)):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, str) and "${" in value:
+            names = [name for escaped, name in REFERENCE.findall(value) if not escaped and name in known]
+            total += len(value) + sum(len(known[name].text) for name in names)
+    if total > _MOST_BYTES:
+        raise ConfigurationError(
+            f"{source} has {total:,} characters with its variables filled in",
+            code="unsafe_variable",
+            remedy=f"give values with which it has at most {_MOST_BYTES:,}",
+        )
+
+
+def _fill(values: Any, known: Mapping[str, Variable], filling: Filling, source: str, key: str = "") -> Any:
     if isinstance(values, dict):
         return {
             name: value
             if not key and name == "vars"
-            else _fill(value, known, sql_keys, source, f"{key}.{name}".lstrip("."))
+            else _fill(value, known, filling, source, f"{key}.{name}".lstrip("."))
             for name, value in values.items()
         }
     if isinstance(values, list):
-        return [_fill(value, known, sql_keys, source, key) for value in values]
-    if not isinstance(values, str):
+        return [_fill(value, known, filling, source, key) for value in values]
+    if not isinstance(values, str) or "${" not in values:
         return values
 
-    def replace(match: re.Match[str]) -> str:
-        escaped, name = match.groups()
-        if escaped:
-            return "${" + name + "}"
-        value = _lookup(name, known, source, key)
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        if key in sql_keys and not _SQL_SAFE.fullmatch(text):
-            raise ConfigurationError(
-                f"{source}: the value of ${{{name}}} may not stand in {key}",
-                code="unsafe_variable",
-                remedy="inside SQL a variable is a number, a word, a date or a time; write the rest in the job file",
-            )
+    def lookup(name: str) -> Variable:
+        return _lookup(name, known, source, key)
+
+    if key in filling.sql_keys:
+        return fill_sql(values, lookup, key, source)
+    whole = REFERENCE.fullmatch(values)
+    if whole and not whole.group(1):
+        variable = lookup(whole.group(2))
+        if variable.value == "":
+            raise _unset(variable.name, "is empty", known, source, key)
+        return whole_value(variable, filling.kind_of(key), _scalar)
+    return fill_name(values, lookup, key, source) if key in filling.name_keys else fill_text(values, lookup)
+
+
+def _scalar(text: str) -> Any:
+    """Returns what a plain text would be as a YAML scalar; one that YAML reads as anything else stays as it is."""
+    yaml = YAML(typ="safe", pure=True)
+    if len(text) > 100 or str(yaml.resolver.resolve(ScalarNode, text, (True, False))) == "tag:yaml.org,2002:str":
+        return text
+    try:
+        return read_yaml(text, "a variable")
+    except ConfigurationError:
         return text
 
-    whole = _REFERENCE.fullmatch(values)
-    if whole and not whole.group(1) and key not in sql_keys:
-        return _lookup(whole.group(2), known, source, key)
-    return _REFERENCE.sub(replace, values)
 
-
-def _lookup(name: str, known: Mapping[str, Any], source: str, key: str) -> Any:
-    if known.get(name) is None:
-        state = "is not set" if name in known else "is not declared"
-        raise ConfigurationError(
-            f"{source}: {key} uses ${{{name}}}, which {state}",
-            code="unset_variable",
-            available=", ".join(sorted(map(str, known))) or "no variables",
-            remedy=f"give it: --var {name}=VALUE, or under vars: in the file (write $${{{name}}} for the text itself)",
-        )
+def _lookup(name: str, known: Mapping[str, Variable], source: str, key: str) -> Variable:
+    if name not in known or known[name].value is None:
+        raise _unset(name, "is not set" if name in known else "is not declared", known, source, key)
     return known[name]
+
+
+def _unset(name: str, state: str, known: Mapping[str, Variable], source: str, key: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{source}: {key} uses ${{{name}}}, which {state}",
+        code="unset_variable",
+        available=", ".join(sorted(map(str, known))) or "no variables",
+        remedy=f"give it: --var {name}=VALUE, or under vars: in the file (write $${{{name}}} for the text itself)",
+    )
 
 
 def _anchor(values: dict[str, Any], path_keys: Mapping[str, Callable[[str], bool]], folder: Path) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import yaml
@@ -12,9 +13,20 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
 from spark_scoring.errors import ModelError
+from spark_scoring.jobs.bounds import BoundedComposer, TooLargeError, read_bounded
 from spark_scoring.redaction import redact
 
 MLMODEL = "MLmodel"
+# A signature of ten thousand columns has a megabyte.
+_MOST_BYTES = 16 << 20
+_MOST_REQUIREMENTS_BYTES = 1 << 20
+_MOST_REQUIREMENTS = 5_000
+
+
+class _Loader(BoundedComposer, yaml.SafeLoader):
+    """PyYAML's safe loader, within bounds."""
+
+    most_values = 100_000
 
 
 def local_folder(location: str) -> str | None:
@@ -42,37 +54,80 @@ def read_metadata(location: str, uri: str, scratch: str, download: Callable[...,
     """
     try:
         file = _file(location, MLMODEL, scratch, download)
-        model: Model = Model.from_dict(yaml.safe_load(Path(file).read_text(encoding="utf-8")))
-        if not isinstance(model.flavors, dict):
-            raise TypeError(f"flavors is a {type(model.flavors).__name__}")
-        return model
+        text = read_bounded(file, _MOST_BYTES).decode("utf-8")
     except MlflowException as exc:
-        raise ModelError(
-            f"no MLflow model was found at {redact(uri)}: {first_line(exc)}",
-            code="model_not_found",
-            remedy="check the URI, and that model.tracking_uri is the server on which the model was logged",
-        ) from exc
-    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError) as exc:
-        raise ModelError(
-            f"the {MLMODEL} file of {redact(uri)} can't be read: {first_line(exc)}",
-            code="model_not_loadable",
-            remedy="log the model again; its folder is damaged",
-        ) from exc
+        raise _not_found(uri, exc) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise _damaged(uri, exc) from exc
     except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
         raise ModelError(
             f"the files of {uri} can't be read: {first_line(exc)}",
             code="model_not_found",
             remedy="check the URI, and that the client of its store is installed here with the right credentials",
         ) from exc
+    try:
+        return _model(yaml.load(text, Loader=_Loader))
+    except Exception as exc:  # what MLflow raises depends on what is wrong
+        raise _damaged(uri, exc) from exc
+
+
+def _model(values: Any) -> Model:
+    """Returns an ``MLmodel`` file's values as MLflow reads them; what it takes without a look is looked at first."""
+    if not isinstance(values, dict):
+        raise TypeError("it holds no mapping")
+    for key in ("flavors", "signature", "metadata"):
+        if not isinstance(values.get(key), (dict, type(None))):
+            raise TypeError(f"{key} is a {type(values[key]).__name__}")
+    for name, flavor in (values.get("flavors") or {}).items():
+        if not isinstance(name, str) or not isinstance(flavor, (dict, type(None))):
+            raise TypeError(f"the flavor {str(name)[:50]!r} is a {type(flavor).__name__}")
+    model: Model = Model.from_dict(values)
+    return model
+
+
+def _not_found(uri: str, exc: Exception) -> ModelError:
+    return ModelError(
+        f"no MLflow model was found at {redact(uri)}: {first_line(exc)}",
+        code="model_not_found",
+        remedy="check the URI, and that model.tracking_uri is the server on which the model was logged",
+    )
+
+
+def _damaged(uri: str, exc: Exception) -> ModelError:
+    told = f"it holds {exc}" if isinstance(exc, TooLargeError) else first_line(exc) or type(exc).__name__
+    return ModelError(
+        f"the {MLMODEL} file of {redact(uri)} can't be read: {told}",
+        code="model_not_loadable",
+        remedy="log the model again; its folder is damaged",
+    )
 
 
 def read_requirements(location: str, scratch: str, download: Callable[..., str]) -> tuple[str, ...]:
-    """Returns the lines of a model's ``requirements.txt``; none where it has no such file."""
+    """Returns the lines of a model's ``requirements.txt``; none where it has no such file.
+
+    Raises:
+        ModelError: If there is one, and it is larger than any list of packages.
+    """
     try:
-        text = Path(_file(location, "requirements.txt", scratch, download)).read_text(encoding="utf-8")
-    except Exception:  # no model needs the file
-        return ()
-    return tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+        file = _file(location, "requirements.txt", scratch, download)
+        text = read_bounded(file, _MOST_REQUIREMENTS_BYTES).decode("utf-8")
+    except Exception as exc:
+        if isinstance(exc, OSError) and exc.errno == errno.EFBIG:
+            raise _too_many_requirements(location) from None
+        return ()  # no model needs the file
+    lines = tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    if len(lines) > _MOST_REQUIREMENTS:
+        raise _too_many_requirements(location)
+    return lines
+
+
+def _too_many_requirements(location: str) -> ModelError:
+    return ModelError(
+        f"the requirements.txt of {redact(location)} has more than {_MOST_REQUIREMENTS:,} lines, or "
+        f"{_MOST_REQUIREMENTS_BYTES:,} bytes",
+        code="model_not_loadable",
+        remedy="log the model again with the packages that it needs",
+    )
 
 
 def _file(location: str, name: str, scratch: str, download: Callable[..., str]) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from io import StringIO
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import Schema
 from ruamel.yaml import YAML
 
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.bounds import read_bounded
 from spark_scoring.jobs.yaml_file import read_yaml
 
 _PARTS = ("inputs", "outputs")
+# Some thousand columns, with room to spare.
+_MOST_BYTES = 4 << 20
+_MOST_VALUES = 100_000
 _EXAMPLE = "write inputs: and outputs:, each a list such as [{name: x, type: double}], or let check propose it"
 
 
@@ -33,18 +36,18 @@ def read_signature(path: str) -> ModelSignature:
         ConfigurationError: If the file can't be read, or holds no signature.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+        text = read_bounded(path, _MOST_BYTES).decode("utf-8")
+    except (OSError, ValueError) as exc:
         raise ConfigurationError(
             f"the signature file {path} can't be read: {getattr(exc, 'strerror', None) or 'it is no text'}",
             code="signature_not_readable",
             remedy="check model.input_signature and model.result_type",
         ) from exc
-    values = read_yaml(text, path)
+    values = read_yaml(text, path, _MOST_VALUES)
     if isinstance(values, dict) and isinstance(values.get("signature"), dict):
         values = values["signature"]
     elif isinstance(values, dict) and not set(values) <= {*_PARTS, "params"}:
-        raise _bad(path, f"it has the keys {', '.join(map(str, values))}")
+        raise _bad(path, f"it has the keys {', '.join(str(key)[:50] for key in islice(values, 10))}")
     if not isinstance(values, dict) or not any(values.get(part) for part in _PARTS):
         raise _bad(path, "it has neither inputs nor outputs")
     if values.get("params") not in (None, "", "[]", []):
@@ -58,7 +61,7 @@ def _schema(values: Mapping[str, Any], part: str, path: str) -> Schema | None:
         return None
     try:
         schema: Schema = Schema.from_json(found if isinstance(found, str) else json.dumps(found))
-    except (MlflowException, ValueError, TypeError, KeyError, AttributeError) as exc:
+    except Exception as exc:  # what MLflow raises depends on what is wrong
         raise _bad(path, f"{part} is no list of columns that MLflow knows: {str(exc)[:200]}") from exc
     return schema
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.sql_text import literal as literal  # a name of this module, too
 
 _SUBSTITUTED = re.compile(r"\$\{\S+?\}")
 
@@ -56,13 +57,6 @@ def name_parts(name: str) -> list[str]:
             current += char
         position += 1
     return [*parts, current]
-
-
-def literal(text: str) -> str:
-    """Returns `text` as a string literal that no setting reads otherwise: what may be an escape is spelled in hex."""
-    if text.isprintable() and "'" not in text and "\\" not in text and "${" not in text:
-        return f"'{text}'"
-    return f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"
 
 
 def micros_of_timestamp(value: str, time_zone: str) -> str:

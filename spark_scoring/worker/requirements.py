@@ -7,6 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion
+
+# A line names a package, its version and where it holds. A longer one is none, and could keep the parser busy.
+_LONGEST_LINE = 2_000
 
 Installed = Callable[[str], str | None]
 
@@ -37,8 +41,12 @@ def installed_version(name: str) -> str | None:
 def named_packages(lines: Iterable[str]) -> Iterator[Requirement]:
     """Yields the lines of a ``requirements.txt`` that name a package: not ``-r more.txt``, a path or a comment."""
     for line in lines:
-        with suppress(InvalidRequirement):
-            yield Requirement(line.partition(" #")[0].strip())
+        named = line.partition(" #")[0].strip()
+        if len(named) > _LONGEST_LINE:
+            continue
+        # RecursionError for brackets in brackets; ValueError for what a version is compared with.
+        with suppress(InvalidRequirement, ValueError, RecursionError):
+            yield Requirement(named)
 
 
 def differences(lines: Iterable[str], installed: Installed = installed_version) -> list[Difference]:
@@ -53,14 +61,30 @@ def differences(lines: Iterable[str], installed: Installed = installed_version) 
     """
     found = []
     for wanted in named_packages(lines):
-        if wanted.marker is not None and not wanted.marker.evaluate():
+        if not _holds(wanted):
             continue
         there = installed(wanted.name)
         if there is None and wanted.name.lower() == "mlflow":
             there = installed("mlflow-skinny")  # has all that loading a model needs
-        if there is None or not wanted.specifier.contains(there, prereleases=True):
+        if there is None or not _contains(wanted, there):
             found.append(Difference(f"{wanted.name}{_extras(wanted)}{wanted.specifier}", there))
     return found
+
+
+def _holds(wanted: Requirement) -> bool:
+    """Tells whether a requirement's marker holds here, or can't be told."""
+    try:
+        return wanted.marker is None or wanted.marker.evaluate()
+    except Exception:  # it compares what can't be compared
+        return True
+
+
+def _contains(wanted: Requirement, version: str) -> bool:
+    """Tells whether a version is one of those that are wanted; one that is no version at all meets no condition."""
+    try:
+        return wanted.specifier.contains(version, prereleases=True)
+    except InvalidVersion:
+        return not wanted.specifier
 
 
 def note(found: Iterable[Difference]) -> str:

@@ -1,5 +1,6 @@
 """A request's body as CSV, as MLflow's server reads it: by pandas, with the signature's types."""
 
+import csv
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from mlflow.models.utils import _enforce_schema
-from mlflow.types.schema import DataType, Schema
+from mlflow.types.schema import ColSpec, DataType, Schema
 from mlflow.utils import proto_json_utils
 
 from .malformed import MalformedRequest, first_misfit, listed, located, specs_names
@@ -17,6 +18,7 @@ from .values import columns_of, is_missing
 _cast: Any = proto_json_utils.cast_df_types_according_to_schema
 # pandas has no dtype for these in a file, and MLflow's server none either: they are cast as in JSON.
 _CAST_LATER = (DataType.binary, DataType.datetime)
+_MOST_COLUMNS, _MOST_AGAIN = 20_000, 500
 _NAMES = {"int32": "integer", "int64": "long", "float32": "float", "float64": "double", "bool": "boolean"}
 
 
@@ -35,6 +37,10 @@ def read_csv(
         MalformedRequest: With the line, or the row and column, of what is malformed.
     """
     inputs = specs_names(schema.inputs)
+    if not all(isinstance(spec, ColSpec) and isinstance(spec.type, DataType) for spec in schema.inputs):
+        # Neither does MLflow's server: no cell of a table holds a tensor, a list or an object.
+        raise MalformedRequest("", "expected JSON: the model takes tensors or nested values, and CSV holds none")
+    refuse_wide(text)
     ours = {model: theirs for theirs, model in names.items()}
     later = [spec for name, spec in zip(inputs, schema.inputs, strict=True) if spec.type in _CAST_LATER]
     dtypes: dict[str, Any] = dict(zip(inputs, schema.pandas_types(), strict=True))
@@ -68,6 +74,27 @@ def read_csv(
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "f":
             columns[name] = np.ma.MaskedArray(values, np.isnan(values))
     return rows, columns, found
+
+
+def refuse_wide(text: str) -> None:
+    """Refuses a header whose columns would keep pandas busy: it numbers those of one name, one after the other.
+
+    Raises:
+        MalformedRequest: With how many columns there are.
+    """
+    try:
+        names = next((line for line in csv.reader(io.StringIO(text)) if line), [])
+    except csv.Error:
+        raise MalformedRequest(
+            "line 1", "expected JSON, or CSV with a header, found a name of 100,000 letters"
+        ) from None
+    again = len(names) - len(set(names))
+    if len(names) > _MOST_COLUMNS or again > _MOST_AGAIN:
+        raise MalformedRequest(
+            "line 1",
+            f"expected a header of up to {_MOST_COLUMNS:,} names, no more than {_MOST_AGAIN} of them twice or empty, "
+            f"found {len(names):,}, {again:,} of them twice or empty",
+        )
 
 
 def _texts(frame: Any, name: str) -> list[str | None]:

@@ -1,6 +1,7 @@
 """Where a request is malformed, and what was expected there; never a value of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from mlflow.utils import proto_json_utils
 # mlflow has no types for these.
 _cast: Any = proto_json_utils.cast_df_types_according_to_schema
 _KINDS: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
+
+# Of a place, of what is said about it, of a name in it, and how many names.
+_LONGEST_PLACE, _LONGEST_MESSAGE, _LONGEST_NAME, _MOST_NAMES = 300, 1_000, 60, 20
 
 # Writes the place of a value, by its column and row.
 Place = Callable[[str, int], str]
@@ -27,10 +31,31 @@ class MalformedRequest(Exception):  # noqa: N818  (the request is, and not this)
     """
 
     def __init__(self, place: str, message: str, code: str = "malformed_payload") -> None:
+        place, message = _shown(place, _LONGEST_PLACE), _shown(message, _LONGEST_MESSAGE)
         super().__init__(f"{place}: {message}" if place else message)
         self.place = place
         self.message = message
         self.code = code
+
+
+def _shown(text: str, longest: int) -> str:
+    """Returns what a message shows of a text with names from a request: no part of it is obeyed, and none is long."""
+    plain = "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text[: longest + 1]
+    )
+    return plain if len(text) <= longest and len(plain) <= longest else f"{plain[:longest]}…"
+
+
+def unreadable(exc: Exception) -> MalformedRequest:
+    """Returns what is said of a file for which a parser raised something that nobody foresaw; never its message."""
+    if isinstance(exc, MemoryError):
+        return MalformedRequest("", "expected a request that fits into the worker's memory")
+    if isinstance(exc, RecursionError):
+        return MalformedRequest("", "expected a request that is nested less deeply")
+    return MalformedRequest(
+        "", f"expected a request that a scoring server can read; reading it raised {type(exc).__name__}"
+    )
 
 
 def specs_names(specs: Sequence[Any]) -> list[str]:
@@ -64,9 +89,9 @@ def located(
             return found
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        told = listed([f"{name} has {length}" for name, length in lengths.items()])
         return MalformedRequest(path, f"expected as many values of each input: {told}")
-    wanted = ", ".join(f"{name} {_spec_name(spec)}" for name, spec in named.items())
+    wanted = listed([f"{name} {_spec_name(spec)}" for name, spec in named.items()])
     return MalformedRequest(
         path, f"expected what the model's signature says ({wanted}); MLflow raised {type(exc).__name__}"
     )
@@ -182,5 +207,8 @@ def _spec_name(spec: Any) -> str:
 
 
 def listed(names: Any) -> str:
-    """Returns names as a message has them."""
-    return ", ".join(str(name) for name in names)
+    """Returns names as a message has them: some of many, and the beginning of long ones."""
+    texts = [str(name) for name in islice(names, _MOST_NAMES)]
+    shown = ", ".join(text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…" for text in texts)
+    more = len(names) - len(texts)
+    return f"{shown} and {more:,} more" if more > 0 else shown

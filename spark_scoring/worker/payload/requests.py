@@ -5,11 +5,9 @@ means there. What is added is the other vendors' forms, rows in place of one ans
 the place in it.
 """
 
-import gzip
 import io
 import json
 import logging
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -19,28 +17,32 @@ from mlflow.models.utils import _enforce_params_schema, _enforce_schema
 from mlflow.types.schema import ParamSchema, Schema
 from mlflow.utils import proto_json_utils
 
-from .csv_body import read_csv
-from .malformed import MalformedRequest, Place, kind, listed, located
+from .csv_body import read_csv, refuse_wide
+from .documents import documents, text_of
+from .malformed import MalformedRequest, Place, kind, listed, located, specs_names, unreadable
 from .merging import Parsed, grouped, merged
+from .structure import (
+    FORMS,
+    INPUT_DATA,
+    INPUTS,
+    INSTANCES,
+    RECORDS,
+    SPLIT,
+    SPLIT_KEYS,
+    NamelessRows,
+    check_structure,
+    rows_path,
+)
 from .values import columns_of, refuse_changed, with_nulls
 
 # mlflow has no types for these.
 _dataframe: Any = proto_json_utils.dataframe_from_parsed_json
 _tensors: Any = proto_json_utils.parse_tf_serving_input
 
-SPLIT, RECORDS, INSTANCES, INPUTS, INPUT_DATA = (
-    "dataframe_split",
-    "dataframe_records",
-    "instances",
-    "inputs",
-    "input_data",
-)
-FORMS = (SPLIT, RECORDS, INSTANCES, INPUTS, INPUT_DATA)
 # What a column of row labels is called: the index of `dataframe_split`.
 INDEX = "_index"
-_SPLIT_KEYS = {"columns", "index", "data"}
-_LINES = (".jsonl", ".ndjson")
-_GZIP = b"\x1f\x8b"
+# How many cells a table of requests' rows may have for each value in them, where the rows name their own columns.
+_MOST_SPARSE = 100
 
 
 class Reading(NamedTuple):
@@ -87,73 +89,44 @@ def read_requests(content: bytes, name: str, reading: Reading) -> Iterator[Reque
     Raises:
         MalformedRequest: With the place of what is malformed, when the iteration gets there.
     """
+    try:
+        yield from _read_all(content, name, reading)
+    except MalformedRequest:
+        raise
+    except Exception as exc:  # what MLflow, pandas and numpy raise depends on what the file holds
+        raise unreadable(exc) from None
+
+
+def _read_all(content: bytes, name: str, reading: Reading) -> Iterator[Request]:
     schema = Schema.from_json(reading.inputs)
-    text = _text(content)
+    text = text_of(content)
     start = text.lstrip()
     if not start:
         raise MalformedRequest("", f"the file is empty; expected a JSON object with one of {listed(FORMS)}, or CSV")
     if start[0] not in "{[":
         yield Request(*read_csv(text, schema, reading.names, reading.labels))
         return
-    parsed = (_parsed(place, document, schema, reading) for place, document in _documents(text, name))
+    parsed = (_parsed(place, document, schema, reading) for place, document in documents(text, name))
     for group in grouped(parsed, schema):
         yield from _read_group(group, schema, reading)
-
-
-def _text(content: bytes) -> str:
-    if content[:2] == _GZIP:
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error):
-            raise MalformedRequest("", "expected gzip, as the first bytes say, and it is damaged") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise MalformedRequest(f"byte {exc.start + 1}", "expected UTF-8 text") from None
-
-
-def _documents(text: str, name: str) -> Iterator[tuple[str, Any]]:
-    """Yields each JSON document with the prefix of its places: nothing for a lone one, its line for JSON lines."""
-    if not name.lower().removesuffix(".gz").endswith(_LINES):
-        try:
-            yield "", json.loads(text)
-            return
-        except (json.JSONDecodeError, RecursionError) as exc:
-            first, _, rest = text.strip().partition("\n")
-            if not rest or not first.rstrip().endswith("}"):
-                raise _no_json(exc, "") from None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            document = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as exc:
-            raise _no_json(exc, f"line {number}") from None
-        yield f"line {number}", document
-
-
-def _no_json(exc: Exception, line: str) -> MalformedRequest:
-    if not isinstance(exc, json.JSONDecodeError):
-        return MalformedRequest(line, "expected JSON, and this is nested too deeply")
-    # json's message says what it expected; no text of the file is in it.
-    place = f"{line}, column {exc.colno}" if line else f"line {exc.lineno}, column {exc.colno}"
-    return MalformedRequest(place, f"expected JSON: {exc.msg[:1].lower()}{exc.msg[1:]}")
 
 
 def _parsed(line: str, document: Any, schema: Schema, reading: Reading) -> Parsed:
     try:
         form, body, path = _form(document, schema)
         _refuse_other_params(document.get("params"), reading)
-        _check_structure(form, body, path, schema)
-    except MalformedRequest as exc:
+        check_structure(form, body, path, schema)
+        body = _renamed(form, body, reading.names)
+    except Exception as exc:
         raise _in_line(exc, line) from None
-    return Parsed(line, form, _renamed(form, body, reading.names), path)
+    return Parsed(line, form, body, path)
 
 
-def _in_line(exc: MalformedRequest, line: str) -> MalformedRequest:
+def _in_line(exc: Exception, line: str) -> MalformedRequest:
+    told = exc if isinstance(exc, MalformedRequest) else unreadable(exc)
     if not line:
-        return exc
-    return MalformedRequest(f"{line}: {exc.place}" if exc.place else line, exc.message, exc.code)
+        return told
+    return MalformedRequest(f"{line}: {told.place}" if told.place else line, told.message, told.code)
 
 
 def _read_group(group: list[Parsed], schema: Schema, reading: Reading) -> Iterator[Request]:
@@ -161,7 +134,7 @@ def _read_group(group: list[Parsed], schema: Schema, reading: Reading) -> Iterat
         body, counts = merged(group)
         try:
             whole = _read(group[0].form, body, group[0].path, schema, reading)
-        except MalformedRequest:
+        except Exception:
             pass  # read one by one, they say where
         else:
             if whole.rows == sum(counts):
@@ -170,7 +143,7 @@ def _read_group(group: list[Parsed], schema: Schema, reading: Reading) -> Iterat
     for request in group:
         try:
             yield _read(request.form, request.body, request.path, schema, reading)
-        except MalformedRequest as exc:
+        except Exception as exc:
             raise _in_line(exc, request.line) from None
 
 
@@ -199,19 +172,11 @@ def _form(document: Any, schema: Schema) -> tuple[str, Any, str]:
     return *_azure_form(body, schema), key
 
 
-class _Rows(dict[str, Any]):
-    """Rows that stand in the request by themselves, with the names that they go by."""
-
-
-def _rows_path(body: Any, path: str) -> str:
-    return path if isinstance(body, _Rows) else f"{path}.data"
-
-
 def _azure_form(body: Any, schema: Schema) -> tuple[str, Any]:
     """Returns the form that ``input_data`` has: columns, index and data; records; rows in order; or named tensors."""
     if isinstance(body, dict):
         names = set(schema.input_names()) if schema.has_input_names() else set()
-        is_split = "data" in body and set(body) <= _SPLIT_KEYS and not set(body) <= names
+        is_split = "data" in body and set(body) <= SPLIT_KEYS and not set(body) <= names
         return (SPLIT if is_split else INPUTS), body
     if not isinstance(body, list):
         raise MalformedRequest(INPUT_DATA, f"expected an object or a list, found {kind(body)}")
@@ -222,7 +187,7 @@ def _azure_form(body: Any, schema: Schema) -> tuple[str, Any]:
     # Rows without names go by the order of the signature; what is optional may be left out.
     required = schema.required_input_names()
     columns = required if len(body[0]) == len(required) else schema.input_names()
-    return SPLIT, _Rows(columns=columns, data=body)
+    return SPLIT, NamelessRows(columns=columns, data=body)
 
 
 def _refuse_other_params(params: Any, reading: Reading) -> None:
@@ -251,7 +216,8 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> Request:
-    raw = _raw_columns(form, body, schema)
+    raw = _raw_columns(form, body, schema, reading.labels)
+    body = _without_unknown(form, body, path, schema)
     place = _places(form, path, body, raw)
     try:
         if form in (SPLIT, RECORDS):
@@ -264,7 +230,7 @@ def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> 
         raise located(exc, body, path, raw, schema, place) from None
     rows, columns = columns_of(enforced, schema, place)
     for name, values in columns.items():
-        if raw is not None and len(raw.get(name, ())) == rows:
+        if raw is not None and name in raw and len(raw[name]) == rows:
             refuse_changed(name, values, raw[name], place)
             columns[name] = with_nulls(values, raw[name])
     return Request(rows, columns, _labels(form, body, path, raw, rows, reading))
@@ -281,70 +247,26 @@ def _without_warnings() -> Iterator[None]:
         logger.disabled = was
 
 
+def _without_unknown(form: str, body: Any, path: str, schema: Schema) -> Any:
+    """Leaves out of rows the columns that no input has: rows that each name others would make a square of a table."""
+    if form != RECORDS:
+        return body
+    if schema.has_input_names():
+        names = set(schema.input_names())
+        # A row of none is a row all the same: pandas counts it as long as another one names a column.
+        return [{key: value for key, value in row.items() if key in names} for row in body]
+    values = sum(map(len, body))
+    if len(set().union(*body)) * len(body) > _MOST_SPARSE * max(values, 1_000):
+        raise MalformedRequest(path, "expected rows with the same columns, found rows that each have others")
+    return body
+
+
 def _shallow(body: Any) -> Any:
     return dict(body) if isinstance(body, dict) else list(body)
 
 
-def _check_structure(form: str, body: Any, path: str, schema: Schema) -> None:
-    if form == SPLIT:
-        _check_split(body, path, schema)
-    elif form == RECORDS:
-        if not isinstance(body, list):
-            raise MalformedRequest(path, f"expected a list of objects, found {kind(body)}")
-        for position, row in enumerate(body):
-            if not isinstance(row, dict):
-                raise MalformedRequest(f"{path}[{position}]", f"expected an object, found {kind(row)}")
-        if not body:
-            raise MalformedRequest(path, "expected at least one row")
-    elif form == INSTANCES and isinstance(body, list) and body and isinstance(body[0], dict):
-        names = set(body[0])
-        for position, row in enumerate(body):
-            if not isinstance(row, dict) or set(row) != names:
-                found = f"one with {listed(row)}" if isinstance(row, dict) else kind(row)
-                raise MalformedRequest(
-                    f"{path}[{position}]",
-                    f"expected an object with {listed(names)} as in the first row, found {found}",
-                )
-
-
-def _check_split(body: Any, path: str, schema: Schema) -> None:
-    if not isinstance(body, dict):
-        raise MalformedRequest(path, f"expected an object with columns and data, found {kind(body)}")
-    if "data" not in body or not set(body) <= _SPLIT_KEYS:
-        raise MalformedRequest(path, f"expected the keys columns, index and data, found {listed(body)}")
-    columns, index, data = body.get("columns"), body.get("index"), body["data"]
-    if not isinstance(data, list):
-        raise MalformedRequest(f"{path}.data", f"expected a list of rows, found {kind(data)}")
-    if columns is not None and not isinstance(columns, list):
-        raise MalformedRequest(f"{path}.columns", f"expected a list of names, found {kind(columns)}")
-    names = set(schema.input_names()) if schema.has_input_names() else set()
-    seen: set[str] = set()
-    for position, name in enumerate(columns or ()):
-        if not isinstance(name, (str, int)):
-            raise MalformedRequest(f"{path}.columns[{position}]", f"expected a name, found {kind(name)}")
-        if name in names and name in seen:
-            raise MalformedRequest(
-                f"{path}.columns[{position}]", f"expected each name once, and {name!r} is there twice"
-            )
-        seen.add(str(name))
-    width = len(columns) if columns is not None else len(data[0]) if data and isinstance(data[0], list) else 1
-    for position, row in enumerate(data):
-        wanted = f"expected a list of {width} value{'s' * (width != 1)}"
-        if not isinstance(row, list):
-            if width == 1:  # pandas takes a list of values for one column
-                continue
-            raise MalformedRequest(f"{_rows_path(body, path)}[{position}]", f"{wanted}, found {kind(row)}")
-        if len(row) != width:
-            raise MalformedRequest(f"{_rows_path(body, path)}[{position}]", f"{wanted}, found {len(row)}")
-    if index is not None and (not isinstance(index, list) or len(index) != len(data)):
-        found = f"{len(index)}" if isinstance(index, list) else kind(index)
-        raise MalformedRequest(
-            f"{path}.index", f"expected a list of {len(data)} labels, one for each row, found {found}"
-        )
-
-
 def _renamed(form: str, body: Any, names: Mapping[str, str]) -> Any:
-    if not names or isinstance(body, _Rows):
+    if not names or isinstance(body, NamelessRows):
         return body
 
     def rename(columns: dict[str, Any]) -> dict[str, Any]:
@@ -359,8 +281,11 @@ def _renamed(form: str, body: Any, names: Mapping[str, str]) -> Any:
     return body
 
 
-def _raw_columns(form: str, body: Any, schema: Schema) -> dict[str, list[Any]] | None:
-    """Returns the values as they stand in the request, by column and row; None where it has no columns."""
+def _raw_columns(form: str, body: Any, schema: Schema, labels: tuple[str, ...] = ()) -> dict[str, list[Any]] | None:
+    """Returns the values as they stand in the request, by column and row; None where it has no columns.
+
+    Of rows that name their columns, only those of the model's inputs and of `labels`.
+    """
     if form == SPLIT:
         columns = body.get("columns")
         data = body["data"]
@@ -370,7 +295,8 @@ def _raw_columns(form: str, body: Any, schema: Schema) -> dict[str, list[Any]] |
             return {columns[0]: [row[0] if isinstance(row, list) else row for row in data]}
         return {name: [row[position] for row in data] for position, name in enumerate(columns)}
     if isinstance(body, list) and body and all(isinstance(row, dict) for row in body):
-        keys = dict.fromkeys(key for row in body for key in row)
+        wanted = {*specs_names(schema.inputs), *labels}
+        keys = dict.fromkeys(key for row in body for key in row if key in wanted)
         return {key: [row.get(key) for row in body] for key in keys}
     if isinstance(body, dict):
         return {name: values for name, values in body.items() if isinstance(values, list)}
@@ -384,7 +310,7 @@ def _places(form: str, path: str, body: Any, raw: dict[str, list[Any]] | None) -
     def place(name: str, row: int) -> str:
         if form == SPLIT:
             position = list(raw).index(name) if raw and name in raw else None
-            return f"{_rows_path(body, path)}[{row}]" + ("" if position is None else f"[{position}] ({name})")
+            return f"{rows_path(body, path)}[{row}]" + ("" if position is None else f"[{position}] ({name})")
         if form == INPUTS:
             return f"{path}.{name}[{row}]" if name != "0" else f"{path}[{row}]"
         return f"{path}[{row}].{name}" if name != "0" else f"{path}[{row}]"
@@ -393,19 +319,20 @@ def _places(form: str, path: str, body: Any, raw: dict[str, list[Any]] | None) -
 
 
 def present_inputs(content: bytes, name: str, reading: Reading) -> set[str]:
-    """Returns which inputs the requests of a file name at all; a malformed file names those up to its mistake."""
+    """Returns which of the inputs the requests of a file name; a malformed file names those up to its mistake."""
     schema = Schema.from_json(reading.inputs)
-    found: set[str] = set()
+    names, found = set(specs_names(schema.inputs)), set[str]()
     try:
-        text = _text(content).lstrip()
+        text = text_of(content).lstrip()
         if text and text[0] not in "{[":
+            refuse_wide(text)
             header = pd.read_csv(io.StringIO(text), nrows=0).columns
-            return {reading.names.get(column, column) for column in header}
-        for _, document in _documents(text, name):
+            return names & {reading.names.get(column, column) for column in header}
+        for _, document in documents(text, name):
             form, body, path = _form(document, schema)
-            _check_structure(form, body, path, schema)
-            found |= set(_raw_columns(form, _renamed(form, body, reading.names), schema) or ())
-    except (MalformedRequest, ValueError):
+            check_structure(form, body, path, schema)
+            found |= names & set(_raw_columns(form, _renamed(form, body, reading.names), schema) or ())
+    except Exception:
         pass  # reading the rows tells what is wrong, and where
     return found
 

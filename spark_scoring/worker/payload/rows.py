@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ..failures import RowFailure, ScoringFailedError
 from . import PLACE_COLUMNS
-from .malformed import MalformedRequest
+from .malformed import MalformedRequest, unreadable
 from .requests import Reading, Request, present_inputs, read_requests
 
 # Many small requests share a batch, and a large one has several: each costs the JVM some milliseconds.
@@ -42,19 +42,38 @@ def rows_of(reading: Reading, layout: Layout) -> Callable[[Batches], Batches]:
         waiting: list[Any] = []
         rows = size = 0
         for path, content, given in _files(files, layout.given):
-            try:
-                for number, request in enumerate(read_requests(content, path, reading)):
-                    batch = _batch(request, path, number, given, layout)
-                    waiting.append(batch)
-                    rows, size = rows + batch.num_rows, size + batch.nbytes
-                    if rows >= _BATCH_ROWS or size >= _BATCH_BYTES:
-                        yield from _joined(waiting)
-                        waiting, rows, size = [], 0, 0
-            except MalformedRequest as exc:
-                raise ScoringFailedError("file", RowFailure(exc.code, "input", f"{path}: {exc}")) from None
+            parsed = _batches(path, content, given, reading, layout)
+            while (batch := _next(parsed, path)) is not None:
+                waiting.append(batch)
+                rows, size = rows + batch.num_rows, size + batch.nbytes
+                if rows >= _BATCH_ROWS or size >= _BATCH_BYTES:
+                    yield from _joined(waiting)
+                    waiting, rows, size = [], 0, 0
         yield from _joined(waiting)
 
     return map_batches
+
+
+def _next(batches: Iterator[Any], path: str) -> Any:
+    try:
+        return next(batches, None)
+    except MalformedRequest as exc:
+        raise ScoringFailedError("file", RowFailure(exc.code, "input", f"{path}: {exc}")) from None
+
+
+def _batches(path: str, content: bytes, given: dict[str, Any], reading: Reading, layout: Layout) -> Iterator[Any]:
+    """Yields a batch for each request of a file; whatever its parsers raise is that file's error.
+
+    Raises:
+        MalformedRequest: With what is wrong with the file.
+    """
+    try:
+        for number, request in enumerate(read_requests(content, path, reading)):
+            yield _batch(request, path, number, given, layout)
+    except MalformedRequest:
+        raise
+    except Exception as exc:
+        raise unreadable(exc) from None
 
 
 def faults_of(reading: Reading, layout: Layout) -> Callable[[Batches], Batches]:
@@ -64,8 +83,8 @@ def faults_of(reading: Reading, layout: Layout) -> Callable[[Batches], Batches]:
         found = []
         for path, content, given in _files(files, layout.given):
             try:
-                for number, request in enumerate(read_requests(content, path, reading)):
-                    _batch(request, path, number, given, layout)
+                for _ in _batches(path, content, given, reading, layout):
+                    pass
             except MalformedRequest as exc:
                 found.append({"path": path, "code": exc.code, "message": str(exc)})
         yield pa.RecordBatch.from_pylist(found, schema=FAULTS)
@@ -113,7 +132,7 @@ def _batch(request: Request, path: str, number: int, given: dict[str, Any], layo
             values = request.columns.get(name)
             arrays.append(pa.nulls(rows, field.type) if values is None else _array(values, field))
         elif field.name in request.labels:
-            arrays.append(pa.array(request.labels[field.name], field.type))
+            arrays.append(_array(request.labels[field.name], field))
         elif field.name in given:
             arrays.append(given[field.name].take(pa.array(np.zeros(rows, np.int64))))
         else:
@@ -139,5 +158,7 @@ def _array(values: Any, field: Any) -> Any:
             offsets = pa.array((np.arange(lists + 1) * values.shape[axis]).astype(np.int32))
             array = pa.ListArray.from_arrays(offsets, array)
         return array.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+    except UnicodeEncodeError:
+        raise MalformedRequest(field.name, "expected text, found half of a surrogate pair") from None
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
         raise MalformedRequest(field.name, f"expected values that fit {field.type}") from None

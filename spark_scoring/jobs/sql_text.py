@@ -1,0 +1,29 @@
+"""Values as SQL text: a literal that says what the value is, whatever it holds."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from typing import Any
+
+
+def literal(text: str) -> str:
+    """Returns `text` as a string literal that no setting reads otherwise: what may be an escape is spelled in hex."""
+    if text.isprintable() and "'" not in text and "\\" not in text and "${" not in text:
+        return f"'{text}'"
+    return f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"
+
+
+def value_literal(value: Any) -> str:
+    """Returns a value as a literal of its own type."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"double('{'NaN' if math.isnan(value) else 'Infinity' if value > 0 else '-Infinity'}')"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, datetime):
+        return f"TIMESTAMP'{value.isoformat(sep=' ')}'"
+    if isinstance(value, date):
+        return f"DATE'{value.isoformat()}'"
+    return literal(str(value))
