@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
-from pathlib import Path
-from urllib.parse import unquote, urlparse
+from dataclasses import dataclass
+from typing import Any
 
 import yaml
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
+from mlflow.models import Model, ModelSignature
 
 from spark_scoring.errors import ModelError
+from spark_scoring.models.connection import failure, first_line, is_denied, is_no_answer
 from spark_scoring.redaction import redact
 
 MLMODEL = "MLmodel"
+REQUIREMENTS = "requirements.txt"
+# A signature of ten thousand columns takes one megabyte.
+_LARGEST = 8 << 20
 
 
-def local_folder(location: str) -> str | None:
-    """Returns the absolute path that a location names, or None where it is no local one."""
-    try:
-        parsed = urlparse(location)
-    except ValueError:  # such as http://[
-        return None
-    if parsed.scheme == "file":
-        return unquote(parsed.path)
-    return os.path.abspath(location) if not parsed.scheme else None
+@dataclass(frozen=True)
+class ReadFile:
+    """A file of a model, as it was when it was read.
+
+    Attributes:
+        text: What it holds.
+        sha256: Of its bytes, as in `worker.digest.file_digests`.
+    """
+
+    text: str
+    sha256: str
 
 
-def read_metadata(location: str, uri: str, scratch: str, download: Callable[..., str]) -> Model:
-    """Returns a model's parsed ``MLmodel`` file.
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        # MLflow writes none, and a chain of them grows without bound.
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.YAMLError("a merge key (<<) has no place in it")
+
+
+def read_metadata(location: str, uri: str, scratch: str, download: Callable[..., str]) -> tuple[Model, str]:
+    """Returns a model's parsed ``MLmodel`` file, and the sha256 of its bytes.
 
     Args:
         location: The model's local folder, or its remote URI.
@@ -41,45 +55,82 @@ def read_metadata(location: str, uri: str, scratch: str, download: Callable[...,
         ModelError: If there is none, or it can't be read.
     """
     try:
-        file = _file(location, MLMODEL, scratch, download)
-        model: Model = Model.from_dict(yaml.safe_load(Path(file).read_text(encoding="utf-8")))
-        if not isinstance(model.flavors, dict):
-            raise TypeError(f"flavors is a {type(model.flavors).__name__}")
-        return model
-    except MlflowException as exc:
+        path = _file(location, MLMODEL, scratch, download)
+    except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
+        raise _not_downloaded(uri, exc) from exc
+    try:
+        read = _read(path)
+        return _parsed(read.text), read.sha256
+    except Exception as exc:  # whatever a damaged file makes MLflow raise
         raise ModelError(
-            f"no MLflow model was found at {redact(uri)}: {first_line(exc)}",
-            code="model_not_found",
-            remedy="check the URI, and that model.tracking_uri is the server on which the model was logged",
-        ) from exc
-    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError) as exc:
-        raise ModelError(
-            f"the {MLMODEL} file of {redact(uri)} can't be read: {first_line(exc)}",
+            f"the {MLMODEL} file of {redact(uri)} can't be read: {first_line(exc) or type(exc).__name__}",
             code="model_not_loadable",
             remedy="log the model again; its folder is damaged",
         ) from exc
-    except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
-        raise ModelError(
-            f"the files of {uri} can't be read: {first_line(exc)}",
+
+
+def _parsed(text: str) -> Model:
+    values = yaml.load(text, _Loader)
+    if not isinstance(values, dict):
+        raise TypeError(f"it holds a {type(values).__name__}, and no keys")
+    flavors = values.get("flavors")
+    if not isinstance(flavors, dict) or not all(isinstance(name, str) for name in flavors):
+        raise TypeError(f"flavors is a {type(flavors).__name__}")
+    _refuse_other(flavors, "flavors.", flavors, dict, type(None))
+    _refuse_other(values, "", {"signature", "metadata"} & set(values), dict, type(None))
+    _refuse_other(values, "", {"run_id", "model_id", "model_uuid", "artifact_path"} & set(values), str, type(None))
+    model: Model = Model.from_dict(values)
+    # MLflow reads it only when it is asked for.
+    if not isinstance(model.signature, (ModelSignature, type(None))):
+        raise TypeError(f"signature is a {type(model.signature).__name__}")
+    return model
+
+
+def _refuse_other(values: dict[str, Any], place: str, names: Any, *kinds: type) -> None:
+    for name in sorted(names):
+        if not isinstance(values[name], kinds):
+            raise TypeError(f"{place}{name} is a {type(values[name]).__name__}")
+
+
+def _not_downloaded(uri: str, exc: Exception) -> ModelError:
+    if is_denied(exc) or is_no_answer(exc):
+        return failure(uri, exc)
+    if isinstance(exc, MlflowException):
+        return ModelError(
+            f"no MLflow model was found at {redact(uri)}: {first_line(exc)}",
             code="model_not_found",
-            remedy="check the URI, and that the client of its store is installed here with the right credentials",
-        ) from exc
+            remedy="check the URI, and that model.tracking_uri is the server on which the model was logged",
+        )
+    return ModelError(
+        f"the files of {uri} can't be read: {first_line(exc)}",
+        code="model_not_found",
+        remedy="check the URI, and that the client of its store is installed here with the right credentials",
+    )
 
 
-def read_requirements(location: str, scratch: str, download: Callable[..., str]) -> tuple[str, ...]:
-    """Returns the lines of a model's ``requirements.txt``; none where it has no such file."""
+def read_requirements(location: str, scratch: str, download: Callable[..., str]) -> tuple[tuple[str, ...], str | None]:
+    """Returns the lines of a model's ``requirements.txt``, and the sha256 of its bytes; nothing without such a file."""
     try:
-        text = Path(_file(location, "requirements.txt", scratch, download)).read_text(encoding="utf-8")
+        read = _read(_file(location, REQUIREMENTS, scratch, download))
     except Exception:  # no model needs the file
-        return ()
-    return tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+        return (), None
+    lines = (line.strip() for line in read.text.splitlines() if not line.startswith("#"))
+    return tuple(filter(None, lines)), read.sha256
 
 
 def _file(location: str, name: str, scratch: str, download: Callable[..., str]) -> str:
     local = os.path.join(location, name)
-    if os.path.isfile(local):
+    if os.path.isfile(local) or os.path.isdir(location):
         return local
     return download(artifact_uri=f"{location.rstrip('/')}/{name}", dst_path=scratch)
+
+
+def _read(path: str) -> ReadFile:
+    with open(path, "rb") as stream:
+        content = stream.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(f"it is larger than {_LARGEST >> 20} MB")
+    return ReadFile(content.decode("utf-8"), hashlib.sha256(content).hexdigest())
 
 
 def refuse_unscorable(metadata: Model, uri: str) -> None:
@@ -101,9 +152,3 @@ def folder_listing(path: str) -> str:
         return ", ".join(sorted(os.listdir(path))[:10]) or "an empty folder"
     except OSError as exc:
         return f"{path} can't be listed: {exc.strerror}"
-
-
-def first_line(exc: BaseException) -> str:
-    """Returns the first line of what a client library says, without secrets."""
-    # Redacted before it is cut, since half a URI does not show what is a password.
-    return redact(str(exc).strip().split("\n", 1)[0])[:300]
