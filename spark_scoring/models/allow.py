@@ -15,7 +15,7 @@ from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models.model_uri import local_folder, registered_name, split_uri
 from spark_scoring.redaction import redact
 
-_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _MOST_ENCODINGS = 5
 
 
@@ -69,11 +69,10 @@ def _is_registered_below(uri: str, allowed: str) -> bool:
     return wanted == entry or (entry.version is None and entry.alias is None and wanted.name == entry.name)
 
 
-def _server(parts: SplitResult) -> tuple[str, str, str, int | None]:
-    """Returns what says on which server a URI lies, and as whom it is asked."""
-    user, at, _ = parts.netloc.rpartition("@")
-    port = parts.port if parts.port is not None else _PORTS.get(parts.scheme)
-    return parts.scheme, f"{user}{at}", (parts.hostname or "").lower(), port
+def _server(parts: SplitResult) -> tuple[str, str]:
+    """Returns what says on which server and port a URI lies, and as whom it is asked."""
+    user, at, host = parts.netloc.rpartition("@")
+    return f"{user}{at}", host.lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
 
 
 def _is_path_below(wanted: SplitResult, entry: SplitResult) -> bool:

@@ -96,6 +96,8 @@ def registered_name(uri: str) -> RegisteredName:
         return RegisteredName(name, alias=alias)
     if not name or (slash and not version):
         raise _bad(uri, "it lacks a name or a version")
+    if "/" in version:
+        raise _bad(uri, "a registered model's name holds no slash")
     return RegisteredName(name, version=version if slash else None)
 
 
