@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 def is_path(location: str) -> bool:
@@ -13,3 +14,12 @@ def is_path(location: str) -> bool:
 def absolute(path: str) -> str:
     """Returns a local path from the working directory on; a URI stays as it is."""
     return path if ":/" in path else os.path.abspath(path)
+
+
+def cache_folder() -> Path:
+    """Returns this user's folder of caches, or a path at which nothing can be for a user who has no home folder."""
+    own = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(own) if own else Path.home() / ".cache"
+    except RuntimeError:  # neither HOME nor an entry in passwd, as in a container with a user id of its own
+        return Path(os.devnull)

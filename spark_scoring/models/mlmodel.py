@@ -20,6 +20,8 @@ MLMODEL = "MLmodel"
 REQUIREMENTS = "requirements.txt"
 # A signature of ten thousand columns takes one megabyte.
 _LARGEST = 8 << 20
+_DEEPEST = 100
+_MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def read_metadata(location: str, uri: str, scratch: str, download: Callable[...,
 
 
 def _parsed(text: str) -> Model:
+    _refuse_boundless(text)
     values = yaml.load(text, _Loader)
     if not isinstance(values, dict):
         raise TypeError(f"it holds a {type(values).__name__}, and no keys")
@@ -84,6 +87,30 @@ def _parsed(text: str) -> Model:
     if not isinstance(model.signature, (ModelSignature, type(None))):
         raise TypeError(f"signature is a {type(model.signature).__name__}")
     return model
+
+
+def _refuse_boundless(text: str) -> None:
+    """Refuses what is nested too deep for a parser, or what its aliases multiply: by its events, which cost nothing."""
+    sizes: dict[str, int] = {}
+    whole: list[int] = [0]
+    anchors: list[str | None] = []
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            anchors.append(event.anchor)
+            whole.append(1)
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in anchors:
+                raise yaml.YAMLError("it holds itself")
+            whole[-1] += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            whole[-1] += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            size, anchor = whole.pop(), anchors.pop()
+            whole[-1] += size
+            if anchor is not None:
+                sizes[anchor] = size
+        if len(anchors) > _DEEPEST or whole[-1] > _MOST_VALUES:
+            raise yaml.YAMLError(f"it is nested more than {_DEEPEST} deep, or holds more than {_MOST_VALUES:,} values")
 
 
 def _refuse_other(values: dict[str, Any], place: str, names: Any, *kinds: type) -> None:

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from spark_scoring.errors import ModelError
 from spark_scoring.jobs.config import ModelConfig
-from spark_scoring.models.connection import Budget, failure, is_no_answer, refuse_absent_store
+from spark_scoring.models.connection import Budget, failure, refuse_absent_store
 from spark_scoring.models.model_uri import RegisteredName, local_folder, registered_name, scheme_of
 
 # Schemes whose files only the tracking server can find.
@@ -64,7 +64,8 @@ def _resolve(
     except ModelError:
         raise
     except MlflowException as exc:
-        if exc.error_code in _ABSENT and not is_no_answer(exc):
+        # A web server that is not MLflow's has a 404 of its own, which MLflow quotes.
+        if exc.error_code in _ABSENT and not str(exc).startswith("API request"):
             raise _not_found(wanted, uri, client) from exc
         # Whoever did not answer is not asked for names to choose from: each question would wait as long.
         raise failure(place, exc) from exc
