@@ -101,7 +101,7 @@ def _refuse_boundless(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in anchors:
                 raise yaml.YAMLError("it holds itself")
-            whole[-1] += sizes.get(event.anchor, 1)
+            whole[-1] += sizes.get(str(event.anchor), 1)
         elif isinstance(event, yaml.ScalarEvent):
             whole[-1] += 1
         elif isinstance(event, yaml.CollectionEndEvent):
