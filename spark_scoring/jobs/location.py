@@ -19,7 +19,19 @@ def absolute(path: str) -> str:
 def cache_folder() -> Path:
     """Returns this user's folder of caches, or a path at which nothing can be for a user who has no home folder."""
     own = os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own)
+    name_a_home()
+    return Path.home() / ".cache"
+
+
+def name_a_home() -> None:
+    """Sets HOME where nothing says which it is; libraries ask for it as soon as they are imported.
+
+    A user has neither HOME nor an entry in passwd in a container with a user id of its own. Nothing can be written to
+    the home that is named then, nor be read from it.
+    """
     try:
-        return Path(own) if own else Path.home() / ".cache"
-    except RuntimeError:  # neither HOME nor an entry in passwd, as in a container with a user id of its own
-        return Path(os.devnull)
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = os.devnull

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from mlflow.artifacts import download_artifacts
@@ -164,7 +164,7 @@ def _read_small_files(
         return budget.ask(lambda: read(scratch), config.uri)
 
 
-def _at(model: PinnedModel, path: str) -> PinnedModel:
+def _at(model: PinnedModel, path: str) -> LocalModel:
     """Returns `model` with its files in a local folder, and their digest.
 
     Raises:
@@ -185,7 +185,7 @@ def _at(model: PinnedModel, path: str) -> PinnedModel:
             code="digest_mismatch",
             remedy="find out who changes the model, and run again",
         )
-    return replace(model, path=path, digest=digest_of(files))
+    return LocalModel(**{**vars(model), "path": path, "digest": digest_of(files)})
 
 
 def _supplied(file: str, own: ModelSignature | None, uri: str) -> ModelSignature:
@@ -220,15 +220,14 @@ def fetch(model: PinnedModel, config: ModelConfig) -> LocalModel:
                 code="model_not_loadable",
                 remedy="check that the artifact store is reachable with this machine's credentials",
             ) from exc
-        model = _at(model, path)
-    path, digest = model.path, model.digest
-    if path is None or digest is None:
-        raise ModelError(f"{model.pinned_uri} has no files here", code="model_not_loadable", remedy="run again")
-    if config.digest is not None and config.digest != digest:
+        local = _at(model, path)
+    else:
+        local = LocalModel(**{**vars(model), "path": model.path, "digest": model.digest})
+    if config.digest is not None and config.digest != local.digest:
         raise ModelError(
             f"the files of {model.pinned_uri} are not the ones that model.digest names",
             code="digest_mismatch",
-            available=digest,
+            available=local.digest,
             remedy="find out who changed the model; if the change is right, put the new digest into the job",
         )
-    return LocalModel(**{**vars(model), "path": path, "digest": digest})
+    return local
