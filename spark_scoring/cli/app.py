@@ -19,6 +19,7 @@ import typer
 from spark_scoring.cli import commands, console, databricks
 from spark_scoring.cli.outcome import Outcome, Request, failure
 from spark_scoring.errors import ConfigurationError, Interrupted, ScoringError, drop_telling_causes
+from spark_scoring.jobs.location import name_a_home
 from spark_scoring.redaction import redact
 from spark_scoring.spark.platform import is_databricks
 
@@ -274,6 +275,7 @@ def main() -> int:
     Raises:
         ScoringError: On Databricks, where the exit code would not be 0.
     """
+    name_a_home()
     words = sys.argv[1:]
     options = list(takewhile(lambda word: word != "--", words))
     if not is_databricks():

@@ -29,6 +29,7 @@ from packaging.utils import canonicalize_name
 from spark_scoring.environment.manifest import MANIFEST, Manifest
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
 from spark_scoring.worker.requirements import named_packages
@@ -157,8 +158,7 @@ def _more_requirements(lines: Iterable[str]) -> tuple[str, ...]:
 def _requirements_folder(model: PinnedModel, config: ModelConfig) -> Iterator[Path]:
     """Yields a folder with ``requirements.txt`` and the files that it names; a large model is not fetched for it."""
     if any(line.startswith("-") or "/" in line for line in model.requirements) or model.path is not None:
-        fetched = fetch(model, config)
-        yield Path(fetched.path)
+        yield Path(own_files(fetch(model, config)))
         return
     with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
         (Path(folder) / "requirements.txt").write_text("\n".join(model.requirements), encoding="utf-8")

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import yaml
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
+from mlflow.models import Model, ModelSignature
 
 from spark_scoring.errors import ModelError
 from spark_scoring.jobs.bounds import BoundedComposer, TooLargeError, read_bounded
+from spark_scoring.models.connection import failure, first_line, is_denied, is_no_answer
 from spark_scoring.redaction import redact
 
 MLMODEL = "MLmodel"
-# A signature of ten thousand columns has a megabyte.
+REQUIREMENTS = "requirements.txt"
+# A signature of ten thousand columns takes one megabyte.
 _MOST_BYTES = 16 << 20
 _MOST_REQUIREMENTS_BYTES = 1 << 20
 _MOST_REQUIREMENTS = 5_000
+
+
+@dataclass(frozen=True)
+class ReadFile:
+    """A file of a model, as it was when it was read.
+
+    Attributes:
+        text: What it holds.
+        sha256: Of its bytes, as in `worker.digest.file_digests`.
+    """
+
+    text: str
+    sha256: str
 
 
 class _Loader(BoundedComposer, yaml.SafeLoader):
@@ -29,19 +45,8 @@ class _Loader(BoundedComposer, yaml.SafeLoader):
     most_values = 100_000
 
 
-def local_folder(location: str) -> str | None:
-    """Returns the absolute path that a location names, or None where it is no local one."""
-    try:
-        parsed = urlparse(location)
-    except ValueError:  # such as http://[
-        return None
-    if parsed.scheme == "file":
-        return unquote(parsed.path)
-    return os.path.abspath(location) if not parsed.scheme else None
-
-
-def read_metadata(location: str, uri: str, scratch: str, download: Callable[..., str]) -> Model:
-    """Returns a model's parsed ``MLmodel`` file.
+def read_metadata(location: str, uri: str, scratch: str, download: Callable[..., str]) -> tuple[Model, str]:
+    """Returns a model's parsed ``MLmodel`` file, and the sha256 of its bytes.
 
     Args:
         location: The model's local folder, or its remote URI.
@@ -53,72 +58,80 @@ def read_metadata(location: str, uri: str, scratch: str, download: Callable[...,
         ModelError: If there is none, or it can't be read.
     """
     try:
-        file = _file(location, MLMODEL, scratch, download)
-        text = read_bounded(file, _MOST_BYTES).decode("utf-8")
-    except MlflowException as exc:
-        raise _not_found(uri, exc) from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise _damaged(uri, exc) from exc
+        path = _file(location, MLMODEL, scratch, download)
     except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
-        raise ModelError(
-            f"the files of {uri} can't be read: {first_line(exc)}",
-            code="model_not_found",
-            remedy="check the URI, and that the client of its store is installed here with the right credentials",
-        ) from exc
+        raise _not_downloaded(uri, exc) from exc
     try:
-        return _model(yaml.load(text, Loader=_Loader))
-    except Exception as exc:  # what MLflow raises depends on what is wrong
-        raise _damaged(uri, exc) from exc
+        read = _read(path, _MOST_BYTES)
+        return _parsed(read.text), read.sha256
+    except Exception as exc:  # whatever a damaged file makes MLflow raise
+        raise ModelError(
+            f"the {MLMODEL} file of {redact(uri)} can't be read: {_reason(exc)}",
+            code="model_not_loadable",
+            remedy="log the model again; its folder is damaged",
+        ) from exc
 
 
-def _model(values: Any) -> Model:
-    """Returns an ``MLmodel`` file's values as MLflow reads them; what it takes without a look is looked at first."""
+def _parsed(text: str) -> Model:
+    values = yaml.load(text, Loader=_Loader)
     if not isinstance(values, dict):
-        raise TypeError("it holds no mapping")
-    for key in ("flavors", "signature", "metadata"):
-        if not isinstance(values.get(key), (dict, type(None))):
-            raise TypeError(f"{key} is a {type(values[key]).__name__}")
-    for name, flavor in (values.get("flavors") or {}).items():
-        if not isinstance(name, str) or not isinstance(flavor, (dict, type(None))):
-            raise TypeError(f"the flavor {str(name)[:50]!r} is a {type(flavor).__name__}")
+        raise TypeError(f"it holds a {type(values).__name__}, and no keys")
+    flavors = values.get("flavors")
+    if not isinstance(flavors, dict) or not all(isinstance(name, str) for name in flavors):
+        raise TypeError(f"flavors is a {type(flavors).__name__}")
+    _refuse_other(flavors, "flavors.", flavors, dict, type(None))
+    _refuse_other(values, "", {"signature", "metadata"} & set(values), dict, type(None))
+    _refuse_other(values, "", {"run_id", "model_id", "model_uuid", "artifact_path"} & set(values), str, type(None))
     model: Model = Model.from_dict(values)
+    # MLflow reads it only when it is asked for.
+    if not isinstance(model.signature, (ModelSignature, type(None))):
+        raise TypeError(f"signature is a {type(model.signature).__name__}")
     return model
 
 
-def _not_found(uri: str, exc: Exception) -> ModelError:
+def _refuse_other(values: dict[str, Any], place: str, names: Any, *kinds: type) -> None:
+    for name in sorted(names):
+        if not isinstance(values[name], kinds):
+            raise TypeError(f"{place}{name} is a {type(values[name]).__name__}")
+
+
+def _not_downloaded(uri: str, exc: Exception) -> ModelError:
+    if is_denied(exc) or is_no_answer(exc):
+        return failure(uri, exc)
+    if isinstance(exc, MlflowException):
+        return ModelError(
+            f"no MLflow model was found at {redact(uri)}: {first_line(exc)}",
+            code="model_not_found",
+            remedy="check the URI, and that model.tracking_uri is the server on which the model was logged",
+        )
     return ModelError(
-        f"no MLflow model was found at {redact(uri)}: {first_line(exc)}",
+        f"the files of {uri} can't be read: {first_line(exc)}",
         code="model_not_found",
-        remedy="check the URI, and that model.tracking_uri is the server on which the model was logged",
+        remedy="check the URI, and that the client of its store is installed here with the right credentials",
     )
 
 
-def _damaged(uri: str, exc: Exception) -> ModelError:
-    told = f"it holds {exc}" if isinstance(exc, TooLargeError) else first_line(exc) or type(exc).__name__
-    return ModelError(
-        f"the {MLMODEL} file of {redact(uri)} can't be read: {told}",
-        code="model_not_loadable",
-        remedy="log the model again; its folder is damaged",
-    )
+def _reason(exc: Exception) -> str:
+    return f"it holds {exc}" if isinstance(exc, TooLargeError) else first_line(exc) or type(exc).__name__
 
 
-def read_requirements(location: str, scratch: str, download: Callable[..., str]) -> tuple[str, ...]:
-    """Returns the lines of a model's ``requirements.txt``; none where it has no such file.
+def read_requirements(location: str, scratch: str, download: Callable[..., str]) -> tuple[tuple[str, ...], str | None]:
+    """Returns the lines of a model's ``requirements.txt``, and the sha256 of its bytes; nothing without such a file.
 
     Raises:
         ModelError: If there is one, and it is larger than any list of packages.
     """
     try:
-        file = _file(location, "requirements.txt", scratch, download)
-        text = read_bounded(file, _MOST_REQUIREMENTS_BYTES).decode("utf-8")
+        read = _read(_file(location, REQUIREMENTS, scratch, download), _MOST_REQUIREMENTS_BYTES)
     except Exception as exc:
         if isinstance(exc, OSError) and exc.errno == errno.EFBIG:
             raise _too_many_requirements(location) from None
-        return ()  # no model needs the file
-    lines = tuple(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    if len(lines) > _MOST_REQUIREMENTS:
+        return (), None  # no model needs the file
+    lines = (line.strip() for line in read.text.splitlines() if not line.startswith("#"))
+    kept = tuple(filter(None, lines))
+    if len(kept) > _MOST_REQUIREMENTS:
         raise _too_many_requirements(location)
-    return lines
+    return kept, read.sha256
 
 
 def _too_many_requirements(location: str) -> ModelError:
@@ -132,9 +145,14 @@ def _too_many_requirements(location: str) -> ModelError:
 
 def _file(location: str, name: str, scratch: str, download: Callable[..., str]) -> str:
     local = os.path.join(location, name)
-    if os.path.isfile(local):
+    if os.path.isfile(local) or os.path.isdir(location):
         return local
     return download(artifact_uri=f"{location.rstrip('/')}/{name}", dst_path=scratch)
+
+
+def _read(path: str, most: int) -> ReadFile:
+    content = read_bounded(path, most)
+    return ReadFile(content.decode("utf-8"), hashlib.sha256(content).hexdigest())
 
 
 def refuse_unscorable(metadata: Model, uri: str) -> None:
@@ -156,9 +174,3 @@ def folder_listing(path: str) -> str:
         return ", ".join(sorted(os.listdir(path))[:10]) or "an empty folder"
     except OSError as exc:
         return f"{path} can't be listed: {exc.strerror}"
-
-
-def first_line(exc: BaseException) -> str:
-    """Returns the first line of what a client library says, without secrets."""
-    # Redacted before it is cut, since half a URI does not show what is a password.
-    return redact(str(exc).strip().split("\n", 1)[0])[:300]

@@ -10,6 +10,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,20 +20,21 @@ from mlflow.models import Model, ModelSignature
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models.allow import refuse_unless_allowed
+from spark_scoring.models.connection import Budget, first_line
 from spark_scoring.models.mlmodel import (
     MLMODEL,
-    first_line,
+    REQUIREMENTS,
     folder_listing,
-    local_folder,
     read_metadata,
     read_requirements,
     refuse_unscorable,
 )
-from spark_scoring.models.registry import MODEL_ID, registry_uri, resolve_uri
+from spark_scoring.models.model_uri import MODEL_ID, local_folder
+from spark_scoring.models.registry import registry_uri, resolve_uri
 from spark_scoring.models.script import Script, read_script
 from spark_scoring.models.signature_file import read_signature
 from spark_scoring.redaction import redact
-from spark_scoring.worker.digest import model_digest
+from spark_scoring.worker.digest import digest_of, file_digests
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class PinnedModel:
         script: The scoring script that is called in place of the model, or None.
         env_manager: What makes the Python environment that it runs in, as the job says.
         on_difference: What becomes of requirements that its environment does not meet, as the job says.
+        read: The sha256 of each file that was read before the others, by its name.
     """
 
     uri: str
@@ -68,6 +71,7 @@ class PinnedModel:
     script: Script | None = None
     env_manager: str = "local"
     on_difference: str = "warn"
+    read: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
     @property
     def model_id(self) -> str:
@@ -110,8 +114,8 @@ def pin(config: ModelConfig) -> PinnedModel:
             script has a mistake.
     """
     refuse_unless_allowed(config)
-    pinned_uri, name, version, location = resolve_uri(config)
-    download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=registry_uri(config))
+    budget = Budget()
+    pinned_uri, name, version, location = resolve_uri(config, budget)
     path = local_folder(location)
     if path is not None and not os.path.isfile(os.path.join(path, MLMODEL)):
         raise ModelError(
@@ -120,14 +124,12 @@ def pin(config: ModelConfig) -> PinnedModel:
             available=folder_listing(path),
             remedy=f"name the folder that holds the file {MLMODEL}",
         )
-    with tempfile.TemporaryDirectory(prefix="spark-scoring-") as scratch:
-        metadata = read_metadata(path or location, config.uri, scratch, download)
-        requirements = read_requirements(path or location, scratch, download)
+    metadata, requirements, read = _read_small_files(config, path or location, budget if path is None else None)
     refuse_unscorable(metadata, pinned_uri)
     signature = metadata.signature
     if config.input_signature is not None:
         signature = _supplied(config.input_signature, signature, pinned_uri)
-    return PinnedModel(
+    model = PinnedModel(
         uri=redact(config.uri),
         pinned_uri=redact(pinned_uri),
         name=name,
@@ -136,12 +138,54 @@ def pin(config: ModelConfig) -> PinnedModel:
         metadata=metadata,
         signature=signature,
         requirements=requirements,
-        path=path,
-        digest=model_digest(path) if path else None,
         script=read_script(config.script) if config.script is not None else None,
         env_manager=config.env_manager,
         on_difference=config.requirements,
+        read=read,
     )
+    return _at(model, path) if path is not None else model
+
+
+def _read_small_files(
+    config: ModelConfig, location: str, budget: Budget | None
+) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
+    """Returns what a model says of itself, its requirements, and the sha256 of both files."""
+    download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=registry_uri(config))
+
+    def read(scratch: str) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
+        metadata, of_metadata = read_metadata(location, config.uri, scratch, download)
+        requirements, of_requirements = read_requirements(location, scratch, download)
+        return metadata, requirements, {MLMODEL: of_metadata, REQUIREMENTS: of_requirements}
+
+    if budget is None:
+        return read("")
+    # What still downloads when the time is over has its folder taken away.
+    with tempfile.TemporaryDirectory(prefix="spark-scoring-", ignore_cleanup_errors=True) as scratch:
+        return budget.ask(lambda: read(scratch), config.uri)
+
+
+def _at(model: PinnedModel, path: str) -> LocalModel:
+    """Returns `model` with its files in a local folder, and their digest.
+
+    Raises:
+        ModelError: If a file can't be read, or is not the one that was read before.
+    """
+    try:
+        files = file_digests(path)
+    except OSError as exc:
+        raise ModelError(
+            f"the files of {model.pinned_uri} can't be read: {exc.strerror or exc}: {exc.filename or path}",
+            code="model_not_loadable",
+            remedy="let this user read every file of the model, or log the model again",
+        ) from exc
+    changed = [name for name, sha256 in model.read.items() if sha256 is not None and files.get(name) != sha256]
+    if changed:
+        raise ModelError(
+            f"{changed[0]} of {model.pinned_uri} changed after it was read",
+            code="digest_mismatch",
+            remedy="find out who changes the model, and run again",
+        )
+    return LocalModel(**{**vars(model), "path": path, "digest": digest_of(files)})
 
 
 def _supplied(file: str, own: ModelSignature | None, uri: str) -> ModelSignature:
@@ -176,14 +220,14 @@ def fetch(model: PinnedModel, config: ModelConfig) -> LocalModel:
                 code="model_not_loadable",
                 remedy="check that the artifact store is reachable with this machine's credentials",
             ) from exc
-        digest = model_digest(path)
+        local = _at(model, path)
     else:
-        path, digest = model.path, model.digest
-    if config.digest is not None and config.digest != digest:
+        local = LocalModel(**{**vars(model), "path": model.path, "digest": model.digest})
+    if config.digest is not None and config.digest != local.digest:
         raise ModelError(
             f"the files of {model.pinned_uri} are not the ones that model.digest names",
             code="digest_mismatch",
-            available=digest,
+            available=local.digest,
             remedy="find out who changed the model; if the change is right, put the new digest into the job",
         )
-    return LocalModel(**{**vars(model), "path": path, "digest": digest})
+    return local

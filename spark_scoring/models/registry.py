@@ -3,46 +3,79 @@
 from __future__ import annotations
 
 import difflib
-import re
+from collections.abc import Callable
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from spark_scoring.errors import ModelError
 from spark_scoring.jobs.config import ModelConfig
-from spark_scoring.models.mlmodel import first_line
+from spark_scoring.models.connection import Budget, failure, refuse_absent_store
+from spark_scoring.models.model_uri import RegisteredName, local_folder, registered_name, scheme_of
 
-MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
+# Schemes whose files only the tracking server can find.
+_TRACKED = {"runs", "mlflow-artifacts"}
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 
 
-def resolve_uri(config: ModelConfig) -> tuple[str, str | None, str | None, str]:
-    """Returns the pinned URI, the registered name and version, and where the files are."""
+def resolve_uri(config: ModelConfig, budget: Budget) -> tuple[str, str | None, str | None, str]:
+    """Returns the pinned URI, the registered name and version, and where the files are.
+
+    Args:
+        config: Which model, of which registry.
+        budget: The time that it may take.
+
+    Raises:
+        ModelError: If there is no such model, or the registry does not say so in time.
+    """
     uri = config.uri
-    if not uri.startswith("models:"):
+    if local_folder(uri) is not None:
         return uri, None, None, uri
-    rest = uri.removeprefix("models:").lstrip("/")
-    if ":" in rest:
-        raise ModelError(
-            f"{uri} names no registered model, since a name holds no colon",
-            code="model_not_found",
-            remedy="write models:/NAME/VERSION or models:/NAME@ALIAS",
-        )
+    scheme = scheme_of(uri)
+    tracking = config.tracking_uri or mlflow.get_tracking_uri()
+    if scheme in _TRACKED:
+        budget.ask(lambda: refuse_absent_store(tracking), tracking)
+    if scheme != "models":
+        return uri, None, None, uri
+    wanted, registry = registered_name(uri), registry_uri(config)
+    if registry is not None and config.tracking_uri is None and not _is_tracking_set():
+        # MLflow opens a store for tracking, too, and its default one is a database in the working directory.
+        tracking = registry
+    place = registry or (tracking if config.tracking_uri else mlflow.get_registry_uri())
+    return budget.ask(lambda: _resolve(wanted, uri, (tracking, registry), place), place)
+
+
+def _resolve(
+    wanted: RegisteredName, uri: str, stores: tuple[str, str | None], place: str
+) -> tuple[str, str | None, str | None, str]:
+    for store in dict.fromkeys((place, *filter(None, stores))):
+        refuse_absent_store(store)
     try:
-        # Made only here, since MLflow's default store is a database that it creates in the working directory.
-        client = MlflowClient(tracking_uri=config.tracking_uri, registry_uri=registry_uri(config))
+        client = MlflowClient(*stores)
     except Exception as exc:  # also a database's or a cloud's client that is not installed
-        raise _unreachable(uri, exc) from exc
+        raise failure(place, exc) from exc
     try:
-        if MODEL_ID.fullmatch(rest):
-            return uri, None, None, client.get_logged_model(rest).artifact_location
-        name, version = _name_and_version(rest, uri, client)
-        return f"models:/{name}/{version}", name, version, client.get_model_version_download_uri(name, version)
-    except MlflowException as exc:
-        raise _not_found(uri, rest, client, exc) from exc
+        if wanted.is_logged:
+            return f"models:/{wanted.name}", None, None, client.get_logged_model(wanted.name).artifact_location
+        version = _version(wanted, uri, client)
+        location = client.get_model_version_download_uri(wanted.name, version)
+        return f"models:/{wanted.name}/{version}", wanted.name, version, location
     except ModelError:
         raise
-    except Exception as exc:
-        raise _unreachable(uri, exc) from exc
+    except MlflowException as exc:
+        # A web server that is not MLflow's has a 404 of its own, which MLflow quotes.
+        if exc.error_code in _ABSENT and not str(exc).startswith("API request"):
+            raise _not_found(wanted, uri, client) from exc
+        # Whoever did not answer is not asked for names to choose from: each question would wait as long.
+        raise failure(place, exc) from exc
+    except Exception as exc:  # whatever its client library raises
+        raise failure(place, exc) from exc
+
+
+def _is_tracking_set() -> bool:
+    is_set: Callable[[], bool] = mlflow.is_tracking_uri_set
+    return is_set()
 
 
 def registry_uri(config: ModelConfig) -> str | None:
@@ -55,49 +88,37 @@ def registry_uri(config: ModelConfig) -> str | None:
     return config.tracking_uri
 
 
-def _unreachable(uri: str, cause: Exception) -> ModelError:
-    return ModelError(
-        f"the model registry did not answer for {uri}: {first_line(cause)}",
-        code="registry_unreachable",
-        remedy="check model.tracking_uri and model.registry_uri, and this machine's credentials",
-    )
-
-
-def _name_and_version(rest: str, uri: str, client: MlflowClient) -> tuple[str, str]:
-    if "@" in rest:
-        name, _, alias = rest.rpartition("@")
-        return name, str(client.get_model_version_by_alias(name, alias).version)
-    name, slash, suffix = rest.partition("/")
-    if not slash:
+def _version(wanted: RegisteredName, uri: str, client: MlflowClient) -> str:
+    name = wanted.name
+    if wanted.alias is not None:
+        return str(client.get_model_version_by_alias(name, wanted.alias).version)
+    if wanted.version is None:
         raise ModelError(
             f"{uri} names a model but no version of it",
             code="version_missing",
             available=_versions(name, client),
             remedy=f"write models:/{name}/VERSION or models:/{name}@ALIAS",
         )
-    if suffix.isdigit():
-        return name, str(client.get_model_version(name, suffix).version)
-    if suffix.lower() == "latest":
-        versions = [int(found.version) for found in client.search_model_versions(f"name='{_quote(name)}'")]
+    if wanted.has_number:
+        return str(client.get_model_version(name, wanted.version).version)
+    if wanted.version.lower() == "latest":
+        versions = [int(one.version) for one in client.search_model_versions(f"name='{_quote(name)}'")]
         if versions:
-            return name, str(max(versions))
+            return str(max(versions))
     raise ModelError(
-        f"{uri}: {suffix!r} is no version of {name}",
+        f"{uri}: {wanted.version!r} is no version of {name}",
         code="version_not_found",
         available=_versions(name, client),
         remedy=f"write models:/{name}/VERSION or models:/{name}@ALIAS",
     )
 
 
-def _not_found(uri: str, rest: str, client: MlflowClient, cause: MlflowException) -> ModelError:
-    name, _, alias = rest.rpartition("@") if "@" in rest else (rest.partition("/")[0], "", "")
+def _not_found(wanted: RegisteredName, uri: str, client: MlflowClient) -> ModelError:
+    name, alias = wanted.name, wanted.alias
     available = _versions(name, client)
     if available is None:
         names = _registered_names(client)
         near = difflib.get_close_matches(name, names, 3)
-        unreachable = cause.error_code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"} and not names
-        if unreachable:
-            return _unreachable(uri, cause)
         return ModelError(
             f"the registry has no model {name!r}",
             code="model_not_found",
@@ -123,7 +144,7 @@ def _versions(name: str, client: MlflowClient) -> str | None:
     """Lists a registered model's versions and aliases, or returns None where there is no such model."""
     try:
         model = client.get_registered_model(name)
-        versions = sorted(int(found.version) for found in client.search_model_versions(f"name='{_quote(name)}'"))
+        versions = sorted(int(one.version) for one in client.search_model_versions(f"name='{_quote(name)}'"))
     except MlflowException:
         return None
     aliases = ", ".join(f"@{alias} = {version}" for alias, version in sorted(model.aliases.items()))

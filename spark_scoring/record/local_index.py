@@ -11,8 +11,9 @@ from pathlib import Path
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.location import cache_folder
 
-_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spark-scoring" / "runs"
+_FOLDER = cache_folder() / "spark-scoring" / "runs"
 _TABLES = "tables.json"
 _RECORDED = 200
 

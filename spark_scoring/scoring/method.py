@@ -21,6 +21,7 @@ from spark_scoring import worker
 from spark_scoring.contract import PREDICT, DeclaredOutputs, Output, outputs_of_classes, top_classes
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch
 from spark_scoring.scoring import spark_ml
 from spark_scoring.worker.failures import RowFailure
@@ -144,22 +145,20 @@ def _refusal(model: PinnedModel, failure: RowFailure) -> ModelError | Configurat
 
 def _describe_in_subprocess(model: LocalModel, how: Mapping[str, Any]) -> dict[str, Any]:
     """Loads the model in a process of its own, and returns what `worker.methods.describe_method` says there."""
+    files = own_files(model)
     question = json.dumps({"method": how["method"], "keywords": how["keywords"]}, sort_keys=True)
-    if (model.digest, question) not in _answers:
+    key = (model.digest, question)
+    if key not in _answers:
         code = Path(worker.__file__).parent
         with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
             answer = os.path.join(folder, "answer.json")
             done = subprocess.run(
-                [
-                    sys.executable,
-                    "-c",
-                    _DESCRIBE.format(package=code.name),
-                    str(code.parent),
-                    model.path,
-                    question,
-                    answer,
-                ],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                [sys.executable, "-c", _DESCRIBE.format(package=code.name), str(code.parent), files, question, answer],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -169,5 +168,5 @@ def _describe_in_subprocess(model: LocalModel, how: Mapping[str, Any]) -> dict[s
                 last = done.stderr.strip().split("\n")[-1][:300]
                 message = f"the process that loads it ended with {done.returncode}: {last}"
                 return {"failure": RowFailure("model_not_loadable", "load", message)}
-            _answers[model.digest, question] = json.loads(Path(answer).read_text(encoding="utf-8"))
-    return _answers[model.digest, question]
+            _answers[key] = json.loads(Path(answer).read_text(encoding="utf-8"))
+    return _answers[key]

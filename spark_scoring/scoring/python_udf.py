@@ -15,6 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from spark_scoring.contract import Contract
 from spark_scoring.environment.requirements import is_compared
 from spark_scoring.errors import ModelError
+from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.scoring.transformed import OnError, Transformed
@@ -77,7 +78,8 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
         "params": dict(contract.params),
         **errors,
     }
-    laid = lay_scoring_model(settings, files, model.path if errors["served"] else None)
+    verified = own_files(model) if errors["served"] or "embedded" in settings["model"] else None
+    laid = lay_scoring_model(settings, files, verified if errors["served"] else None, verified)
     carrier = _carrier_type(contract, errors)
     with _without_advice():
         if errors["served"]:

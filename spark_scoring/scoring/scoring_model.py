@@ -22,10 +22,12 @@ from mlflow.models import Model
 from pyspark.sql import SparkSession
 
 from spark_scoring import worker
+from spark_scoring.models.own_files import copies_folder, own_files
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.spark.platform import is_connect, is_databricks, is_local
-from spark_scoring.worker.digest import model_files
+from spark_scoring.worker.digest import hashed_files
 from spark_scoring.worker.loader import SETTINGS
+from spark_scoring.worker.own_copies import copy_model
 
 _SHARED_ROOTS = ("/Volumes/", "/dbfs/", "/Workspace/")
 # One zip for each receiver and model: sending it again would only fill the executors' disks.
@@ -38,7 +40,10 @@ _WHEELS = "wheels"
 
 
 def lay_scoring_model(
-    settings: Mapping[str, Any], files: Mapping[str, bytes] | None = None, environment: str | None = None
+    settings: Mapping[str, Any],
+    files: Mapping[str, bytes] | None = None,
+    environment: str | None = None,
+    model_files: str | None = None,
 ) -> str:
     """Writes a scoring model to a new temporary folder, which lives as long as this process, and returns its path.
 
@@ -46,6 +51,7 @@ def lay_scoring_model(
         settings: What the worker needs to know; see `worker.loader.ScoringModel`.
         files: More files of its data folder, by relative path, such as a scoring script.
         environment: The folder of a model whose environment it is to have, or None where the workers' own serves.
+        model_files: The folder of the model that travels inside, if the settings have it ``embedded``.
     """
     folder = Path(tempfile.mkdtemp(prefix="spark-scoring-model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -55,8 +61,8 @@ def lay_scoring_model(
     shutil.copytree(Path(worker.__file__).parent, folder / "code" / code_name, ignore=other)
     (folder / "data").mkdir()
     embedded = settings["model"].get("embedded")
-    if embedded is not None:
-        shutil.copytree(settings["model"]["path"], folder / "data" / embedded)
+    if embedded is not None and model_files is not None:
+        copy_model(model_files, str(folder / "data" / embedded))
     for name, content in (files or {}).items():
         (folder / "data" / name).parent.mkdir(exist_ok=True)
         (folder / "data" / name).write_bytes(content)
@@ -92,14 +98,16 @@ def locate(model: LocalModel, spark: SparkSession) -> dict[str, str]:
     """
     path, digest = model.path, model.digest
     locator = {"digest": digest, "path": path}
-    if is_local(spark) or path.startswith(_SHARED_ROOTS):
+    if is_local(spark):
+        return {**locator, "copies": copies_folder()}
+    if path.startswith(_SHARED_ROOTS):
         return locator
     if is_databricks() or model.env_manager != "local":
         return {**locator, "embedded": "model"}
-    return {**locator, "archive": _ship(path, digest, spark)}
+    return {**locator, "archive": _ship(model, digest, spark)}
 
 
-def _ship(path: str, digest: str, spark: SparkSession) -> str:
+def _ship(model: LocalModel, digest: str, spark: SparkSession) -> str:
     # A Connect session keeps what it is sent to itself; an application's files are all its sessions'.
     receiver = getattr(spark, "session_id") if is_connect(spark) else spark.sparkContext.applicationId  # noqa: B009
     key = (receiver, digest)
@@ -107,7 +115,7 @@ def _ship(path: str, digest: str, spark: SparkSession) -> str:
         folder = tempfile.mkdtemp(prefix="spark-scoring-ship-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         archive = os.path.join(folder, f"{digest.replace(':', '-')}.zip")
-        _zip(Path(path), archive)
+        _zip(Path(own_files(model)), archive)
         if is_connect(spark):
             spark.addArtifacts(archive, file=True)
         else:
@@ -119,9 +127,8 @@ def _ship(path: str, digest: str, spark: SparkSession) -> str:
 def _zip(folder: Path, archive: str) -> None:
     # Level 1: model files hardly shrink further, and this runs while the user waits.
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as stream:
-        for file in sorted(model_files(folder)):
-            if "__pycache__" not in file.parts:
-                stream.write(file, file.relative_to(folder))
+        for name in hashed_files(folder):
+            stream.write(folder / name, name)
 
 
 def _code_digest() -> str:

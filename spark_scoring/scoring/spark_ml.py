@@ -18,12 +18,14 @@ from pyspark.sql.types import DataType as SparkType
 from spark_scoring.contract import BoundColumn, Contract
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.own_files import files_in_place, own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line
-from spark_scoring.spark.platform import is_connect
+from spark_scoring.spark.platform import is_connect, is_local
 from spark_scoring.worker.failures import MARK, RowFailure
+from spark_scoring.worker.own_copies import leave_no_bytecode
 
 METHODS = ("predict", "predict_proba")
 _ROW, _VALUE, _ERROR = "__spark_scoring_row", "__spark_scoring_value", "__spark_scoring_error"
@@ -156,8 +158,11 @@ def _load(spark: SparkSession, model: LocalModel) -> Any:
         logger = logging.getLogger("mlflow.spark")
         level = logger.level
         logger.setLevel(logging.WARNING)  # it tells on which file system it found the files
+        # A cluster's workers read them, too, so they stay where they are.
+        files = own_files(model) if is_local(spark) else files_in_place(model)
+        leave_no_bytecode()
         try:
-            pipeline = mlflow.spark.load_model(model.path)
+            pipeline = mlflow.spark.load_model(files)
         except Exception as exc:  # Spark's, MLflow's, or whatever a stage of the user's raises
             raise ModelError(
                 f"{model.pinned_uri} can't be loaded: {first_line(exc)}",

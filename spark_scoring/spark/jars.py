@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.jobs.location import cache_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 # Names more Maven packages for a local session, such as Spark's own Avro module.
 MORE_PACKAGES = "SPARK_SCORING_PACKAGES"
-JARS_FILE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spark-scoring" / "jars.json"
+JARS_FILE = cache_folder() / "spark-scoring" / "jars.json"
 
 
 def delta_jars() -> dict[str, str]:

@@ -1,11 +1,7 @@
 """The user's model on a worker: found, verified, loaded once per process; or the script that loads it."""
 
-import contextlib
-import fcntl
 import os
-import stat
 import sys
-import tempfile
 import time
 import zipfile
 from collections import OrderedDict
@@ -16,9 +12,9 @@ import mlflow.pyfunc
 
 from . import script
 from .breaker import Breaker
-from .digest import model_digest
 from .failures import RowFailure, ScoringFailedError, describe
 from .isolation import Room
+from .own_copies import ChangedError, Place, leave_no_bytecode, own_copy, own_folder, verified
 from .requirements import differences, note
 
 # A process that scores with several models in turn keeps the last few; more would only hold memory.
@@ -28,12 +24,13 @@ _loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
 
 
 class LoadedModel(NamedTuple):
-    """A loaded model or a started script, the folder of its code, and what this process has learned of it."""
+    """A loaded model or a started script, the folder of its code, what was learned of it, and where its files lie."""
 
     model: Any
     folder: str
     room: Room
     breaker: Breaker
+    place: Place
 
 
 def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, Any] = _PREDICT) -> LoadedModel:
@@ -41,8 +38,9 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
 
     Args:
         locator: ``digest`` and at least one of ``path`` (a folder that workers may see), ``archive`` (the name of a
-            zip that Spark distributes) and ``embedded`` (a folder inside the scoring model). ``requirements`` are
-            lines that are held against the packages here; with ``match``, a difference is an error.
+            zip that Spark distributes) and ``embedded`` (a folder inside the scoring model). ``copies`` is a folder
+            for copies that the driver removes, where it is on this machine. ``requirements`` are lines that are held
+            against the packages here; with ``match``, a difference is an error.
         wrapper_folder: The scoring model's data folder.
         how: What is called, see `calls.call_of`.
 
@@ -54,17 +52,18 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
     if key in _loaded:
         _loaded.move_to_end(key)
         return _loaded[key]
-    folder = _find(locator, wrapper_folder)
+    place = _find(locator, wrapper_folder)
     if different := differences(locator.get("requirements", ())):
         _note(note(different))
         if locator.get("match"):
             raise ScoringFailedError("model", RowFailure("requirements_differ", "load", "; ".join(map(str, different))))
     if "script" in how:
-        started = script.start(how["script"], wrapper_folder, folder)
-        loaded = LoadedModel(started, started.folder, Room(), Breaker())
+        leave_no_bytecode()
+        started = script.start(how["script"], wrapper_folder, place.folder)
+        loaded = LoadedModel(started, started.folder, Room(), Breaker(), place)
         _note(f"started {how['script']['digest']}")
     else:
-        loaded = LoadedModel(_load(folder), folder, Room(), Breaker())
+        loaded = LoadedModel(_load(place.folder), place.folder, Room(), Breaker(), place)
         _note(f"loaded {digest}")
     _loaded[key] = loaded
     while len(_loaded) > _CAPACITY:
@@ -73,6 +72,7 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
 
 
 def _load(folder: str) -> Any:
+    leave_no_bytecode()
     try:
         return mlflow.pyfunc.load_model(folder, suppress_warnings=True)
     except Exception as exc:
@@ -84,28 +84,36 @@ def _reason(exc: Exception, folder: str) -> str:
     return f"{describe(exc, folder)}: {str(exc)[:500]}"
 
 
-def _find(locator: dict[str, Any], wrapper_folder: str) -> str:
-    digest = locator["digest"]
+def _find(locator: dict[str, Any], wrapper_folder: str) -> Place:
+    """Returns where the model's verified files may be loaded from.
+
+    Raises:
+        ScoringFailedError: With the kind ``model``, if they are missing, changed or can't be read.
+    """
     tried = []
     if "embedded" in locator:
         tried.append(os.path.join(wrapper_folder, locator["embedded"]))
     if "path" in locator:
         tried.append(locator["path"])
+    reason = f"the model's files are gone: {', '.join(tried)}"
+    code = "model_not_loadable"
     for folder in tried:
-        with contextlib.suppress(OSError):
-            if os.path.isdir(folder) and model_digest(folder) == digest:
-                return str(folder)
+        if not os.path.isdir(folder):
+            continue
+        try:
+            return verified(folder, locator["digest"], locator.get("copies"))
+        except ChangedError as exc:
+            code = "digest_mismatch"
+            reason = str(exc) or f"the model's files changed after they were pinned: {', '.join(tried)}"
+        except OSError as exc:
+            reason = f"the model's files can't be read: {_reason_of(exc)}"
     if "archive" in locator:
-        return _unpack_once(_spark_file(locator["archive"]), digest)
-    changed = any(os.path.isdir(folder) for folder in tried)
-    raise ScoringFailedError(
-        "model",
-        RowFailure(
-            "digest_mismatch" if changed else "model_not_loadable",
-            "load",
-            f"the model's files {'changed after they were pinned' if changed else 'are gone'}: {', '.join(tried)}",
-        ),
-    )
+        return _unpack_once(_spark_file(locator["archive"]), locator["digest"])
+    raise ScoringFailedError("model", RowFailure(code, "load", reason))
+
+
+def _reason_of(exc: OSError) -> str:
+    return f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}"
 
 
 def _spark_file(name: str) -> str:
@@ -119,30 +127,22 @@ def _spark_file(name: str) -> str:
     return str(files.SparkFiles.get(name))
 
 
-def _unpack_once(archive: str, digest: str) -> str:
+def _unpack_once(archive: str, digest: str) -> Place:
     """Unpacks `archive` once per node, whichever of its processes comes first, and verifies what came out."""
-    root = os.path.join(tempfile.gettempdir(), f"spark-scoring-{os.getuid()}")
-    os.makedirs(root, mode=0o700, exist_ok=True)
-    found = os.lstat(root)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        # Somebody else could change what lies there after it was verified.
-        root = tempfile.mkdtemp(prefix="spark-scoring-")
-    target = os.path.join(root, digest.replace(":", "-"))
-    with open(f"{target}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.isdir(target) or model_digest(target) != digest:
-            fresh = tempfile.mkdtemp(dir=root)
-            with zipfile.ZipFile(archive) as stream:
-                stream.extractall(fresh)
-            if model_digest(fresh) != digest:
-                raise ScoringFailedError(
-                    "model", RowFailure("digest_mismatch", "load", "the model's files changed on the way to the worker")
-                )
-            if os.path.isdir(target):
-                os.rename(target, tempfile.mkdtemp(dir=root) + "/old")
-            os.rename(fresh, target)
-            _note(f"unpacked {digest}")
-    return target
+
+    def unpack(folder: str) -> None:
+        with zipfile.ZipFile(archive) as stream:
+            stream.extractall(folder)
+        _note(f"unpacked {digest}")
+
+    try:
+        return Place(*own_copy(digest, unpack, own_folder()))
+    except ChangedError:
+        failure = RowFailure("digest_mismatch", "load", "the model's files changed on the way to the worker")
+    except (OSError, zipfile.BadZipFile) as exc:
+        reason = _reason_of(exc) if isinstance(exc, OSError) else str(exc)
+        failure = RowFailure("model_not_loadable", "load", f"the model's files can't be unpacked: {reason}")
+    raise ScoringFailedError("model", failure)
 
 
 def _note(event: str) -> None:

@@ -18,6 +18,14 @@ MINIMAL = {
 }
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A test's copies of models are not the user's."""
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
 @pytest.fixture
 def job() -> Callable[..., ScoringJob]:
     """Builds the minimal job with some dotted keys set otherwise: ``job({"output.mode": "append"})``."""
