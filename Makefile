@@ -13,7 +13,7 @@ FLAVORS_STAMP := $(FLAVORS)/.installed
 TWO := -n 2 --dist loadfile
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
-.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint bench bench-failures lock clean
+.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint docs bench bench-failures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ lint: install ## Run ruff and strict mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: install ## Write the pages that come from the code: docs/errors.md
+	$(BIN)/python -m spark_scoring.error_codes > docs/errors.md
 
 check: lint test ## Run ruff, strict mypy and the tests
 
