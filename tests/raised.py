@@ -107,9 +107,9 @@ def _code_field(node: ast.ClassDef) -> _Parameter | None:
     for position, line in enumerate(fields):
         if _name(line.target) == "code" and _name(line.annotation) == "str":
             return _Parameter(position, line.value)
-    for line in node.body:
-        if isinstance(line, ast.FunctionDef) and line.name == "__init__":
-            return _parameter(line, "code", method=True)
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+            return _parameter(part, "code", method=True)
     return None
 
 
