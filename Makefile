@@ -13,6 +13,8 @@ FLAVORS_STAMP := $(FLAVORS)/.installed
 TWO := -n 2 --dist loadfile
 # Of the unit tier alone; what needs a session is the other tiers' to cover. `coverage report -m` shows which lines.
 COVERAGE := --cov --cov-report= --cov-fail-under=60
+# A warning is an error for the packages of .venv alone: other versions warn of other things.
+OTHERS := -W default
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
 .PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint docs bench bench-failures lock clean
@@ -62,7 +64,7 @@ $(FLAVORS_STAMP): .lock/flavors.txt pyproject.toml
 	@touch $(FLAVORS_STAMP)
 
 test-flavors: $(FLAVORS_STAMP) ## Score models of every flavor, also Keras, TensorFlow, PyTorch, transformers, prophet, in .venv-flavors (6 GB; needs Python 3.11)
-	$(FLAVORS)/bin/python -m pytest tests/spark/test_flavors.py
+	$(FLAVORS)/bin/python -m pytest $(OTHERS) tests/spark/test_flavors.py
 
 $(COMPAT_STAMP): .lock/compat.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, the only one that Spark 3.5 and pandas 3 share; name it: make PYTHON=python3.11 test-compat" >&2; exit 2; }
@@ -73,8 +75,8 @@ $(COMPAT_STAMP): .lock/compat.txt pyproject.toml
 
 test-compat: $(COMPAT_STAMP) ## Run the unit and spark tiers on Spark 3.5 and pandas 3, in .venv-compat (needs Python 3.11)
 	@$(COMPAT)/bin/python -m spark_scoring.spark.java
-	$(COMPAT)/bin/python -m pytest -m "not full" tests/unit
-	$(COMPAT)/bin/python -m pytest $(TWO) -m "not full" tests/spark
+	$(COMPAT)/bin/python -m pytest $(OTHERS) -m "not full" tests/unit
+	$(COMPAT)/bin/python -m pytest $(OTHERS) $(TWO) -m "not full" tests/spark
 
 lint: install ## Run ruff and mypy, strict for the package
 	$(BIN)/ruff format --check .

@@ -240,7 +240,7 @@ _SCRIPT = """
 import mlflow
 import pandas as pd
 
-class Describes(PythonModel):
+class Describes(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         return pd.DataFrame({"label": model_input["carrier"].str.lower(), "seats": model_input["seats"] * 2})
 
