@@ -11,9 +11,13 @@ FLAVORS := .venv-flavors
 FLAVORS_STAMP := $(FLAVORS)/.installed
 # Two sessions, or clusters, at once: a test of a few rows keeps less than one core busy.
 TWO := -n 2 --dist loadfile
+# Of the unit tier alone; what needs a session is the other tiers' to cover. `coverage report -m` shows which lines.
+COVERAGE := --cov --cov-report= --cov-fail-under=55
+# A warning is an error for the packages of .venv alone: other versions warn of other things.
+OTHERS := -W default
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
-.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint bench bench-failures lock clean
+.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint docs bench bench-failures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,12 +36,12 @@ demo: install ## Train, register and score real flights into a Delta table, in .
 
 test: install ## Run the tests: unit, spark and cluster tiers
 	@$(BIN)/python -m spark_scoring.spark.java
-	$(BIN)/python -m pytest -m "not full" tests/unit
+	$(BIN)/python -m pytest $(COVERAGE) -m "not full" tests/unit
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/cluster
 
 test-unit: install ## Run the unit tier alone: no JVM, seconds
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest $(COVERAGE) tests/unit
 
 test-spark: install ## Run the spark tier alone: local sessions
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
@@ -60,7 +64,7 @@ $(FLAVORS_STAMP): .lock/flavors.txt pyproject.toml
 	@touch $(FLAVORS_STAMP)
 
 test-flavors: $(FLAVORS_STAMP) ## Score models of every flavor, also Keras, TensorFlow, PyTorch, transformers, prophet, in .venv-flavors (6 GB; needs Python 3.11)
-	$(FLAVORS)/bin/python -m pytest tests/spark/test_flavors.py
+	$(FLAVORS)/bin/python -m pytest $(OTHERS) tests/spark/test_flavors.py
 
 $(COMPAT_STAMP): .lock/compat.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, the only one that Spark 3.5 and pandas 3 share; name it: make PYTHON=python3.11 test-compat" >&2; exit 2; }
@@ -71,15 +75,18 @@ $(COMPAT_STAMP): .lock/compat.txt pyproject.toml
 
 test-compat: $(COMPAT_STAMP) ## Run the unit and spark tiers on Spark 3.5 and pandas 3, in .venv-compat (needs Python 3.11)
 	@$(COMPAT)/bin/python -m spark_scoring.spark.java
-	$(COMPAT)/bin/python -m pytest -m "not full" tests/unit
-	$(COMPAT)/bin/python -m pytest $(TWO) -m "not full" tests/spark
+	$(COMPAT)/bin/python -m pytest $(OTHERS) -m "not full" tests/unit
+	$(COMPAT)/bin/python -m pytest $(OTHERS) $(TWO) -m "not full" tests/spark
 
-lint: install ## Run ruff and strict mypy
+lint: install ## Run ruff and mypy, strict for the package
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: lint test ## Run ruff, strict mypy and the tests
+docs: install ## Write the pages that come from the code: docs/errors.md
+	$(BIN)/python -m spark_scoring.error_codes > docs/errors.md
+
+check: lint test ## Run ruff, mypy and the tests, as CI does
 
 bench: install ## Time a 4-million-row job beside a plain spark_udf, in one run; appends to tests/bench/results.md
 	$(BIN)/python -m tests.bench.run
@@ -93,4 +100,4 @@ lock: ## Resolve the locked dependencies anew (needs uv)
 	$(COMPILE) --extra flavors --no-emit-package triton --python-platform linux --python-version 3.11 --constraint .lock/dev.txt pyproject.toml -o .lock/flavors.txt
 
 clean: ## Remove what the targets made, but for .venv
-	rm -rf spark-scoring-demo dist build spark-warehouse metastore_db derby.log .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf spark-scoring-demo dist build spark-warehouse metastore_db derby.log .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

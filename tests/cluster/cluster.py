@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import pyspark
 
-from spark_scoring.spark import session
+from spark_scoring.spark import jars, session
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Cluster:
         return {
             **session.DELTA_CONF,
             **session._LOCAL_CONF,
-            **session._delta_jars(),
+            **jars.delta_jars(),
             "spark.master": self.master,
             "spark.driver.extraJavaOptions": f"{session._logging()['spark.driver.extraJavaOptions']} {JVM}",
             "spark.executor.extraJavaOptions": JVM,

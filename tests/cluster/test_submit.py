@@ -15,7 +15,7 @@ import pytest
 import yaml
 from deltalake import DeltaTable, write_deltalake
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema
+from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
@@ -55,7 +55,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Path
         ),
         LinearRegression(),
     ).fit(features, np.sqrt(table["key"]))
-    inputs = [ColSpec("string", "carrier"), ColSpec("double", "delay"), ColSpec("long", "stops")]
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec("string", "carrier"),
+        ColSpec("double", "delay"),
+        ColSpec("long", "stops"),
+    ]
     mlflow.sklearn.save_model(
         pipeline,
         str(folder / "model"),

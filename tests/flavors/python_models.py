@@ -13,6 +13,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import infer_signature
+from mlflow.pyfunc.model import PythonModel
 
 from tests.flavors.case import Case
 from tests.flavors.rows import ARRAY, CODES, FEATURES, LABELS, MIXED, NUMBERS, TARGET
@@ -188,7 +189,7 @@ def python_model(
 
 def _weighted(_: Path) -> Any:
     # Made in here, so that it is saved by value: workers know nothing of these tests.
-    class Weighted(mlflow.pyfunc.PythonModel):
+    class Weighted(PythonModel):
         """Weighs by an artifact and by code that travels with it; also a classifier of its own kind."""
 
         classes_ = ("light", "heavy")
@@ -256,7 +257,7 @@ def _named(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scales(_: Path) -> Any:
-    class Scales(mlflow.pyfunc.PythonModel):
+    class Scales(PythonModel):
         """Takes named tensors and returns others."""
 
         def predict(self, context, model_input, params=None):

@@ -42,7 +42,7 @@ def _classifier() -> Any:
 
 def _save_classifier(folder: str) -> str:
     model = _classifier().fit(_frame(MIXED.assign(label=LABELS)))
-    signature = infer_signature(MIXED[FEATURES], pd.Series([1.0]))
+    signature = infer_signature(MIXED[FEATURES], np.array([1.0]))
     mlflow.spark.save_model(model, folder, signature=signature, pip_requirements=[])
     return folder
 
@@ -51,10 +51,11 @@ def _save_scaler(folder: str) -> str:
     from mlflow.types.schema import SparkMLVector
     from pyspark.ml.feature import StandardScaler
     from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import functions as F  # noqa: N812
 
     rows = _frame(pd.DataFrame({"features": NUMBERS.to_numpy().tolist()}))
     model = StandardScaler(inputCol="features", outputCol="scaled").fit(
-        rows.select(array_to_vector("features").alias("features"))
+        rows.select(array_to_vector(F.col("features")).alias("features"))
     )
     vector = SparkMLVector()
     signature = ModelSignature(Schema([ColSpec(vector, "features")]), Schema([ColSpec(vector)]))
@@ -67,7 +68,10 @@ def _train() -> None:
     from pyspark.ml.feature import VectorAssembler
     from pyspark.ml.regression import LinearRegression
 
-    stages = [VectorAssembler(inputCols=["x", "y"], outputCol="features"), LinearRegression(labelCol="target")]
+    stages: list[Any] = [
+        VectorAssembler(inputCols=["x", "y"], outputCol="features"),
+        LinearRegression(labelCol="target"),
+    ]
     Pipeline(stages=stages).fit(_frame(NUMBERS.assign(target=TARGET)))
 
 

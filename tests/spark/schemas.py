@@ -12,13 +12,15 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 from mlflow.types.schema import Array, ColSpec, DataType, Object, Property
+
+from spark_scoring.contract.matrix import Policy
 
 FAILS = "this row fails"
 UTC = dt.timezone.utc
@@ -90,7 +92,7 @@ def _to_double(value: int) -> Any:
 
 def _decimal_to_double(value: decimal.Decimal) -> Any:
     back = decimal.Decimal(repr(float(value)))
-    places = decimal.Decimal(1).scaleb(value.as_tuple().exponent)
+    places = decimal.Decimal(1).scaleb(int(value.as_tuple().exponent))
     with decimal.localcontext(decimal.Context(prec=60)):
         return float(value) if back.quantize(places, decimal.ROUND_HALF_UP) == value else FAILS
 
@@ -271,7 +273,7 @@ class Example:
 
     columns: list[Column]
     rows: list[tuple[Any, ...]]
-    policy: str
+    policy: Policy
     time_zone: str
     batch: int
 
@@ -279,7 +281,7 @@ class Example:
 @st.composite
 def examples(draw: st.DrawFn) -> Example:
     """Draws mostly what the policy accepts, and now and then a pair that it refuses."""
-    policy = draw(st.sampled_from(["strict", "safe", "lenient"]))
+    policy: Policy = draw(st.sampled_from(get_args(Policy)))
     time_zone = draw(st.sampled_from(["UTC", "America/New_York", "Asia/Kathmandu"]))
     accepted = [*ACCEPTS[policy], ("timestamp", "datetime")]
     columns = []

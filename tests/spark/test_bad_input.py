@@ -1,6 +1,7 @@
 """Bad input gets a clear error with its exit code, and an untouched target."""
 
 import json
+from typing import Any
 
 import pytest
 from pyspark.errors import AnalysisException
@@ -80,7 +81,7 @@ ROWS = {
 @pytest.mark.parametrize("code", ROWS)
 def test_a_column_that_does_not_fit(code, spark, job, untouched):
     sql, named = ROWS[code]
-    changes = {"input.sql": sql, "output.mode": "append"}
+    changes: dict[str, Any] = {"input.sql": sql, "output.mode": "append"}
     if code == "ambiguous_column":
         changes["output.columns"] = ["id"]
     with refused(3, code) as caught:

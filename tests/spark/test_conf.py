@@ -57,8 +57,9 @@ def test_the_flights_file_explains_every_key():
     parts = ("model", "input", "contract", "output", "errors", "audit", "staging", "record")
     keys = {name for part in parts for name in keys_of(part)}
     assert not [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)]
-    parts = set(ScoringJob.model_fields)
-    assert not [part for part in sorted(parts) if not re.search(rf"^(# )?{part}:", text, re.MULTILINE)]
+    assert not [
+        part for part in sorted(ScoringJob.model_fields) if not re.search(rf"^(# )?{part}:", text, re.MULTILINE)
+    ]
 
 
 def keys_of(part):

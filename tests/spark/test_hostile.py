@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def changed(place: str, text: str) -> dict:
     staged = {"errors.threshold": -1, "errors.quarantine": "bad/rows"}
     name = sql.quote(text) if place in ("input column", "input.key", "output.replace_where") else ""
     rows = "SELECT id, CAST(id AS DOUBLE) a, 0.5D b, "
-    return {
+    changes: dict[str, Callable[[], dict]] = {
         "input.path of files": lambda: {"input.path": text, "input.format": "parquet"},
         "input column": lambda: {"input.sql": f"{rows} 'v' {name} FROM range(3)"},
         "input.key": lambda: {
@@ -79,7 +80,8 @@ def changed(place: str, text: str) -> dict:
         "staging.location": lambda: {**staged, "staging.location": text},
         "audit.allowed": lambda: {"audit.allowed": [text]},
         "run id": dict,
-    }.get(place, lambda: {place: text})()
+    }
+    return changes.get(place, lambda: {place: text})()
 
 
 def shows_none(*texts: str) -> None:

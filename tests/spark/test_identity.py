@@ -53,7 +53,7 @@ def test_two_jobs_under_one_run_id_each_publish_their_own_rows(spark, jobs, tmp_
     changes = {"errors__threshold": -1, "errors__inline": True} if way == "staged" else {"input__where": "a >= 0"}
     both = jobs(**changes)
     with ThreadPoolExecutor(2 if at_once else 1) as pool:
-        results = list(pool.map(lambda one: run(spark, one, "2026-01-31"), both))
+        results: list[Any] = list(pool.map(lambda one: run(spark, one, "2026-01-31"), both))
     assert [getattr(result, "status", result) for result in results] == ["succeeded", "succeeded"]
     assert len(read(str(tmp_path / "one"))) == (20 if way == "staged" else 17)
     other = read(str(tmp_path / "other"))

@@ -12,13 +12,14 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import Array, Map, Object, Property
 
 from spark_scoring import ScoringJob, load_scorer, score
+from spark_scoring.scoring.transformed import OnError
 from tests import models
 from tests.models.returns import INF, MOMENT, NAN
 from tests.spark.conftest import refused
 from tests.sweeps import swept
 
 TAGGED = Object([Property("label", DataType.string), Property("tags", Array(DataType.string), required=False)])
-A_AND_B = [ColSpec("double", "a"), ColSpec("string", "b")]
+A_AND_B: list[ColSpec | TensorSpec] = [ColSpec("double", "a"), ColSpec("string", "b")]
 PAIR = Object([Property("x", Object([Property("a", DataType.long), Property("b", DataType.boolean)]))])
 NULLS = [(2**53 + 1, 0.5), (None, 1.0), (-1, None)]
 ROWS = [(1.0, "x"), (NAN, None), (INF, "z")]
@@ -84,7 +85,7 @@ NOT_WHAT_WAS_DECLARED: dict[str, tuple[Any, list[str | None]]] = {
 }
 
 
-def scored(spark, folder, case: str, outputs: list[Any], on_error: str) -> Any:
+def scored(spark, folder, case: str, outputs: list[Any], on_error: OnError) -> Any:
     signature = ModelSignature(Schema([ColSpec("long", "id")]), Schema(outputs))
     path = models.save(folder / "model", "returns", signature=signature, config={"case": case})
     scorer = load_scorer(path, spark=spark, key=["id"], on_error=on_error)

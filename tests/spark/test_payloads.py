@@ -44,14 +44,19 @@ TENSORS = Schema([TensorSpec(np.dtype("float32"), (-1, 2, 2), "x"), TensorSpec(n
 MATRIX = Schema([TensorSpec(np.dtype("float64"), (-1, 3))])
 SCHEMAS = {"table": TABLE, "tensors": TENSORS, "matrix": MATRIX}
 
-SHORT = {"a": [1.5, 2, float("nan")], "b": [2**53 + 1, -(2**63), 2**63 - 1], "s": ["x", "", "ü"], "c": [True, False, 1]}
-LONG = {
+SHORT: dict[str, list[Any]] = {
+    "a": [1.5, 2, float("nan")],
+    "b": [2**53 + 1, -(2**63), 2**63 - 1],
+    "s": ["x", "", "ü"],
+    "c": [True, False, 1],
+}
+LONG: dict[str, list[Any]] = {
     **SHORT,
     "a": [0.1, None, -0.0],
     "t": ["2024-02-29T12:00:00.000001", "1970-01-01T00:00:00.000000", "2262-04-11T00:00:00.500000"],
     "x": [base64.b64encode(content).decode() for content in (b"", b"\x00\xff", b"image")],
 }
-CUBES = {"x": [[[1, 2.5], [3, 4]], [[5, 6], [7, float("nan")]]], "y": [2**53 + 1, -1]}
+CUBES: dict[str, list[Any]] = {"x": [[[1, 2.5], [3, 4]], [[5, 6], [7, float("nan")]]], "y": [2**53 + 1, -1]}
 NUMBERS = [[1, 2.5, 3], [4, 5, float("inf")]]
 
 
@@ -183,7 +188,7 @@ def test_a_request_file_gets_what_mlflow_s_server_returns_for_it(model, files, s
     folder = put(tmp_path / "requests", {name: requests for name, (requests, _) in asked.items()})
     result = score(job(describing[model], folder, tmp_path / "scores"), spark=spark)
     scored = read(str(tmp_path / "scores"), "_file, prediction", "_file, _request, _row")
-    ours = {Path(file).name: list(group["prediction"]) for file, group in scored.groupby("_file")}
+    ours = {Path(str(file)).name: list(group["prediction"]) for file, group in scored.groupby("_file")}
     theirs = {
         name: [prediction for request in (instead or requests) for prediction in ask(servers[model], request)]
         for name, (requests, instead) in asked.items()

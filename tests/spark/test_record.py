@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from deltalake import DeltaTable
 from mlflow import MlflowClient
@@ -365,7 +366,7 @@ def test_an_mlflow_run_goes_where_the_models_own_run_is(spark, job, registry, tm
             example = {"a": [1.0], "b": [2.0]}
             import pandas as pd
 
-            signature = infer_signature(pd.DataFrame(example), pd.Series([3.0]))
+            signature = infer_signature(pd.DataFrame(example), np.array([3.0]))
             logged = mlflow.pyfunc.log_model(
                 name="adds", python_model=script, signature=signature, pip_requirements=["mlflow"]
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -43,7 +44,7 @@ def script(tmp_path: Path):
     return write
 
 
-def predictions(target: str) -> list[object]:
+def predictions(target: str) -> list[Any]:
     return read(target)["prediction"].tolist()
 
 

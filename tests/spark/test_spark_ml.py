@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.models import infer_signature
@@ -36,14 +38,17 @@ def rows(spark, numbers):
 
 @pytest.fixture(scope="module")
 def regression(rows, tmp_path_factory) -> str:
-    stages = [VectorAssembler(inputCols=["a", "b"], outputCol="features"), LinearRegression(labelCol="target")]
+    stages: list[Any] = [
+        VectorAssembler(inputCols=["a", "b"], outputCol="features"),
+        LinearRegression(labelCol="target"),
+    ]
     return save(tmp_path_factory.mktemp("ml") / "regression", Pipeline(stages=stages).fit(rows))
 
 
 @pytest.fixture(scope="module")
 def classifier(rows, tmp_path_factory) -> str:
     """Two classes, 0 and 1, that no stage names."""
-    stages = [
+    stages: list[Any] = [
         VectorAssembler(inputCols=["a", "b"], outputCol="features"),
         LogisticRegression(labelCol="code", regParam=0.1, maxIter=5),
     ]
@@ -100,7 +105,7 @@ def test_inline_failures_stand_in_the_target(spark, job, classifier, target):
 def test_a_stage_that_raises_or_drops_a_row_ends_the_run_and_says_that_no_threshold_helps(
     invalid, spark, job, rows, tmp_path, target
 ):
-    stages = [
+    stages: list[Any] = [
         StringIndexer(inputCol="s", outputCol="i", handleInvalid=invalid),
         VectorAssembler(inputCols=["a", "i"], outputCol="features"),
         LinearRegression(labelCol="target"),
@@ -119,7 +124,7 @@ def test_a_stage_that_raises_or_drops_a_row_ends_the_run_and_says_that_no_thresh
 
 
 def test_nulls_reach_the_pipeline_as_nulls(spark, job, rows, tmp_path, target):
-    stages = [
+    stages: list[Any] = [
         Imputer(inputCols=["a"], outputCols=["full"]),
         VectorAssembler(inputCols=["full", "b"], outputCol="features"),
         LinearRegression(labelCol="target"),
@@ -151,7 +156,10 @@ def test_a_pipeline_without_probabilities_says_what_it_has(spark, job, regressio
 
 
 def test_a_signature_that_declares_another_type_is_refused_before_anything_runs(spark, job, rows, tmp_path, spark_jobs):
-    stages = [VectorAssembler(inputCols=["a", "b"], outputCol="features"), LinearRegression(labelCol="target")]
+    stages: list[Any] = [
+        VectorAssembler(inputCols=["a", "b"], outputCol="features"),
+        LinearRegression(labelCol="target"),
+    ]
     model = save(tmp_path / "m", Pipeline(stages=stages).fit(rows), output="text")
     with refused(4, "bad_output") as caught:
         score(job({"model.uri": model}), spark=spark)
@@ -182,6 +190,6 @@ def test_a_row_of_many_is_scored_lazily_by_a_scorer(spark, regression, rows, spa
 def test_unnamed_inputs_are_refused(spark, regression):
     config = ModelConfig(uri=regression)
     model = pin(config)
-    unnamed = replace(model, signature=infer_signature(A_AND_B.to_numpy(), [1.0]))
+    unnamed = replace(model, signature=infer_signature(A_AND_B.to_numpy(), np.array([1.0])))
     with refused(4, "unnamed_input"):
         refuse_where_impossible(spark, unnamed, config)

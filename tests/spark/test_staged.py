@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 from spark_scoring import ScoringJob, score
 from spark_scoring.cli import commands
-from spark_scoring.errors import RowsFailedError
+from spark_scoring.errors import RowsFailedError, TargetError
 from spark_scoring.runs.run import publish
 from tests.points import Died, die
 from tests.spark.conftest import read, refused, version
@@ -249,7 +249,7 @@ def test_an_input_column_that_the_quarantine_would_add_is_refused(build, spark, 
 
 def test_a_quarantine_that_would_not_take_the_rows_is_refused_at_planning(build, spark, tmp_path, target):
     spark.range(1).write.format("delta").save(str(tmp_path / "bad"))
-    with pytest.raises(Exception, match="has no column 'a'") as caught:
+    with pytest.raises(TargetError, match="has no column 'a'") as caught:
         score(build(), spark=spark)
     assert caught.value.exit_code == 8
     assert version(target) is None

@@ -6,7 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -150,13 +150,18 @@ def test_a_parquet_file_that_changes_under_the_job(fault, way, spark, job, targe
     each_once(made, target, spark, range(6))
 
 
+def remove(files: Sequence[Path]) -> None:
+    for file in files:
+        file.unlink()
+
+
 @both_ways("direct")
 def test_a_delta_source_whose_files_are_vacuumed_away(way, spark, job, source, target, points):
     """The pinned version's files are gone: nothing else is scored in their place."""
     made = job({"input.path": source, **WAYS[way]})
     files = sorted(Path(source).glob("part-*.parquet"))
     kept = [file.read_bytes() for file in files]
-    points.before("writing", lambda: [file.unlink() for file in files])
+    points.before("writing", lambda: remove(files))
     with refused(5, "bad_file"):
         score(made, spark=spark, run_id="nightly")
     assert version(target) is None

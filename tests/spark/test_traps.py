@@ -18,6 +18,7 @@ from mlflow.utils.file_utils import get_or_create_tmp_dir
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.pandas.functions import pandas_udf
 
 from spark_scoring import load_scorer
 from tests import models
@@ -96,7 +97,7 @@ def what_plain_raises(model: str, df: DataFrame, *columns: Any, result_type: str
                 told = f"{type(exc).__name__}: {exc}"
             yield pd.Series([told] * len(batch[0] if isinstance(batch, tuple) else batch))
 
-    caught = F.pandas_udf(run, "string", udf.evalType)
+    caught = pandas_udf(run, "string", udf.evalType)
     # Not first(): Spark would show the model only one row for it.
     rows = df.select(caught(*(columns or df.columns))).collect()
     return next((text for (text,) in rows if text), "")
@@ -108,9 +109,9 @@ def ours(model: str, df: DataFrame, **options: Any) -> list[Any]:
     return [row["error"]["code"] if row["error"] else row["prediction"] for row in scored.collect()]
 
 
-TEXT = [col("string")]
+TEXT: list[ColSpec | TensorSpec] = [col("string")]
 DOUBLE = [col("double")]
-A_B = [col("double", "a"), col("double", "b")]
+A_B: list[ColSpec | TensorSpec] = [col("double", "a"), col("double", "b")]
 TRIPLE = tensor("float64", -1, 3)
 IDS = ("(0L), (1L), (2L)", "id")
 POINT = Object([Property("x", DataType.long), Property("y", DataType.double)])
@@ -356,6 +357,7 @@ def both_sides(spark, folder, spark_jobs, trap: Trap) -> None:
     model = models.save(folder / "model", script, signature=signature, config={"case": case} if case else None)
     df = table(spark, *trap.rows)
     columns = [F.struct(*df.columns)] if trap.as_struct else df.columns
+    found: Any
     if isinstance(trap.plain, Raises):
         found = what_plain_raises(model, df, *columns, result_type=trap.result_type)
         assert trap.plain.text in found

@@ -21,8 +21,8 @@ IDS = list(range(20))
 TIMES = swept(range(20))
 
 
-def at_once(spark: SparkSession, runs: Sequence[tuple[ScoringJob, str]]) -> list[RunResult | ScoringError]:
-    """Starts all runs at the same time, each in a session of its own, and returns how each ended."""
+def at_once(spark: SparkSession, runs: Sequence[tuple[ScoringJob, str]]) -> list[Any]:
+    """Starts all runs at the same time, each in a session of its own, and returns each one's result, or its error."""
     start = Barrier(len(runs))
 
     def run(job: ScoringJob, run_id: str) -> RunResult | ScoringError:

@@ -14,6 +14,7 @@ ORDER = [
     "worker",  # runs on executors, and knows nothing of the rest
     "redaction",
     "errors",
+    "error_codes",  # the list of all codes, for people
     "jobs",  # the job file
     "spark",  # the session, and what Spark says
     "delta",  # tables, their history, one commit

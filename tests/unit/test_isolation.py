@@ -35,7 +35,9 @@ def outcome(
     rows: int, model: Callable[[int, int], list[int]], room: Room | None = None, breaker: Breaker | None = None
 ):
     """Returns the values of the rows that were scored and the failures of the others, each row once."""
-    values, failures, seen = {}, {}, []
+    values: dict[int, int] = {}
+    failures: dict[int, RowFailure] = {}
+    seen: list[int] = []
     for start, stop, found in isolate(rows, model, room, breaker):
         seen += range(start, stop)
         if isinstance(found, RowFailure):
@@ -121,7 +123,7 @@ def test_a_model_that_only_fails_for_many_rows_at_once_scores_all():
         return stop - start
 
     found = list(isolate(1000, model))
-    assert sum(size for _, _, size in found) == 1000
+    assert sum(size for _, _, size in found if not isinstance(size, RowFailure)) == 1000
 
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does():

@@ -1,6 +1,7 @@
 """Delta's jars are resolved once a machine, for each Spark that its environments have."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,8 @@ def resolve(tmp_path, monkeypatch):
         jar = tmp_path / f"{package.rpartition(':')[2]}.jar"
         jar.touch()
         monkeypatch.setattr(jars, "delta_package", lambda: package)
-        jars.remember_jars(SimpleNamespace(conf={"spark.jars.packages": package, "spark.jars": jar.as_uri()}))
+        session: Any = SimpleNamespace(conf={"spark.jars.packages": package, "spark.jars": jar.as_uri()})
+        jars.remember_jars(session)
         return str(jar)
 
     return pretend

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.models import ModelSignature
+from mlflow.pyfunc.model import PythonModel
 from mlflow.types import ColSpec, Schema
 
 from spark_scoring.worker.calls import call_of
@@ -19,8 +20,8 @@ from spark_scoring.worker.methods import class_names, describe_method, main
 ROWS = pd.DataFrame({"a": [3.0, 1.0, 2.0]})
 
 
-class Votes(mlflow.pyfunc.PythonModel):
-    classes_ = ("no", "yes")
+class Votes(PythonModel):
+    classes_: tuple[str, ...] | None = ("no", "yes")
 
     def predict(self, context, model_input, params=None):
         return model_input["a"] > 1

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests import models
 def config(registry):
     """A model's part of a job, with the registry of these tests."""
 
-    def build(uri: str, **keys: str) -> ModelConfig:
+    def build(uri: str, **keys: Any) -> ModelConfig:
         return ModelConfig(uri=uri, tracking_uri=registry.uri, registry_uri=registry.uri, **keys)
 
     return build

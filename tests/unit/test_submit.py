@@ -1,5 +1,6 @@
 """The spark-submit command: what it is made of, whose word wins, and that its exit code arrives."""
 
+import importlib.util
 import os
 import stat
 import subprocess
@@ -129,7 +130,7 @@ def test_options_that_can_not_work_are_refused(options, said):
 
 def test_without_pyspark_spark_home_decides(program, monkeypatch):
     file = program("")
-    monkeypatch.setattr(submit.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("SPARK_HOME", str(file.parent.parent))
     assert build_command("job.yml", [], ["--packages", "io.delta:delta-spark_2.13:4.0.0"])[0] == str(file)
     with pytest.raises(ConfigurationError, match="which Delta goes with your Spark"):
@@ -137,7 +138,7 @@ def test_without_pyspark_spark_home_decides(program, monkeypatch):
 
 
 def test_without_any_spark_it_says_where_it_looked(monkeypatch, tmp_path):
-    monkeypatch.setattr(submit.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.delenv("SPARK_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError, match="neither in pyspark, nor in SPARK_HOME, nor on the PATH"):
