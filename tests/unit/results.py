@@ -8,7 +8,7 @@ from collections import OrderedDict, UserDict, deque, namedtuple
 from dataclasses import make_dataclass
 from decimal import Decimal
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,9 @@ class Returned(NamedTuple):
     expected: Any
 
 
+_Z = namedtuple("_Z", ["z"])
+
+
 class Evil:
     """Raises whatever it is asked."""
 
@@ -42,7 +45,7 @@ class Evil:
     def __len__(self) -> int:
         raise RuntimeError
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
     __iter__ = __float__ = __int__ = __index__ = __bool__ = __array__ = __len__
 
 
@@ -60,7 +63,7 @@ def _whole(bits: int) -> st.SearchStrategy[Returned]:
     )
 
 
-def _fraction(width: int) -> st.SearchStrategy[Returned]:
+def _fraction(width: Literal[16, 32, 64]) -> st.SearchStrategy[Returned]:
     reserved = {DOUBLE_NAN, FLOAT_NAN}
     numbers = st.floats(width=width).filter(lambda number: number not in reserved)
     return numbers.flatmap(
@@ -228,7 +231,7 @@ def _array_of(draw: Any, items: list[Returned], wrong: bool) -> Returned:
     if how == "wrong" and wrong:
         bad = ["ab", b"ab", {"a": 1}, {1, 2}, 3, 1.5, Evil(), iter(plain), bytearray(2), np.float64(1), object()]
         return Returned(draw(st.sampled_from(bad)), BAD)
-    spell = {"tuple": tuple, "array": objects, "deque": deque}
+    spell: dict[str, Any] = {"tuple": tuple, "array": objects, "deque": deque}
     if how == "series":
         return Returned(pd.Series(objects(plain), dtype=object), expected)
     return Returned(spell.get(how, list)(plain), expected)
@@ -260,7 +263,7 @@ def _object_of(draw: Any, items: dict[str, Returned], spec: dict[str, Any], wron
             return Returned({name: plain[name] for name in names if name != absent}, rest if fits else BAD)
     if how == "wrong" and wrong:
         bad = ["ab", list(plain.values()), 3, 1.5, SimpleNamespace(**plain), {**plain, "z": 1}, {"z": 1}, Evil()]
-        bad += [(*plain.values(), 1), namedtuple("Z", "z")(1), object(), iter([1])]
+        bad += [(*plain.values(), 1), _Z(1), object(), iter([1])]
         return Returned(draw(st.sampled_from(bad)), BAD)
     order = draw(st.permutations(names))
     shuffled = {name: plain[name] for name in order}

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -51,7 +52,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Budget.__init__, "__defaults__", (3,))
 
 
-def refusal(uri: str, tracking_uri: str | None, **keys: str) -> ModelError:
+def refusal(uri: str, tracking_uri: str | None, **keys: Any) -> ModelError:
     started = time.monotonic()
     with pytest.raises(ModelError) as caught:
         pin(ModelConfig(uri=uri, tracking_uri=tracking_uri, **keys))

@@ -109,11 +109,12 @@ def test_whatever_a_part_of_a_signature_holds_is_taken_or_told(part, tmp_path):
 
 @pytest.mark.parametrize("value", ODD)
 def test_whatever_the_flavor_holds_is_taken_or_told(value, tmp_path):
-    for flavors in (
+    cases: tuple[dict[Any, Any], ...] = (
         {"python_function": value},
         {"python_function": {"loader_module": value}},
         {value if isinstance(value, (str, int, float)) else 1: {}},
-    ):
+    )
+    for flavors in cases:
         text = yaml.safe_dump({"flavors": flavors})
         assert outcome(tmp_path / "model", text) in {"pinned", "model_not_loadable", "no_pyfunc_flavor"}
 

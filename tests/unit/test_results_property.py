@@ -21,7 +21,7 @@ from spark_scoring.worker.results import encode
 from tests.unit.results import BAD, Evil, Returned, columns, specs, values
 
 _TRIES = int(os.environ.get("SPARK_SCORING_EXAMPLES", "2000"))
-_QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+_QUIET: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
 def output(spec: dict[str, Any], name: str | None = None) -> dict[str, Any]:
