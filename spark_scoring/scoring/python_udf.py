@@ -18,6 +18,7 @@ from spark_scoring.errors import ModelError
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.scoring.transformed import OnError, Transformed
+from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import MARK
 
 _TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
@@ -68,12 +69,15 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
         call["script"], files = {"file": file, "digest": model.script.digest}, {file: model.script.source}
     settings = {
         "model": {**locate(model, spark), **_required(model)},
-        "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
+        "columns": [
+            {"name": column.name if column.label is None else column.label, "spec": dict(column.spec)}
+            for column in contract.columns
+        ],
         "form": contract.form,
         "call": call,
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
-        "params": dict(contract.params),
+        "params": pack(contract.params),
         **errors,
     }
     laid = lay_scoring_model(settings, files, model.path if errors["served"] else None)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .arguments import unpack
 from .calls import call_of
 from .encoding import Array, Encoded
 from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
@@ -47,7 +48,7 @@ class ScoringModel:
         self._checks = [RowFailure(*check) for check in settings["checks"]]
         self._outputs = settings["outputs"]
         self._call = settings["call"]
-        self._params = settings["params"] or None
+        self._params = unpack(settings["params"]) or None
         self._raises = settings["on_error"] == "raise"
         self._in_full = settings.get("detail") == "full"
         self._end_after = settings.get("end_after", -1)
