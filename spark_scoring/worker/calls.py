@@ -11,6 +11,9 @@ from .methods import method_call
 # Takes the model's input and the parameters, or None, and returns what the model says to each row.
 Call = Callable[[Any, dict[str, Any] | None], Any]
 
+# The flavors of chats and agents, which take a request, and answer the first row of a frame alone.
+_ONE_REQUEST = tuple(f"mlflow.pyfunc.loaders.{name}" for name in ("chat_model", "chat_agent", "responses_agent"))
+
 
 def call_of(model: Any, how: Mapping[str, Any]) -> Call:
     """Returns what is called with each batch.
@@ -22,10 +25,16 @@ def call_of(model: Any, how: Mapping[str, Any]) -> Call:
     """
     if "script" in how:
         return lambda piece, _: model.run(piece)
+    if how["method"] == "predict" and getattr(model, "loader_module", None) in _ONE_REQUEST:
+        return lambda piece, params: [_answer(model, piece, row, params) for row in range(len(piece))]
     if how["method"] == "predict":
         return lambda piece, params: _in_order(piece, model.predict(piece, params=params))
     call = method_call(model, how)
     return lambda piece, _: _in_order(piece, call(piece))
+
+
+def _answer(model: Any, piece: Any, row: int, params: dict[str, Any] | None) -> Any:
+    return model.predict(piece.iloc[[row]].reset_index(drop=True), params=params)
 
 
 def _in_order(piece: Any, result: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import stat
 import sys
@@ -15,10 +16,12 @@ from typing import Any, NamedTuple
 import mlflow.pyfunc
 
 from . import script
+from .arguments import unpack
 from .breaker import Breaker
 from .digest import model_digest
 from .failures import RowFailure, ScoringFailedError, describe
 from .isolation import Room
+from .own_code import OwnCode
 from .requirements import differences, note
 
 # A process that scores with several models in turn keeps the last few; more would only hold memory.
@@ -28,10 +31,11 @@ _loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
 
 
 class LoadedModel(NamedTuple):
-    """A loaded model or a started script, the folder of its code, and what this process has learned of it."""
+    """A loaded model or a started script, its folder and code, and what this process has learned of it."""
 
     model: Any
     folder: str
+    code: OwnCode
     room: Room
     breaker: Breaker
 
@@ -44,13 +48,15 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
             zip that Spark distributes) and ``embedded`` (a folder inside the scoring model). ``requirements`` are
             lines that are held against the packages here; with ``match``, a difference is an error.
         wrapper_folder: The scoring model's data folder.
-        how: What is called, see `calls.call_of`.
+        how: What is called, see `calls.call_of`; and ``model_config`` and ``extra_env``, where the job has them.
 
     Raises:
         ScoringFailedError: With the kind ``model``, if the files are missing, changed, or can't be loaded.
     """
     digest = locator["digest"]
-    key = f"{digest} {how['script']['digest']}" if "script" in how else digest
+    config, env = how.get("model_config"), how.get("extra_env")
+    script_digest = how["script"]["digest"] if "script" in how else None
+    key = json.dumps([digest, script_digest, config, env], sort_keys=True)
     if key in _loaded:
         _loaded.move_to_end(key)
         return _loaded[key]
@@ -59,12 +65,16 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
         _note(note(different))
         if locator.get("match"):
             raise ScoringFailedError("model", RowFailure("requirements_differ", "load", "; ".join(map(str, different))))
+    code = OwnCode(folder, env)
     if "script" in how:
-        started = script.start(how["script"], wrapper_folder, folder)
-        loaded = LoadedModel(started, started.folder, Room(), Breaker())
+        with code.entered():
+            started = script.start(how["script"], wrapper_folder, folder)
+        loaded = LoadedModel(started, started.folder, code, Room(), Breaker())
         _note(f"started {how['script']['digest']}")
     else:
-        loaded = LoadedModel(_load(folder), folder, Room(), Breaker())
+        with code.entered():
+            model = load(folder, config)
+        loaded = LoadedModel(model, folder, code, Room(), Breaker())
         _note(f"loaded {digest}")
     _loaded[key] = loaded
     while len(_loaded) > _CAPACITY:
@@ -72,9 +82,19 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
     return loaded
 
 
-def _load(folder: str) -> Any:
+def load(folder: str, config: Mapping[str, Any] | None = None) -> Any:
+    """Returns the loaded pyfunc.
+
+    Args:
+        folder: The model's folder.
+        config: What replaces values of the ``model_config`` that it was logged with; see `arguments.pack`.
+
+    Raises:
+        ScoringFailedError: With the kind ``model``, if it can't be loaded.
+    """
+    options = {"model_config": unpack(config)} if config else {}  # older versions of MLflow have no such argument
     try:
-        return mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+        return mlflow.pyfunc.load_model(folder, suppress_warnings=True, **options)
     except Exception as exc:
         raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
 
