@@ -219,8 +219,8 @@ def main(folder: str, question: str, answer: str) -> None:
 
     Args:
         folder: The model's folder, whose digest is verified.
-        question: ``method`` and ``keywords``, or ``fields`` for the fields with a default, as JSON; and how the model is
-            loaded, see `models.load_once`.
+        question: ``method`` and ``keywords``, or ``fields`` for those with a default; and how the model is loaded, see
+            `models.load_once`; as JSON.
         answer: The file: what `describe_method` returns, ``fields``, or ``failure``, as JSON.
     """
     asked = json.loads(question)

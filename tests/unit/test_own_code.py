@@ -165,7 +165,7 @@ def test_two_models_get_their_own_code_in_turn(kind, save, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_of_a_model_is_left_behind(kind, save, tmp_path):
-    import google.protobuf  # a package of several places, as MLflow has it  # noqa: F401
+    import google.protobuf  # a package of several places, as MLflow has it
 
     folder = save("one", KINDS[kind]("one"))
     path, modules, google = list(sys.path), set(sys.modules), sys.modules["google"]
