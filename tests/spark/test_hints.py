@@ -1,8 +1,9 @@
-"""Models by type hints, agents, texts, labels and own code, on Spark: the column holds what pyfunc returns for the row."""
+"""Hinted models, agents, texts, labels and own code, on Spark: the column holds what pyfunc returns for the row."""
 
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -211,11 +212,11 @@ def test_two_versions_in_one_session_run_their_own_code(spark, tmp_path, monkeyp
         (folder / "helpers.py").write_text(f"TEXT = LATE = '{name}'\n")
         with monkeypatch.context() as patch:
             patch.syspath_prepend(str(folder))
-            patch.delitem(__import__("sys").modules, "helpers", raising=False)
+            patch.delitem(sys.modules, "helpers", raising=False)
             code = [str(folder / "helpers.py")]
             options = {"signature": signature, "code_paths": code, "model_config": {"k": 0}}
             paths.append(save(tmp_path / name, str(folder / "model.py"), **options))
-            patch.delitem(__import__("sys").modules, "helpers", raising=False)
+            patch.delitem(sys.modules, "helpers", raising=False)
     rows = "SELECT 1D a"
     told = [scored(spark, path, rows)[0] for path in (*paths, *paths)]
     assert told == ["one one 0 None", "two two 0 None"] * 2

@@ -60,22 +60,20 @@ def test_plain_values_go_into_objects_arrays_and_maps(items):
         "i": 2**53 + 1,
         "flag": True,
         "when": 1704164645000006,
-        "parts": [{"price": 0.5, "sold": 0}, {"price": "NaN", "sold": None}],
+        "parts": [{"price": 0.5, "sold": 0}, {"price": "Infinity", "sold": None}],
         "tags": {"a": 1},
         "size": 3,
     }
     parts = {"type": "object", "of": {"price": _plain("double"), "sold": _plain("datetime")}}
-    fields = {
-        name: _plain(kind)
-        for name, kind in {"i": "long", "flag": "boolean", "when": "datetime", "size": "long"}.items()
-    }
+    kinds = {"i": "long", "flag": "boolean", "when": "datetime", "size": "long"}
+    fields = {name: _plain(kind) for name, kind in kinds.items()}
     fields |= {"parts": {"type": "items", "of": parts}, "tags": {"type": "map", "of": _plain("long")}}
     spec = {"type": "json", "of": {"type": "object", "of": fields}}
     made = build_input(pd.DataFrame({"x": [json.dumps(values)]}), [{"name": "0", "spec": spec}], "unnamed")
     (seen,) = mlflow.pyfunc.load_model(items).predict(made)
     assert seen == (
         "Item(i=9007199254740993, flag=True, when=datetime.datetime(2024, 1, 2, 3, 4, 5, 6), "
-        "parts=[Part(price=0.5, sold=datetime.datetime(1970, 1, 1, 0, 0)), Part(price=nan, sold=None)], "
+        "parts=[Part(price=0.5, sold=datetime.datetime(1970, 1, 1, 0, 0)), Part(price=inf, sold=None)], "
         "tags={'a': 1}, size=3, note='none')"
     )
 

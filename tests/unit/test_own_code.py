@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -80,7 +81,10 @@ def scoring(folder: str, tmp_path: Path, **call: Any) -> ScoringModel:
 
 def alone(folder: str) -> str:
     """What pyfunc says in a process that runs nothing else."""
-    program = "import sys, mlflow, pandas; print(mlflow.pyfunc.load_model(sys.argv[1]).predict(pandas.DataFrame({'a': [1.0]}))[0])"
+    program = """
+import sys, mlflow, pandas
+print(mlflow.pyfunc.load_model(sys.argv[1]).predict(pandas.DataFrame({"a": [1.0]}))[0])
+"""
     done = subprocess.run([sys.executable, "-c", program, folder], capture_output=True, text=True, check=True)
     return done.stdout.strip().split("\n")[-1]
 
@@ -264,9 +268,10 @@ def test_the_same_model_with_another_config_or_environment_is_another_model(save
 
 def test_the_scoring_model_s_own_folder_does_not_stay_on_the_path(tmp_path):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "settings.json").write_text(
-        '{"model": {}, "columns": [], "form": "frame", "checks": [], "outputs": [], "call": {}, "params": {}, "on_error": "raise"}'
-    )
+    empty: dict[str, Any] = {key: {} for key in ("model", "call", "params")}
+    empty |= {key: [] for key in ("columns", "checks", "outputs")}
+    settings = json.dumps({**empty, "form": "frame", "on_error": "raise"})
+    (tmp_path / "data" / "settings.json").write_text(settings)
     sys.path.insert(0, str(tmp_path / "code"))
     _load_pyfunc(str(tmp_path / "data"))
     assert str(tmp_path / "code") not in sys.path
