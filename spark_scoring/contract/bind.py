@@ -57,14 +57,9 @@ def bind_inputs(signature: ModelSignature, table: Columns, terms: Terms) -> Bind
     if isinstance(first, TensorSpec) and first.name is None:
         return _bind_unnamed_tensor(first, table, terms)
     terms = replace(terms, hints=Hints.of(signature))
-    if (
-        isinstance(first, ColSpec)
-        and first.name is None
-        and len(specs) == 1
-        and "0" not in terms.columns
-        and not table.find("0")
-    ):
-        return _bind_unnamed(first, table, terms)
+    if isinstance(first, ColSpec) and first.name is None and len(specs) == 1:
+        if "0" not in terms.columns and not table.find("0"):
+            return _bind_unnamed(first, table, terms)
     named = "tensors" if isinstance(first, TensorSpec) else "frame"
     form = "unnamed" if first.name is None else named
     names = [str(position) if spec.name is None else str(spec.name) for position, spec in enumerate(specs)]
@@ -183,9 +178,9 @@ def _bind(name: str, spec: ColSpec | TensorSpec, table: Columns, terms: Terms) -
             None,
         )
     verdict, bound = _fit(name, name, found[0], spec, terms)
-    return verdict, bound if bound is None or isinstance(spec.name, (str, NoneType)) else replace(
-        bound, label=spec.name
-    )
+    if bound is not None and not isinstance(spec.name, (str, NoneType)):
+        bound = replace(bound, label=spec.name)
+    return verdict, bound
 
 
 def _fit(

@@ -203,8 +203,10 @@ def _object(
         for part in parts.values()
         for check in part.checks
     )
+    # A struct has a field at least; as JSON, an empty map is an object without any.
+    whole = f"named_struct({members})" if members else "CAST(map() AS MAP<STRING, STRING>)"
     return _Part(
-        f"CASE WHEN {expr} IS NOT NULL THEN named_struct({members}) END",
+        f"CASE WHEN {expr} IS NOT NULL THEN {whole} END",
         null + checks,
         {"type": "object", "of": {name: part.spec for name, part in parts.items()}},
         max((part.how for part in parts.values()), key=_BOLDNESS.index, default=Rule.SAME),

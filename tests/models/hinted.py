@@ -59,6 +59,15 @@ class Anything(mlflow.pyfunc.PythonModel):
         return [repr(sorted(one.items())) for one in model_input]
 
 
+class Loose(pydantic.BaseModel):
+    a: Optional[int] = 1
+
+
+class Loosely(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[Loose]) -> list[str]:
+        return [repr(one) for one in model_input]
+
+
 class InputOnly(mlflow.pyfunc.PythonModel):
     def predict(self, model_input: list[Item]):
         return [float(one.i) for one in model_input]

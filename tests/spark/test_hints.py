@@ -41,6 +41,7 @@ CASES: list[tuple[type[Any], str, Any]] = [
     (hinted.Moments, f"array({WHEN})", [MOMENT]),
     (hinted.Gaps, "array('a', CAST(NULL AS STRING))", ["a", None]),
     (hinted.Whole, "7L", 7),
+    (hinted.Loosely, "named_struct('other', 1)", {}),
     (hinted.Anything, "map('a', named_struct('x', 1, 'y', true))", {"a": {"x": 1, "y": True}}),
     (hinted.Anything, "map('a', array(DATE'2024-01-02', NULL))", {"a": [dt.datetime(2024, 1, 2), None]}),
 ]
