@@ -57,9 +57,9 @@ def bind_inputs(signature: ModelSignature, table: Columns, terms: Terms) -> Bind
     if isinstance(first, TensorSpec) and first.name is None:
         return _bind_unnamed_tensor(first, table, terms)
     terms = replace(terms, hints=Hints.of(signature))
-    if isinstance(first, ColSpec) and first.name is None and len(specs) == 1:
-        if "0" not in terms.columns and not table.find("0"):
-            return _bind_unnamed(first, table, terms)
+    placed = "0" in terms.columns or table.find("0")
+    if isinstance(first, ColSpec) and first.name is None and len(specs) == 1 and not placed:
+        return _bind_unnamed(first, table, terms)
     named = "tensors" if isinstance(first, TensorSpec) else "frame"
     form = "unnamed" if first.name is None else named
     names = [str(position) if spec.name is None else str(spec.name) for position, spec in enumerate(specs)]

@@ -60,7 +60,7 @@ class Anything(mlflow.pyfunc.PythonModel):
 
 
 class Loose(pydantic.BaseModel):
-    a: Optional[int] = 1
+    a: int | None = 1
 
 
 class Loosely(mlflow.pyfunc.PythonModel):
