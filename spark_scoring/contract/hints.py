@@ -43,10 +43,10 @@ class HintedSignature(ModelSignature):
     loaded for it.
     """
 
-    def __init__(self, signature: ModelSignature, ask: Callable[[], Collection[str]]) -> None:
+    def __init__(self, signature: ModelSignature, read_defaults: Callable[[], Collection[str]]) -> None:
         super().__init__(signature.inputs, signature.outputs, signature.params)
         self._is_signature_from_type_hint = True
-        self._ask = ask
+        self._read_defaults = read_defaults
 
     def has_default(self, path: str) -> bool:
         """Tells whether the model can do without a field, such as ``.price`` or ``[].price`` of its input."""
@@ -54,4 +54,4 @@ class HintedSignature(ModelSignature):
 
     @cached_property
     def _fields_with_default(self) -> Collection[str]:
-        return self._ask()
+        return self._read_defaults()

@@ -116,12 +116,12 @@ def _loading(model: PinnedModel, config: ModelConfig) -> dict[str, Any]:
             available=", ".join(own) or "nothing",
             remedy=f"did you mean {near[0]}?" if near else f"remove {unknown[0]}, or log the model with model_config=…",
         )
-    found: dict[str, Any] = {}
+    loading: dict[str, Any] = {}
     if config.loaded_with:
-        found["model_config"] = _packed(config.loaded_with)
+        loading["model_config"] = _packed(config.loaded_with)
     if config.extra_env:
-        found["extra_env"] = dict(config.extra_env)
-    return found
+        loading["extra_env"] = dict(config.extra_env)
+    return loading
 
 
 def _packed(values: Mapping[str, Any]) -> Any:
