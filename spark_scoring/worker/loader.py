@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from .arguments import unpack
-from .calls import call_of
+from .calls import call_of, takes_one_request
 from .encoding import Array, Encoded
 from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
 from .frames import build_input, have_gaps
-from .isolation import isolate
+from .isolation import Room, isolate
 from .models import LoadedModel, load_once
 from .results import encode, nothing
 
@@ -157,7 +157,8 @@ class ScoringModel:
 
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
-        for start, _, outcome in isolate(rows, attempt, loaded.room, loaded.breaker, suspects):
+        room = Room(1) if takes_one_request(loaded.model, self._call) else loaded.room
+        for start, _, outcome in isolate(rows, attempt, room, loaded.breaker, suspects):
             if isinstance(outcome, RowFailure):
                 failures[int(order[start])] = outcome
                 parts.append(self._nothing(1))
