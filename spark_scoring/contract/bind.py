@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import NoneType
+from typing import Any, get_args
 
 import numpy as np
-from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
+from mlflow.models import ModelSignature
+from mlflow.types.schema import Array, ColSpec, DataType, Map, Object, TensorSpec
 from pyspark.sql.types import StructField
 
-from spark_scoring.contract.casts import Check, cast, null_check
+from spark_scoring.contract.casts import SPARK_TYPES, Check, cast, null_check
 from spark_scoring.contract.columns import Columns, yaml_name
+from spark_scoring.contract.hints import Hints
 from spark_scoring.contract.matrix import REMEDIES, Policy, Rule, accepted, rule, spark_type_name
 from spark_scoring.contract.nested import Mismatch, NestedCast, nested_cast
-from spark_scoring.contract.tensors import fixed_shape, tensor_cast
+from spark_scoring.contract.tensors import fixed_shape, leaf_type, tensor_cast
 from spark_scoring.contract.terms import Terms
 from spark_scoring.contract.verdicts import BoundColumn, Verdict
 from spark_scoring.spark import sql
+
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 
 @dataclass(frozen=True)
@@ -39,21 +45,67 @@ class Binding:
     used: frozenset[str]
 
 
-def bind_inputs(inputs: Schema, table: Columns, terms: Terms) -> Binding:
+def bind_inputs(signature: ModelSignature, table: Columns, terms: Terms) -> Binding:
     """Binds every input of a signature.
 
-    An input without a name goes by its position: ``input.columns: {"0": feature_a, "1": feature_b}``. An unnamed tensor
-    of shape (-1, k) may also be one array column, or the k columns that are left when the key is left out.
+    An input without a name goes by its position: ``input.columns: {"0": feature_a, "1": feature_b}``. One that stands
+    alone is also the only column that is left when the key is left out, and an unnamed tensor of shape (-1, k) that
+    one, if it is an array, or the k columns that are left.
     """
-    specs: list[ColSpec | TensorSpec] = list(inputs.inputs)
+    specs: list[ColSpec | TensorSpec] = list(signature.inputs.inputs)
     first = specs[0]
     if isinstance(first, TensorSpec) and first.name is None:
         return _bind_unnamed_tensor(first, table, terms)
+    terms = replace(terms, hints=Hints.of(signature))
+    placed = "0" in terms.columns or table.find("0")
+    if isinstance(first, ColSpec) and first.name is None and len(specs) == 1 and not placed:
+        return _bind_unnamed(first, table, terms)
     named = "tensors" if isinstance(first, TensorSpec) else "frame"
     form = "unnamed" if first.name is None else named
     names = [str(position) if spec.name is None else str(spec.name) for position, spec in enumerate(specs)]
     bound = [_bind(name, spec, table, terms) for name, spec in zip(names, specs, strict=True)]
-    return _binding([verdict for verdict, _ in bound], [column for _, column in bound if column], form, names, terms)
+    verdicts = [verdict for verdict, _ in bound] + _same_as_text(names, specs)
+    return _binding(verdicts, [column for _, column in bound if column], form, names, terms)
+
+
+def _same_as_text(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec]) -> list[Verdict]:
+    """Returns what is wrong with names such as 0 and "0", which no table's columns can tell apart."""
+    return [
+        Verdict(
+            "error",
+            "duplicate_input",
+            name,
+            None,
+            _wanted(spec),
+            f"{names.count(name)} inputs of the signature are {name!r} as text, and a table has one such column",
+            "log the model with names that differ as text, such as data.rename(columns=…)",
+        )
+        for name, spec in zip(names, specs, strict=True)
+        if names.count(name) > 1 and not isinstance(spec.name, str)
+    ]
+
+
+def _bind_unnamed(spec: ColSpec, table: Columns, terms: Terms) -> Binding:
+    left = _left(table, terms)
+    if len(left) == 1:
+        verdict, column = _fit("0", left[0].name, left[0], spec, terms)
+        return _binding([verdict], [column] if column else [], "unnamed", ["0"], terms)
+    fitting = [column for column in left if _fit("0", column.name, column, spec, terms)[1] is not None]
+    verdict = Verdict(
+        "error",
+        "unnamed_input",
+        "(input)",
+        f"{len(left)} columns beside the key",
+        _wanted(spec),
+        "the signature does not name its input, so it can't be bound by name",
+        f'input.columns: {{"0": {yaml_name((fitting or left)[0].name) if left else "COLUMN"}}}',
+    )
+    return _binding([verdict], [], "unnamed", ["0"], terms)
+
+
+def _left(table: Columns, terms: Terms) -> list[StructField]:
+    keys = {name.lower() for name in terms.key}
+    return [column for column in table.fields if column.name.lower() not in keys]
 
 
 def _binding(
@@ -69,8 +121,7 @@ def _bind_unnamed_tensor(spec: TensorSpec, table: Columns, terms: Terms) -> Bind
     if shape is None:
         return _binding([_variable_shape("(input)", spec)], [], "tensor", [], terms)
     size = math.prod(shape)
-    keys = {name.lower() for name in terms.key}
-    left = [column for column in table.fields if column.name.lower() not in keys]
+    left = _left(table, terms)
     names = [str(position) for position in range(max(size, 1))]
     mapped = [name for name in names if name in terms.columns]
     if not mapped and len(left) == 1:
@@ -126,11 +177,18 @@ def _bind(name: str, spec: ColSpec | TensorSpec, table: Columns, terms: Terms) -
             ),
             None,
         )
-    return _fit(name, name, found[0], spec, terms)
+    verdict, bound = _fit(name, name, found[0], spec, terms)
+    if bound is not None and not isinstance(spec.name, (str, NoneType)):
+        bound = replace(bound, label=spec.name)
+    return verdict, bound
 
 
 def _fit(
-    name: str, shown: str, column: StructField, spec: ColSpec | TensorSpec, terms: Terms
+    name: str,
+    shown: str,
+    column: StructField,
+    spec: ColSpec | TensorSpec,
+    terms: Terms,
 ) -> tuple[Verdict, BoundColumn | None]:
     """Decides whether `column` can serve the input, which messages call `shown`."""
     way = _way(shown, column, spec, terms)
@@ -138,7 +196,11 @@ def _fit(
     if way is None:
         return _refused(shown, column, wanted, terms.policy), None
     if isinstance(way, list):
-        return _mismatched(shown, found, wanted, way, terms.policy), None
+        enough = next(
+            (p for p in POLICIES if isinstance(_way(shown, column, spec, replace(terms, policy=p)), NestedCast)), None
+        )
+        remedy = f"contract.policy: {enough}" if enough else f"select it as {_spark_ddl(spec)} in input.sql"
+        return _mismatched(shown, (found, wanted), way, terms.policy, remedy), None
     checks = way.cast.checks
     if terms.forbid_nulls and column.nullable and spec.required and not _checks_null(checks):
         checks = (null_check(shown, sql.quote(column.name)), *checks)
@@ -175,6 +237,8 @@ def _way(
             required=spec.required,
             policy=terms.policy,
             time_zone=terms.time_zone,
+            hinted=terms.hints.hinted,
+            may_lack=terms.hints.has_default,
         )
     source, wanted = spark_type_name(column.dataType), spec.type.name
     # Text files have no types of their own: there the signature says what a string is, and how wide a JSON number.
@@ -206,20 +270,31 @@ def _variable_shape(name: str, spec: TensorSpec) -> Verdict:
     )
 
 
-def _mismatched(name: str, found: str, wanted: str, places: Sequence[Mismatch], policy: Policy) -> Verdict:
+def _mismatched(name: str, types: tuple[str, str], places: Sequence[Mismatch], policy: Policy, remedy: str) -> Verdict:
     told = "; ".join(
         f"{place.path} is missing" if place.found is None else f"{place.path} is {place.found}, wanted {place.wanted}"
         for place in places
     )
-    return Verdict(
-        "error",
-        "type_mismatch",
-        name,
-        found,
-        wanted,
-        f"under the policy {policy}: {told}",
-        "select it in the wanted shape in input.sql, such as CAST(column AS ARRAY<DOUBLE>)",
-    )
+    return Verdict("error", "type_mismatch", name, *types, f"under the policy {policy}: {told}", remedy)
+
+
+def _spark_ddl(spec: ColSpec | TensorSpec) -> str:
+    """Returns the Spark type that serves an input as it is."""
+    if isinstance(spec, TensorSpec):
+        leaf = leaf_type(spec.type)
+        shape = fixed_shape(spec.shape) or ()
+        return "ARRAY<" * len(shape) + SPARK_TYPES.get(leaf or "double", "DOUBLE") + ">" * len(shape)
+    return _ddl(spec.type)
+
+
+def _ddl(wanted: Any) -> str:
+    if isinstance(wanted, Array):
+        return f"ARRAY<{_ddl(wanted.dtype)}>"
+    if isinstance(wanted, Map):
+        return f"MAP<STRING, {_ddl(wanted.value_type)}>"
+    if isinstance(wanted, Object):
+        return f"STRUCT<{', '.join(f'{sql.quote(prop.name)}: {_ddl(prop.dtype)}' for prop in wanted.properties)}>"
+    return SPARK_TYPES.get(wanted.name, "TIMESTAMP") if isinstance(wanted, DataType) else "STRING"
 
 
 _CAST_CODES = {Rule.WIDEN: "widened", Rule.CHECK: "checked_cast", Rule.TRY: "try_cast"}

@@ -35,7 +35,7 @@ def check_contract(
     if signature is None or signature.inputs is None:
         return _unsigned(schema, terms, model)
     table = Columns(schema)
-    binding = bind_inputs(signature.inputs, table, terms)
+    binding = bind_inputs(signature, table, terms)
     verdicts = list(binding.verdicts)
     verdicts += _mapping_problems(binding.names, terms)
     verdicts += _leftovers(table, binding.used, terms)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections import defaultdict
 
 from pyspark.sql.types import StructField, StructType
 
 _MOST_SUGGESTIONS = 50
+# What YAML takes for something else than text.
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 class Columns:
@@ -36,4 +39,4 @@ class Columns:
 def yaml_name(name: str) -> str:
     """Returns `name` as it stands in a job file, quoted where YAML asks for it."""
     plain = name.replace("_", "").replace(" ", "").replace("(", "").replace(")", "").isalnum() and name[0].isalpha()
-    return name if plain else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return name if plain and name.lower() not in _WORDS else json.dumps(name, ensure_ascii=False)

@@ -7,7 +7,7 @@ enforcement would refuse, or would change (a null among strings truncates its ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from pyspark.sql.types import ArrayType, MapType, StringType, StructType
 from pyspark.sql.types import DataType as SparkType
 
 from spark_scoring.contract.casts import Cast, Check, cast
+from spark_scoring.contract.hints import no_default
 from spark_scoring.contract.matrix import SAME_TYPE, Policy, Rule, rule, spark_type_name
 from spark_scoring.spark import sql
 
@@ -54,6 +55,8 @@ class NestedCast:
 class _Terms:
     policy: Policy
     time_zone: str
+    hinted: bool
+    may_lack: Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,16 @@ class _Part:
 
 
 def nested_cast(
-    name: str, column: str, source: SparkType, wanted: Wanted, *, required: bool, policy: Policy, time_zone: str
+    name: str,
+    column: str,
+    source: SparkType,
+    wanted: Wanted,
+    *,
+    required: bool,
+    policy: Policy,
+    time_zone: str,
+    hinted: bool = False,
+    may_lack: Callable[[str], bool] = no_default,
 ) -> NestedCast | list[Mismatch]:
     """Returns the way of a nested column to the model input `name`, or every place where it does not fit.
 
@@ -79,11 +91,17 @@ def nested_cast(
         required: Whether the signature requires the input.
         policy: The contract's policy, for the leaves.
         time_zone: In which a TIMESTAMP's wall clock is taken.
+        hinted: Whether the model's own type hints judge the value, and not MLflow: they take plain Python values, and
+            say of an element whether it may be null, which the signature does not.
+        may_lack: Tells of a required property's path, such as ``[].price``, whether the model has a default for it.
     """
     mismatches: list[Mismatch] = []
-    part = _part(name, column, source, wanted, required, False, _Terms(policy, time_zone), mismatches, 0)
+    terms = _Terms(policy, time_zone, hinted, lambda path: hinted and may_lack(path.removeprefix(name)))
+    part = _part(name, column, source, wanted, required, False, terms, mismatches, 0)
     if part is None:
         return mismatches
+    if hinted:
+        part = replace(part, spec=_loosely(part.spec))
     of = part.spec.get("of", {}).get("type")
     if part.spec["type"] == "array" and of in _LISTS:
         # A null would make floats of all integers in the batch; rows that hold one are not handed over anyway.
@@ -121,6 +139,7 @@ def _part(
     if isinstance(wanted, MlflowType):
         return _leaf(path, expr, source, wanted.name, required, element, terms, mismatches)
     null = () if not required else (Check(f"{expr} IS NULL", "null_in_required", f"{path} is null"),)
+    required = required and not terms.hinted  # of what is inside
     if isinstance(wanted, Array) and isinstance(source, ArrayType):
         inner = f"x{depth}"
         of = _part(f"{path}[]", inner, source.elementType, wanted.dtype, required, True, terms, mismatches, depth + 1)
@@ -160,7 +179,7 @@ def _object(
     for prop in wanted.properties:
         field = fields.get(prop.name.lower())
         if field is None:
-            if prop.required:
+            if prop.required and not terms.may_lack(f"{path}.{prop.name}"):
                 mismatches.append(Mismatch(f"{path}.{prop.name}", None, repr(prop.dtype)))
             continue
         part = _part(
@@ -184,8 +203,10 @@ def _object(
         for part in parts.values()
         for check in part.checks
     )
+    # A struct has a field at least; as JSON, an empty map is an object without any.
+    whole = f"named_struct({members})" if members else "CAST(map() AS MAP<STRING, STRING>)"
     return _Part(
-        f"CASE WHEN {expr} IS NOT NULL THEN named_struct({members}) END",
+        f"CASE WHEN {expr} IS NOT NULL THEN {whole} END",
         null + checks,
         {"type": "object", "of": {name: part.spec for name, part in parts.items()}},
         max((part.how for part in parts.values()), key=_BOLDNESS.index, default=Rule.SAME),
@@ -209,7 +230,7 @@ def _leaf(
         return None
     way = cast(path, expr, name, source.simpleString(), wanted, how, False, terms.time_zone)
     # pyfunc makes one typed array of an array's elements: a null is NaN or NaT there, or has no place at all.
-    refuses_null = wanted not in ("float", "double", "datetime") if element else required
+    refuses_null = wanted not in ("float", "double", "datetime") and not terms.hinted if element else required
     checks = way.checks
     if refuses_null:
         checks = (Check(f"{expr} IS NULL", "null_in_required", f"{path} is null"), *checks)
@@ -217,13 +238,15 @@ def _leaf(
 
 
 def _loosely(spec: dict[str, Any]) -> dict[str, Any]:
-    """Returns `spec` with plain lists in place of typed arrays, which have no room for a null."""
+    """Returns `spec` with plain lists in place of typed arrays, which have no room for a null, and plain values."""
     kind, of = spec["type"], spec.get("of")
-    if kind == "array":
-        return {"type": "items", "of": _loosely(of)} if of else spec
+    if kind in ("array", "items"):
+        return {"type": "items", "of": _loosely(of or {})}
     if kind == "object":
         return {"type": "object", "of": {name: _loosely(field) for name, field in (of or {}).items()}}
-    return {"type": kind, "of": _loosely(of)} if of else spec
+    if kind == "map":
+        return {"type": "map", "of": _loosely(of or {})}
+    return {"type": kind, "plain": True}
 
 
 def _within(checks: Sequence[Check], values: str, element: str) -> tuple[Check, ...]:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from mlflow.types.schema import Array, ColSpec, Map, Object, Schema, TensorSpec
-from mlflow.types.schema import DataType as MlflowType
+from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
@@ -25,6 +23,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from spark_scoring.contract.result_type import nested, spec_of, suggested_type, tensor_type
 from spark_scoring.spark import sql
 from spark_scoring.worker import encoding
 
@@ -140,7 +139,7 @@ def read_outputs(schema: Schema | None) -> DeclaredOutputs:
     outputs: list[Output] = []
     problems: list[OutputProblem] = []
     for spec in schema.inputs:
-        read = _read(spec)
+        read = _read(spec, schema)
         if isinstance(read, Output):
             outputs.append(read)
         else:
@@ -232,53 +231,21 @@ def _spec_of_spark(dtype: DataType) -> dict[str, Any] | None:
     return next(({"type": name} for name, known in _SPARK_TYPES.items() if known == dtype), None)
 
 
-def _read(declared: ColSpec | TensorSpec) -> Output | OutputProblem:
+def _read(declared: ColSpec | TensorSpec, schema: Schema) -> Output | OutputProblem:
     name = None if declared.name is None else str(declared.name)
     if isinstance(declared, ColSpec):
-        spec = _spec(declared.type)
-        return (
-            _unsupported(name, repr(declared.type)) if spec is None else Output(name, spec, required=declared.required)
-        )
-    kind = _tensor_type(declared.type)
+        spec = spec_of(declared.type)
+        if spec is None:
+            return _unsupported(name, repr(declared.type), schema)
+        return Output(name, spec, required=declared.required)
+    kind = tensor_type(declared.type)
     shape = tuple(int(size) for size in declared.shape)
     if kind is None or not shape:
-        return _unsupported(name, f"Tensor({declared.type}, {shape})")
+        return _unsupported(name, f"Tensor({declared.type}, {shape})", schema)
+    if shape[0] != -1:
+        return _fixed_length(name, declared, schema)
     # One value a row is a scalar, however numpy shapes it.
-    levels = 0 if shape[1:] in ((), (1,)) else len(shape) - 1
-    nested: dict[str, Any] = {"type": kind}
-    for _ in range(levels):
-        nested = {"type": "array", "of": nested}
-    return Output(name, nested, shape)
-
-
-def _spec(wanted: Any) -> dict[str, Any] | None:
-    if isinstance(wanted, MlflowType):
-        return {"type": wanted.name}
-    if isinstance(wanted, Array):
-        of = _spec(wanted.dtype)
-        return None if of is None else {"type": "array", "of": of}
-    if isinstance(wanted, Map):
-        of = _spec(wanted.value_type)
-        return None if of is None else {"type": "map", "of": of}
-    if isinstance(wanted, Object):
-        fields = {prop.name: _spec(prop.dtype) for prop in wanted.properties}
-        required = [prop.name for prop in wanted.properties if prop.required]
-        optional = [prop.name for prop in wanted.properties if not prop.required]
-        spec = {"type": "object", "of": fields, "required": required, "optional": optional, "exact": True}
-        return None if None in fields.values() else spec
-    return None  # AnyType: a column has one type
-
-
-def _tensor_type(dtype: np.dtype[Any]) -> str | None:
-    if dtype.kind == "M":
-        return "datetime"
-    if dtype.kind == "i":
-        return "long" if dtype.itemsize == 8 else "integer"
-    if dtype.kind == "u":
-        return "long" if dtype.itemsize >= 4 else "integer"
-    if dtype.kind == "f":
-        return "double" if dtype.itemsize == 8 else "float"
-    return {"b": "boolean", "U": "string", "O": "string", "S": "binary"}.get(dtype.kind)
+    return Output(name, nested(kind, 0 if shape[1:] in ((), (1,)) else len(shape) - 1), shape)
 
 
 def _spark_type(spec: Mapping[str, Any]) -> DataType:
@@ -326,11 +293,21 @@ def _from_json(expr: str, spec: Mapping[str, Any], time_zone: str, depth: int) -
     return expr
 
 
-def _unsupported(name: str | None, found: str) -> OutputProblem:
+def _unsupported(name: str | None, found: str, schema: Schema) -> OutputProblem:
     return OutputProblem(
         "unsupported_output",
         name or "(output)",
         found,
         f"no column can hold an output of type {found}",
-        "log the model with an output schema of columns, arrays, objects or maps of known types",
+        f"model.result_type: {suggested_type(schema)}   (or whatever predict returns for a row)",
+    )
+
+
+def _fixed_length(name: str | None, declared: TensorSpec, schema: Schema) -> OutputProblem:
+    return OutputProblem(
+        "fixed_output_length",
+        name or "(output)",
+        f"Tensor({declared.type}, {tuple(declared.shape)})",
+        f"its first dimension is {declared.shape[0]} and not -1, so it does not say what a row's value is",
+        f"model.result_type: {suggested_type(schema)}   (or whatever predict returns for a row)",
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from mlflow.exceptions import MlflowException
 from mlflow.types.schema import ParamSchema, ParamSpec
 
+from spark_scoring.contract.columns import yaml_name
 from spark_scoring.contract.verdicts import Verdict
+from spark_scoring.worker.arguments import pack, readable
 
 
 def check_params(schema: ParamSchema | None, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Verdict]]:
@@ -29,8 +33,10 @@ def check_params(schema: ParamSchema | None, given: Mapping[str, Any]) -> tuple[
             continue
         try:
             params[name] = ParamSpec.validate_param_spec(given[name], spec)
+            pack(params[name])
             verdicts.append(Verdict("ok", "param", f"params.{name}", repr(given[name]), wanted, "as given"))
-        except MlflowException:
+        except (MlflowException, ValueError, TypeError, OverflowError):
+            params.pop(name, None)
             verdicts.append(
                 Verdict(
                     "error",
@@ -39,7 +45,7 @@ def check_params(schema: ParamSchema | None, given: Mapping[str, Any]) -> tuple[
                     type(given[name]).__name__,
                     wanted,
                     f"the value is no {wanted}",
-                    f"model.params: {{{name}: {spec.default!r}}}",
+                    f"model.params: {{{yaml_name(name)}: {_yaml(spec.default)}}}",
                 )
             )
     for name in given:
@@ -58,3 +64,15 @@ def check_params(schema: ParamSchema | None, given: Mapping[str, Any]) -> tuple[
                 )
             )
     return params, verdicts
+
+
+def _yaml(value: Any) -> str:
+    """Returns a value as a job file spells it on one line."""
+    plain = readable(value)
+    if isinstance(plain, list):
+        return f"[{', '.join(_yaml(inner) for inner in plain)}]"
+    if isinstance(plain, dict):
+        return "{" + ", ".join(f"{yaml_name(name)}: {_yaml(inner)}" for name, inner in plain.items()) + "}"
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return ".nan" if math.isnan(plain) else ".inf" if plain > 0 else "-.inf"
+    return json.dumps(plain, ensure_ascii=False)

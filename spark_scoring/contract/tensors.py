@@ -14,14 +14,29 @@ from spark_scoring.contract.matrix import Policy, Rule, rule, spark_type_name
 from spark_scoring.contract.nested import Mismatch, NestedCast
 
 _SMALL = {"i1": "integer", "i2": "integer", "u1": "integer", "u2": "integer", "u4": "long", "f2": "float"}
+# Half of its values are no BIGINT, and half of a BIGINT's are none of its: no policy calls that the same type.
+_UNSIGNED_LONG = "u8"
+_LARGEST_LONG = np.iinfo(np.int64).max
 
 
 def leaf_type(dtype: np.dtype[Any]) -> str | None:
     """Returns the MLflow type in which a tensor's elements travel, or None for a dtype that no Spark type fills."""
     if dtype.kind in "UO":
         return "string"
-    kind = f"{dtype.kind}{dtype.itemsize}"
-    return {"i4": "integer", "i8": "long", "f4": "float", "f8": "double", "b1": "boolean", **_SMALL}.get(kind)
+    kind = _kind(dtype)
+    return {
+        "i4": "integer",
+        "i8": "long",
+        "f4": "float",
+        "f8": "double",
+        "b1": "boolean",
+        _UNSIGNED_LONG: "long",
+        **_SMALL,
+    }.get(kind)
+
+
+def _kind(dtype: np.dtype[Any]) -> str:
+    return f"{dtype.kind}{dtype.itemsize}"
 
 
 def fixed_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -61,12 +76,19 @@ def tensor_cast(
     how = rule(kind, leaf, policy)
     if how is Rule.REFUSE:
         return [Mismatch(name, source.simpleString(), wanted)]
-    spec = {"type": "tensor", "of": leaf, "dtype": dtype.str if dtype.kind != "U" else "O", "shape": list(shape)}
+    shown: Rule = how
+    if _kind(dtype) == _UNSIGNED_LONG and how in (Rule.SAME, Rule.WIDEN):
+        shown = Rule.CHECK.under(policy)
+        if shown is Rule.REFUSE:
+            return [Mismatch(name, source.simpleString(), wanted)]
+    # Text has no width of its own here: numpy takes the longest of the batch, as pyfunc does.
+    spec = {"type": "tensor", "of": leaf, "dtype": dtype.str if dtype.kind != "U" else "U", "shape": list(shape)}
     null = Check(f"{column} IS NULL", "null_in_required", f"{name} is null")
     if levels == 0:
         way = cast(name, column, kind, element.simpleString(), leaf, how, True, time_zone)
         checks = (null, *_range(name, way.value, dtype), *way.checks)
-        return NestedCast(Cast(way.value, f"array({way.transport})", checks), how, spec)
+        one = f"array({way.transport})"
+        return NestedCast(Cast(way.value, f"to_json({one})" if leaf == "string" else one, checks), shown, spec)
     flat, shape_checks = _flatten(name, column, levels, shape, size)
     way = cast(f"{name}[]", "x", kind, element.simpleString(), leaf, how, False, time_zone)
     inner = [*way.checks, *_range(f"{name}[]", way.value, dtype)]
@@ -82,8 +104,8 @@ def tensor_cast(
     element_value = f"CAST({way.value} AS INT)" if leaf == "boolean" else way.value
     transport = f"transform({flat}, x -> coalesce({element_value}, {filler}))" if filler else value
     if leaf == "string":
-        return NestedCast(Cast(value, f"to_json({value})", checks), how, spec)
-    return NestedCast(Cast(value, transport, checks), how, spec)
+        return NestedCast(Cast(value, f"to_json({value})", checks), shown, spec)
+    return NestedCast(Cast(value, transport, checks), shown, spec)
 
 
 def _levels(source: SparkType) -> tuple[int, SparkType]:
@@ -107,8 +129,8 @@ def _flatten(name: str, column: str, levels: int, shape: tuple[int, ...], size: 
 
 
 def _range(name: str, value: str, dtype: np.dtype[Any]) -> list[Check]:
-    if f"{dtype.kind}{dtype.itemsize}" not in _SMALL or dtype.kind == "f":
+    if _kind(dtype) not in (*_SMALL, _UNSIGNED_LONG) or dtype.kind == "f":
         return []
     limits = np.iinfo(dtype)
-    condition = f"coalesce({value} NOT BETWEEN {limits.min} AND {limits.max}L, false)"
+    condition = f"coalesce({value} NOT BETWEEN {limits.min} AND {min(limits.max, _LARGEST_LONG)}L, false)"
     return [Check(condition, "cast_failed", f"{name} does not fit into {dtype}")]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from spark_scoring.contract.hints import UNHINTED, Hints
 from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.outputs import DeclaredOutputs
 from spark_scoring.jobs.config import ScoringJob
@@ -30,6 +31,7 @@ class Terms:
         flatten: Whether several outputs become a column each, and not the fields of one struct.
         result: The outputs in place of the signature's, with what is wrong with them; or None.
         call: What is called with the rows, see `worker.calls.call_of`.
+        hints: What the model's type hints mean, which the signature says and no job.
     """
 
     policy: Policy = "safe"
@@ -44,6 +46,7 @@ class Terms:
     flatten: bool = False
     result: DeclaredOutputs | None = None
     call: Mapping[str, Any] = field(default_factory=lambda: PREDICT)
+    hints: Hints = UNHINTED
 
     @classmethod
     def of_job(

@@ -18,6 +18,7 @@ from spark_scoring.contract.casts import Cast, Check
 from spark_scoring.contract.outputs import Output
 from spark_scoring.contract.proposal import Proposal
 from spark_scoring.errors import ContractError
+from spark_scoring.worker.arguments import readable
 
 Status = Literal["ok", "cast", "error", "ignored", "default"]
 
@@ -50,11 +51,12 @@ class BoundColumn:
     """A model input and the table column that serves it.
 
     Attributes:
-        name: The model's name of it.
+        name: The model's name of it, as text.
         column: The table's name of it.
         cast: How its values reach the worker.
         checks: The conditions that fail a row.
         spec: How the worker restores the values; see `worker.frames.build_input`.
+        label: The signature's own name where that is no text: a frame that was made of an array has 0, 1 and so on.
     """
 
     name: str
@@ -62,6 +64,7 @@ class BoundColumn:
     cast: Cast
     checks: tuple[Check, ...]
     spec: Mapping[str, Any]
+    label: Any = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Contract:
             "ok": self.ok,
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "prediction_type": self.prediction_type.simpleString() if self.outputs else None,
-            "params": dict(self.params),
+            "params": readable(self.params),
             "proposed_signature": self.proposal.to_dict() if self.proposal else None,
         }
 

@@ -18,8 +18,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -29,6 +32,7 @@ from spark_scoring.jobs.keys import NAME_KEYS, PATH_KEYS, SQL_KEYS, kind_of
 from spark_scoring.jobs.location import absolute, is_path
 from spark_scoring.jobs.validation_messages import refusal
 from spark_scoring.redaction import is_secret_name, redact
+from spark_scoring.worker.arguments import readable
 from spark_scoring.worker.payload import PLACE_COLUMNS
 
 Columns = Literal["all", "keys"] | tuple[str, ...]
@@ -37,6 +41,8 @@ Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
 
 _PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
 _THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such as 0.01 or '1%'"
+_ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_READ_AT_START = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_)")
 _DURATION = re.compile(r"^\d+[smhdw]$")
 
 
@@ -51,6 +57,14 @@ def _redacted(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_redacted(inner) for inner in value)
     return value
+
+
+def _holds_numpy(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_numpy(inner) for inner in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_holds_numpy(inner) for inner in value)
+    return hasattr(value, "dtype")
 
 
 def _rows_or_ratio(value: Any) -> Any:
@@ -128,6 +142,43 @@ class ModelConfig(_Part):
     top_k: int | None = Field(default=None, ge=1, strict=True)
     script: str | None = Field(default=None, min_length=1)
     params: dict[str, Any] = Field(default_factory=dict)
+    # pydantic keeps the name model_config to itself.
+    loaded_with: dict[str, Any] = Field(default_factory=dict, alias="model_config")
+    extra_env: dict[str, str] = Field(default_factory=dict)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, dict.fromkeys(value, "***") if name == "extra_env" else value
+
+    @field_serializer("params", "loaded_with", when_used="json")
+    def _as_json(self, value: dict[str, Any]) -> Any:
+        return readable(value) if _holds_numpy(value) else value
+
+    @model_serializer(mode="wrap")
+    def _under_its_key(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = dump(self)
+        if "loaded_with" in values:
+            values["model_config"] = values.pop("loaded_with")
+        return values
+
+    @field_validator("extra_env")
+    @classmethod
+    def _settable(cls, env: dict[str, str]) -> dict[str, str]:
+        for name in env:
+            if not _ENV_NAME.match(name):
+                raise ValueError(f"{name!r} is no name of an environment variable: write letters, digits and _")
+            if _READ_AT_START.match(name):
+                raise ValueError(
+                    f"{name} is read when a process starts, and the workers run already: set spark.executorEnv.{name} "
+                    "for the whole session"
+                )
+        return env
+
+    @model_validator(mode="after")
+    def _script_loads_the_model_itself(self) -> ModelConfig:
+        if self.script is not None and self.loaded_with:
+            raise ValueError("script and model_config can't stand together: the script loads the model as it likes")
+        return self
 
     @model_validator(mode="after")
     def _script_is_called_alone(self) -> ModelConfig:

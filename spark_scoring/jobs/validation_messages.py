@@ -45,7 +45,7 @@ def _translate(detail: Any, root: type[BaseModel], source: str) -> Configuration
     key = _key(detail)
     place = f"{source}: {key}" if key else source
     if kind == "extra_forbidden":
-        valid = list(_part(root, loc[:-1]).model_fields)
+        valid = [field.alias or name for name, field in _part(root, loc[:-1]).model_fields.items()]
         near = difflib.get_close_matches(_short(loc[-1]), valid, 1)
         return ConfigurationError(
             f"{place}: no such key",

@@ -6,12 +6,14 @@ from ``model.result_type``, or from the model itself, which is then loaded once,
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +21,13 @@ from pyspark.sql import SparkSession
 
 from spark_scoring import worker
 from spark_scoring.contract import PREDICT, DeclaredOutputs, Output, outputs_of_classes, top_classes
+from spark_scoring.contract.hints import HintedSignature, Hints
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch
 from spark_scoring.scoring import spark_ml
+from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import RowFailure
 from spark_scoring.worker.methods import CLASS_METHODS
 
@@ -73,10 +77,11 @@ def resolve_method(
     """
     if model.is_spark_ml:
         spark_ml.refuse_where_impossible(spark, model, config)
+    loading = _loading(model, config)
     if config.method == "predict":
-        return Called(model, PREDICT, declared)
+        return Called(_with_defaults(model, config, loading), {**PREDICT, **loading}, declared)
     _refuse_unsendable(config)
-    how = {"method": config.method, "keywords": dict(config.params), "classes": None, "top_k": config.top_k}
+    how = {"method": config.method, "keywords": dict(config.params), "classes": None, "top_k": config.top_k, **loading}
     if declared is None:
         local = fetch(model, config)
         classes, result = _describe_result(spark, local, how)
@@ -86,6 +91,64 @@ def resolve_method(
     if config.top_k is not None:
         result = top_classes()
     return Called(model, {**how, "classes": classes}, result)
+
+
+def _loading(model: PinnedModel, config: ModelConfig) -> dict[str, Any]:
+    """Returns how the model is loaded otherwise than it was logged, for `worker.models.load_once`.
+
+    Raises:
+        ConfigurationError: If ``model_config`` or ``extra_env`` would have no effect.
+    """
+    if model.is_spark_ml and (config.loaded_with or config.extra_env):
+        key = "model_config" if config.loaded_with else "extra_env"
+        raise ConfigurationError(
+            f"{model.pinned_uri} is a Spark ML pipeline, which Spark itself runs: model.{key} would have no effect",
+            code="bad_value",
+            remedy=f"leave model.{key} out",
+        )
+    own = model.metadata.flavors["python_function"].get("config") or {}
+    unknown = [name for name in config.loaded_with if name not in own]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], list(own), 1)
+        raise ConfigurationError(
+            f"model.model_config: {model.pinned_uri} was logged without {', '.join(unknown)}, and MLflow takes values "
+            "only for what a model was logged with",
+            code="unknown_model_config",
+            available=", ".join(own) or "nothing",
+            remedy=f"did you mean {near[0]}?" if near else f"remove {unknown[0]}, or log the model with model_config=…",
+        )
+    loading: dict[str, Any] = {}
+    if config.loaded_with:
+        loading["model_config"] = _packed(config.loaded_with)
+    if config.extra_env:
+        loading["extra_env"] = dict(config.extra_env)
+    return loading
+
+
+def _packed(values: Mapping[str, Any]) -> Any:
+    for name, value in values.items():
+        try:
+            pack(value)
+        except TypeError as exc:
+            raise ConfigurationError(
+                f"model.model_config.{name} is, or holds, {exc}, which can't be sent to the workers",
+                code="bad_value",
+                remedy="write text, a number, true or false, a date, or lists and mappings of them",
+            ) from None
+    return pack(values)
+
+
+def _with_defaults(model: PinnedModel, config: ModelConfig, loading: Mapping[str, Any]) -> PinnedModel:
+    """Returns the model with a signature that can tell the defaults of its type hints' fields."""
+    signature = model.signature
+    if signature is None or not Hints.of(signature).hinted or config.script is not None:
+        return model
+
+    def read_defaults() -> list[str]:
+        described = _describe_in_subprocess(fetch(model, config), {"fields": True, **loading})
+        return list(described.get("fields", ()))
+
+    return replace(model, signature=HintedSignature(signature, read_defaults))
 
 
 def _refuse_unsendable(config: ModelConfig) -> None:
@@ -144,19 +207,22 @@ def _refusal(model: PinnedModel, failure: RowFailure) -> ModelError | Configurat
 
 
 def _describe_in_subprocess(model: LocalModel, how: Mapping[str, Any]) -> dict[str, Any]:
-    """Loads the model in a process of its own, and returns what `worker.methods.describe_method` says there."""
+    """Loads the model in a process of its own, and returns what `worker.methods.main` writes there."""
     files = own_files(model)
-    question = json.dumps({"method": how["method"], "keywords": how["keywords"]}, sort_keys=True)
+    wanted = ("method", "keywords", "fields", "model_config", "extra_env")
+    question = json.dumps({name: how[name] for name in wanted if name in how}, sort_keys=True)
     key = (model.digest, question)
     if key not in _answers:
         code = Path(worker.__file__).parent
+        packages = os.pathsep.join(path for path in sys.path if path)
         with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
             answer = os.path.join(folder, "answer.json")
             done = subprocess.run(
                 [sys.executable, "-c", _DESCRIBE.format(package=code.name), str(code.parent), files, question, answer],
                 env={
                     **os.environ,
-                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                    **how.get("extra_env", {}),
+                    "PYTHONPATH": packages,
                     "PYTHONDONTWRITEBYTECODE": "1",
                 },
                 stdin=subprocess.DEVNULL,

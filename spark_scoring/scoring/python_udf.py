@@ -19,6 +19,7 @@ from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring.scoring_model import lay_scoring_model, locate
 from spark_scoring.scoring.transformed import OnError, Transformed
+from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import MARK
 
 _TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
@@ -69,13 +70,16 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
         call["script"], files = {"file": file, "digest": model.script.digest}, {file: model.script.source}
     settings = {
         "model": {**locate(model, spark), **_required(model)},
-        "columns": [{"name": column.name, "spec": dict(column.spec)} for column in contract.columns],
+        "columns": [
+            {"name": column.name if column.label is None else column.label, "spec": dict(column.spec)}
+            for column in contract.columns
+        ],
         "form": contract.form,
         "call": call,
         "checks": [[check.code, "input", check.message] for check in contract.checks()],
         "outputs": [output.settings() for output in contract.outputs],
         "time_zone": contract.time_zone,
-        "params": dict(contract.params),
+        "params": pack(contract.params),
         **errors,
     }
     verified = own_files(model) if errors["served"] or "embedded" in settings["model"] else None
@@ -83,24 +87,24 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
     carrier = _carrier_type(contract, errors)
     with _without_advice():
         if errors["served"]:
-            udf = _served_udf(spark, laid, carrier, model.env_manager)
+            udf = _served_udf(spark, laid, carrier, model.env_manager, call.get("extra_env", {}))
         else:
             udf = mlflow.pyfunc.spark_udf(spark, laid, result_type=carrier, env_manager="local")
     # Without this, a filter on the prediction makes Spark run the model twice.
     return udf.asNondeterministic()
 
 
-def _served_udf(spark: SparkSession, scoring_model: str, carrier: str, env_manager: str) -> Any:
+def _served_udf(spark: SparkSession, scoring_model: str, carrier: str, env_manager: str, env: Mapping[str, str]) -> Any:
     """Returns the UDF of a scoring model that runs in a process of its own, in a restored environment.
 
     Raises:
         ModelError: If the environment can't be restored here, or not with this MLflow or Spark.
     """
     # MLflow's 60 seconds are for a batch, the first of which loads the model.
-    timeout = os.environ.get(_TIMEOUT, "600")
+    started_with = {_TIMEOUT: os.environ.get(_TIMEOUT, "600"), **env}
     try:
         return mlflow.pyfunc.spark_udf(
-            spark, scoring_model, result_type=carrier, env_manager=env_manager, extra_env={_TIMEOUT: timeout}
+            spark, scoring_model, result_type=carrier, env_manager=env_manager, extra_env=started_with
         )
     except Exception as exc:  # whatever an environment manager's program ends with
         raise ModelError(

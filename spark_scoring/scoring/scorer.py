@@ -100,6 +100,8 @@ def load_scorer(
     time_zone: str = "UTC",
     input_signature: str | None = None,
     result_type: str | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    extra_env: Mapping[str, str] | None = None,
 ) -> Scorer:
     """Pins a model and returns a scorer for DataFrames.
 
@@ -123,6 +125,8 @@ def load_scorer(
         time_zone: In which TIMESTAMP values reach the model.
         input_signature: A signature file, for a model that was logged without one.
         result_type: A Spark type, or a file with ``outputs``, in place of what the signature declares.
+        model_config: Values in place of those of the ``model_config`` that the model was logged with.
+        extra_env: Environment variables that the model has while it is loaded and called.
 
     Raises:
         ModelError: If the model was not found or can't be loaded.
@@ -143,6 +147,8 @@ def load_scorer(
                 "registry_uri": registry_uri,
                 "input_signature": input_signature,
                 "result_type": result_type,
+                "model_config": dict(model_config or {}),
+                "extra_env": dict(extra_env or {}),
             },
             "input": {"table": "df", "columns": dict(columns or {}), "key": list(key), "time_zone": time_zone},
             "contract": {"policy": policy},

@@ -11,6 +11,9 @@ from .methods import method_call
 # Takes the model's input and the parameters, or None, and returns what the model says to each row.
 Call = Callable[[Any, dict[str, Any] | None], Any]
 
+# The flavors of chats and agents, whose input is one request.
+_ONE_REQUEST = tuple(f"mlflow.pyfunc.loaders.{name}" for name in ("chat_model", "chat_agent", "responses_agent"))
+
 
 def call_of(model: Any, how: Mapping[str, Any]) -> Call:
     """Returns what is called with each batch.
@@ -22,10 +25,17 @@ def call_of(model: Any, how: Mapping[str, Any]) -> Call:
     """
     if "script" in how:
         return lambda piece, _: model.run(piece)
+    if takes_one_request(model, how):
+        return lambda piece, params: [model.predict(piece, params=params)]
     if how["method"] == "predict":
         return lambda piece, params: _in_order(piece, model.predict(piece, params=params))
     call = method_call(model, how)
     return lambda piece, _: _in_order(piece, call(piece))
+
+
+def takes_one_request(model: Any, how: Mapping[str, Any]) -> bool:
+    """Tells whether a row goes to the model alone, since of a frame it answers the first row and no other."""
+    return "script" not in how and how["method"] == "predict" and getattr(model, "loader_module", None) in _ONE_REQUEST
 
 
 def _in_order(piece: Any, result: Any) -> Any:

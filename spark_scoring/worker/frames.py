@@ -4,6 +4,7 @@ Spark has already cast every value to its signature type; what is left is how Py
 """
 
 import base64
+import datetime as dt
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ import pandas as pd
 # contract/casts.py.
 BOOLEAN_NULL = -1
 DATETIME_NULL = np.iinfo(np.int64).min  # numpy's NaT
+
+_EPOCH = dt.datetime(1970, 1, 1)
 
 Series = pd.Series
 Restore = Callable[[Any], Any]
@@ -122,7 +125,8 @@ def _boxed(values: Any, spec: Any) -> Any:
 def _tensor(values: Any, spec: Any) -> Any:
     shape = (len(values), *spec["shape"])
     if spec["of"] == "string":
-        return np.array([json.loads(text) for text in values], dtype=object).reshape(shape)
+        flat = [item for text in values for item in json.loads(text)]
+        return np.array(flat, dtype=spec["dtype"] if flat else object).reshape(shape).astype(spec["dtype"], copy=False)
     return np.concatenate(values.to_numpy()).astype(np.dtype(spec["dtype"]), copy=False).reshape(shape)
 
 
@@ -144,7 +148,7 @@ def _converter(spec: dict[str, Any]) -> Restore:
     if kind == "map":
         convert = _converter(spec["of"])
         return _nullable(lambda value: {key: convert(item) for key, item in value.items()})
-    return _nullable(_LEAVES[kind])
+    return _nullable((_PLAIN if spec.get("plain") else _LEAVES)[kind])
 
 
 def _array(of: dict[str, Any]) -> Restore:
@@ -171,6 +175,15 @@ _LEAVES: dict[str, Restore] = {
     "string": str,
     "binary": base64.b64decode,
     "datetime": lambda micros: np.datetime64(micros, "us").astype("datetime64[ns]"),
+}
+
+# What no enforcement of MLflow's sees, but the model's own type hints, which take Python's values and none of numpy's.
+_PLAIN: dict[str, Restore] = {
+    **_LEAVES,
+    "integer": int,
+    "long": int,
+    "float": lambda value: float(np.float32(value)),
+    "datetime": lambda micros: _EPOCH + dt.timedelta(microseconds=micros),
 }
 
 # Arrays of these become numpy arrays of exactly the dtype that MLflow's enforcement asks of an ``Array`` column.

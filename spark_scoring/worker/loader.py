@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .calls import call_of
+from .arguments import unpack
+from .calls import call_of, takes_one_request
 from .encoding import Array, Encoded
 from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
 from .frames import build_input, have_gaps
-from .isolation import isolate
-from .models import load_once
+from .isolation import Room, isolate
+from .models import LoadedModel, load_once
 from .results import encode, nothing
 
 SETTINGS = "settings.json"
@@ -22,8 +23,11 @@ SETTINGS = "settings.json"
 
 def _load_pyfunc(data_path: str) -> "ScoringModel":
     """MLflow's entry point for a ``loader_module``."""
-    # MLflow prepends this code's folder to sys.path in every task of a reused worker.
-    sys.path[:] = dict.fromkeys(sys.path)
+    # MLflow prepends this code's folder to sys.path in every task of a reused worker, and never takes it away. It was
+    # imported by now, and no model is to see it.
+    mine = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    own = {mine, os.path.join(os.path.dirname(os.path.abspath(data_path)), "code")}
+    sys.path[:] = [entry for entry in sys.path if entry not in own]
     with open(os.path.join(data_path, SETTINGS), encoding="utf-8") as stream:
         return ScoringModel(json.load(stream), data_path)
 
@@ -48,7 +52,7 @@ class ScoringModel:
         self._checks = [RowFailure(*check) for check in settings["checks"]]
         self._outputs = settings["outputs"]
         self._call = settings["call"]
-        self._params = settings["params"] or None
+        self._params = unpack(settings["params"]) or None
         self._time_zone = settings.get("time_zone", "UTC")
         self._raises = settings["on_error"] == "raise"
         self._in_full = settings.get("detail") == "full"
@@ -121,8 +125,12 @@ class ScoringModel:
 
     def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
-        rows = len(arguments)
         loaded = load_once(self._model, self._folder, self._call)
+        with loaded.code.entered():
+            return self._score_with(loaded, arguments)
+
+    def _score_with(self, loaded: LoadedModel, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
+        rows = len(arguments)
         call = call_of(loaded.model, self._call)
         place = f"{loaded.model.place}: " if "script" in self._call else ""
         order = np.arange(rows)
@@ -151,7 +159,8 @@ class ScoringModel:
 
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
-        for start, _, outcome in isolate(rows, attempt, loaded.room, loaded.breaker, suspects):
+        room = Room(1) if takes_one_request(loaded.model, self._call) else loaded.room
+        for start, _, outcome in isolate(rows, attempt, room, loaded.breaker, suspects):
             if isinstance(outcome, RowFailure):
                 failures[int(order[start])] = outcome
                 parts.append(self._nothing(1))

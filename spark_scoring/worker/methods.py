@@ -13,7 +13,9 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
+from .failures import ModelRaisedError, RowFailure, ScoringFailedError
+from .hints import fields_with_default
+from .models import load
 
 # Methods that return a column for each class.
 CLASS_METHODS = ("predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function")
@@ -217,15 +219,14 @@ def main(folder: str, question: str, answer: str) -> None:
 
     Args:
         folder: The model's folder, whose digest is verified.
-        question: ``method`` and ``keywords``, as JSON.
-        answer: The file: what `describe_method` returns, or ``failure``, as JSON.
+        question: ``method`` and ``keywords``, or ``fields`` for those with a default; and how the model is loaded, see
+            `models.load_once`; as JSON.
+        answer: The file: what `describe_method` returns, ``fields``, or ``failure``, as JSON.
     """
+    asked = json.loads(question)
     try:
-        try:
-            model = mlflow.pyfunc.load_model(folder, suppress_warnings=True)
-        except Exception as exc:
-            raise _unusable("model_not_loadable", f"{describe(exc, folder)}: {str(exc)[:500]}") from exc
-        found = describe_method(model, json.loads(question))
+        model = load(folder, asked.get("model_config"))
+        found = {"fields": fields_with_default(model)} if "fields" in asked else describe_method(model, asked)
     except ScoringFailedError as exc:
         found = {"failure": exc.failure}
     with open(answer, "w", encoding="utf-8") as stream:

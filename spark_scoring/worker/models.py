@@ -1,5 +1,6 @@
 """The user's model on a worker: found, verified, loaded once per process; or the script that loads it."""
 
+import json
 import os
 import sys
 import time
@@ -11,9 +12,11 @@ from typing import Any, NamedTuple
 import mlflow.pyfunc
 
 from . import script
+from .arguments import unpack
 from .breaker import Breaker
 from .failures import RowFailure, ScoringFailedError, describe
 from .isolation import Room
+from .own_code import OwnCode
 from .own_copies import ChangedError, Place, leave_no_bytecode, own_copy, own_folder, verified
 from .requirements import differences, note
 
@@ -24,10 +27,11 @@ _loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
 
 
 class LoadedModel(NamedTuple):
-    """A loaded model or a started script, the folder of its code, what was learned of it, and where its files lie."""
+    """A loaded model or a started script, its folder and code, what was learned of it, and where its files lie."""
 
     model: Any
     folder: str
+    code: OwnCode
     room: Room
     breaker: Breaker
     place: Place
@@ -42,13 +46,15 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
             for copies that the driver removes, where it is on this machine. ``requirements`` are lines that are held
             against the packages here; with ``match``, a difference is an error.
         wrapper_folder: The scoring model's data folder.
-        how: What is called, see `calls.call_of`.
+        how: What is called, see `calls.call_of`; and ``model_config`` and ``extra_env``, where the job has them.
 
     Raises:
         ScoringFailedError: With the kind ``model``, if the files are missing, changed, or can't be loaded.
     """
     digest = locator["digest"]
-    key = f"{digest} {how['script']['digest']}" if "script" in how else digest
+    config, env = how.get("model_config"), how.get("extra_env")
+    script_digest = how["script"]["digest"] if "script" in how else None
+    key = json.dumps([digest, script_digest, config, env], sort_keys=True)
     if key in _loaded:
         _loaded.move_to_end(key)
         return _loaded[key]
@@ -57,13 +63,17 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
         _note(note(different))
         if locator.get("match"):
             raise ScoringFailedError("model", RowFailure("requirements_differ", "load", "; ".join(map(str, different))))
+    code = OwnCode(place.folder, env)
     if "script" in how:
         leave_no_bytecode()
-        started = script.start(how["script"], wrapper_folder, place.folder)
-        loaded = LoadedModel(started, started.folder, Room(), Breaker(), place)
+        with code.entered():
+            started = script.start(how["script"], wrapper_folder, place.folder)
+        loaded = LoadedModel(started, started.folder, code, Room(), Breaker(), place)
         _note(f"started {how['script']['digest']}")
     else:
-        loaded = LoadedModel(_load(place.folder), place.folder, Room(), Breaker(), place)
+        with code.entered():
+            model = load(place.folder, config)
+        loaded = LoadedModel(model, place.folder, code, Room(), Breaker(), place)
         _note(f"loaded {digest}")
     _loaded[key] = loaded
     while len(_loaded) > _CAPACITY:
@@ -71,10 +81,20 @@ def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, An
     return loaded
 
 
-def _load(folder: str) -> Any:
+def load(folder: str, config: Mapping[str, Any] | None = None) -> Any:
+    """Returns the loaded pyfunc.
+
+    Args:
+        folder: The model's folder.
+        config: What replaces values of the ``model_config`` that it was logged with; see `arguments.pack`.
+
+    Raises:
+        ScoringFailedError: With the kind ``model``, if it can't be loaded.
+    """
     leave_no_bytecode()
+    options = {"model_config": unpack(config)} if config else {}  # older versions of MLflow have no such argument
     try:
-        return mlflow.pyfunc.load_model(folder, suppress_warnings=True)
+        return mlflow.pyfunc.load_model(folder, suppress_warnings=True, **options)
     except Exception as exc:
         raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
 

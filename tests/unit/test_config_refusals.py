@@ -1,5 +1,6 @@
 """Values that no job may have: refused with the file, the key's path, and what would be valid."""
 
+import numpy as np
 import pytest
 
 from spark_scoring.errors import ConfigurationError
@@ -102,3 +103,37 @@ def test_a_value_of_the_wrong_kind_is_refused_with_what_to_write(key, value, rem
     error = refused({key: value})
     assert error.message.startswith(f"job.yml: {key}: ")
     assert error.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model.extra_env": {"PYTHONPATH": "/x"}}, "set spark.executorEnv.PYTHONPATH"),
+        ({"model.extra_env": {"LD_PRELOAD": "x.so"}}, "set spark.executorEnv.LD_PRELOAD"),
+        ({"model.extra_env": {"A=B": "x"}}, "no name of an environment variable"),
+        ({"model.extra_env": {"": "x"}}, "no name of an environment variable"),
+        ({"model.extra_env": {"A": 3}}, "write text"),
+        ({"model.extra_env": ["A"]}, "write names and values"),
+        ({"model.model_config": "x.yml"}, "write names and values"),
+        ({"model.model_config": {"a": 1}, "model.script": "score.py"}, "the script loads the model as it likes"),
+        ({"model.loaded_with": {"a": 1}}, "no such key"),
+        ({"model.model_confg": {"a": 1}}, "did you mean model_config?"),
+    ],
+    ids=str,
+)
+def test_how_a_model_is_loaded_is_refused_where_it_can_t_work(refused, changes, said):
+    assert said in str(refused(changes))
+
+
+def test_a_model_s_config_and_environment_are_part_of_the_job(job):
+    made = job({"model.model_config": {"a": 1}, "model.extra_env": {"A": "hidden"}})
+    again = type(made).from_values(made.model_dump(mode="json"), source="again")
+    assert again == made
+    assert made.fingerprint() == again.fingerprint() != job().fingerprint()
+    assert "hidden" not in repr(made)
+
+
+def test_params_of_numpy_can_be_written_down(job):
+    made = job({"model.params": {"since": np.datetime64("2024-01-02"), "n": np.array([1, 2])}})
+    assert made.model_dump(mode="json")["model"]["params"] == {"since": "2024-01-02", "n": [1, 2]}
+    made.fingerprint()

@@ -22,6 +22,8 @@ model:
   top_k: null
   script: null
   params: {}
+  model_config: {}
+  extra_env: {}
 input:
   table: flights
   sql: null
