@@ -26,7 +26,7 @@ _MOST_REQUIREMENTS = 5_000
 class _Loader(BoundedComposer, yaml.SafeLoader):
     """PyYAML's safe loader, within bounds."""
 
-    most_values = 100_000
+    most_values = 20_000
 
 
 def local_folder(location: str) -> str | None:
