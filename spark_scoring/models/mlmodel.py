@@ -42,7 +42,7 @@ class ReadFile:
 class _Loader(BoundedComposer, yaml.SafeLoader):
     """PyYAML's safe loader, within bounds."""
 
-    most_values = 100_000
+    most_values = 20_000
 
 
 def read_metadata(location: str, uri: str, scratch: str, download: Callable[..., str]) -> tuple[Model, str]:

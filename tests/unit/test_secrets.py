@@ -28,6 +28,55 @@ def test_a_uri_is_shown_without_user_and_query(uri, shown):
     assert redact(uri) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("password: hunter2", "password: ***"),
+        ("{'token': 'hunter2 and more', 'n': 1}", "{'token': ***, 'n': 1}"),
+        ('{"password": "hunter2", "n": 1}', '{"password": ***, "n": 1}'),
+        ('{"db.password":"a \\" hunter2"}', '{"db.password":***}'),
+        ('"{\\"password\\": \\"hunter2\\"}"', '"{\\"password\\": ***\\"}"'),
+        ("password='hunter2", "password=***"),
+        ("password => hunter2;", "password => ***;"),
+        ("url=password=hunter2", "url=password=***"),
+        ("Authorization: Basic aHVudGVyMg==", "Authorization: ***"),
+        ("sent Bearer hunter2, refused", "sent Bearer ***, refused"),
+        ("cookie: hunter2", "cookie: ***"),
+        ("x-api-key: hunter2", "x-api-key: ***"),
+        ("pass=hunter2 user=ada", "pass=*** user=ada"),
+        ("DB_PASS=hunter2", "DB_PASS=***"),
+        ("passphrase=hunter2", "passphrase=***"),
+        ("private_key=hunter2", "private_key=***"),
+        ("mysql --password hunter2 --host db", "mysql --password *** --host db"),
+        ("//ada:hunter2@host/x", "//***@host/x"),
+        ("hdfs:///ada:hunter2@host/x", "hdfs:///***@host/x"),
+        ("jdbc:oracle:thin:ada/hunter2@db:1521", "jdbc:oracle:thin:***@db:1521"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY----- x", "*** x"),
+        ("-----BEGIN PRIVATE KEY-----\nhunter2", "***"),
+        ("a dapi" + "0123456789abcdef" * 2 + " of Databricks", "a *** of Databricks"),
+    ],
+)
+def test_a_secret_is_hidden_however_it_is_written(text, shown):
+    assert redact(text) == shown
+    assert redact(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "compass=north",
+        "max_tokens: 5",
+        "tokenizer: bpe",
+        "see //host:8080/a@b",
+        "//host/a@b",
+        "secret://vault/x",
+        "a: b",
+    ],
+)
+def test_what_only_looks_like_one_stays(text):
+    assert redact(text) == text
+
+
 def test_a_jobs_text_holds_no_secret():
     job = ScoringJob.from_values(
         {
