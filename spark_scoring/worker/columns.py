@@ -92,6 +92,8 @@ def _of_extension(array: Any) -> Column:
         return Column(np.asarray(array))
     if hasattr(array, "__arrow_array__") and hasattr(array.dtype, "pyarrow_dtype"):
         return _of_list(array.__arrow_array__().to_pylist())
+    if isinstance(array.dtype, pd.StringDtype):
+        return Column(np.asarray(array, dtype=object))
     return Column(objects(list(array)))
 
 
@@ -105,8 +107,10 @@ def _of_list(values: Any) -> Column:
                 return Column(np.array(values, dtype=dtype))
             except OverflowError:  # a whole number of more than 64 bits
                 pass
-    return Column(objects(values))
+    return Column(np.array(values, dtype=object) if kinds <= _SINGLE else objects(values))
 
 
 # Values of one such type alone pass through an array unchanged.
 _PLAIN: dict[type, Any] = {float: np.float64, int: np.int64, bool: np.bool_}
+# Of these, numpy can't make an array of a higher rank.
+_SINGLE = {str, bytes, int, float, bool, type(None), np.float64, np.float32, np.int64, np.int32, np.bool_, np.str_}

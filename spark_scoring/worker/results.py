@@ -252,9 +252,17 @@ def _vector(source: Any, kind: str) -> Column:
         raise _bad(
             f"the model returned an array of shape {array.shape}, and its signature declares a {kind} for each row"
         )
-    if array.dtype == object and not isinstance(source, (pd.Series, Column)):
+    if (
+        array.dtype == object
+        and not isinstance(source, (pd.Series, Column))
+        and any(map(_may_hold, set(map(type, array))))
+    ):
         return Column(objects([_alone(value) for value in array]), column.missing)
     return column
+
+
+def _may_hold(kind: type) -> bool:
+    return issubclass(kind, (list, tuple)) or hasattr(kind, "__array__") or hasattr(kind, "to_pylist")
 
 
 def _alone(value: Any) -> Any:
