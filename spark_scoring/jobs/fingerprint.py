@@ -96,13 +96,25 @@ def fingerprint(job: BaseModel, script: str | None, digest: str | None = None) -
         digest: The digest of that script, if it was read already.
     """
     whole = job.model_dump(mode="json", exclude=_UNIMPORTANT)
-    changed = job.model_dump(mode="json", exclude=_UNIMPORTANT, exclude_defaults=True)
+    changed = {part: kept for part, values in whole.items() if (kept := _changed(getattr(job, part), values))}
     if script is not None:
         # What the script says, and not where it lies.
         whole["model"]["script"] = changed["model"]["script"] = digest or script_digest(script)
     known = {part: _known(part, values) for part, values in whole.items()}
     newer = any(set(values) - _VERSION_1.get(part, frozenset()) for part, values in changed.items())
     return Fingerprint(f"2:{_sha256(changed)}", None if newer else _sha256(known))
+
+
+def _changed(part: BaseModel | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns the values of a part's keys that are not at their default."""
+    if part is None or values is None:  # a job without an output
+        return {}
+    names = {field.alias or name: (name, field) for name, field in type(part).model_fields.items()}
+    return {
+        key: value
+        for key, value in values.items()
+        if getattr(part, names[key][0]) != names[key][1].get_default(call_default_factory=True)
+    }
 
 
 def _known(part: str, values: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -186,15 +186,17 @@ def _refuse_absent_sqlite(uri: str) -> None:
         path = path.removeprefix("file:")
     if not path or ":memory:" in path:
         return
+    # Without its scheme a password in it would not be known as one.
+    shown = redact(uri) if "@" in path else os.path.abspath(path)
     path = os.path.abspath(path)
     if not os.path.isfile(path):
         what = "is a folder" if os.path.isdir(path) else "does not exist"
-        raise _absent(f"the database {path} {what}")
+        raise _absent(f"the database {shown} {what}")
     with contextlib.closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=5)) as database:
         marks = ", ".join("?" * len(_TABLES))
         found = database.execute(f"SELECT count(*) FROM sqlite_master WHERE name IN ({marks})", _TABLES).fetchone()
     if found[0] < len(_TABLES):
-        raise _absent(f"the database {path} is none of MLflow's")
+        raise _absent(f"the database {shown} is none of MLflow's")
 
 
 def _refuse_absent_tables(uri: str) -> None:

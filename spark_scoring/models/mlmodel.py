@@ -21,7 +21,7 @@ from spark_scoring.redaction import redact
 MLMODEL = "MLmodel"
 REQUIREMENTS = "requirements.txt"
 # A signature of ten thousand columns takes one megabyte.
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 8 << 20
 _MOST_REQUIREMENTS_BYTES = 1 << 20
 _MOST_REQUIREMENTS = 5_000
 

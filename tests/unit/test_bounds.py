@@ -286,7 +286,7 @@ LINES = ["a", "b,", "1.", "(", "[", " ", ">=1,", "http://x/?;", "; ", "a://", "'
 @pytest.mark.parametrize("start", ["", "numpy[", "numpy==", "numpy @ ", "numpy; ", "numpy; python_version in '"])
 @pytest.mark.parametrize("unit", swept(LINES, 4))
 def test_a_requirement_takes_as_long_as_its_line(unit, start):
-    grows_evenly(lambda text: (differences([text], {}.get), redact(text)), unit, 8_000, start)
+    grows_evenly(lambda text: (differences([text], lambda _: None), redact(text)), unit, 8_000, start)
 
 
 @pytest.mark.parametrize(
