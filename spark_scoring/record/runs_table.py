@@ -136,7 +136,7 @@ def write_record(
                 continue
             # Another run is creating the table, or recorded this very run: a later try sees what it did.
             wait = next(waits, None)
-            if wait is None or not (is_conflict(exc) or any(said in str(exc) for said in _BEING_CREATED)):
+            if wait is None or not (is_conflict(exc) or any(mark in str(exc) for mark in _BEING_CREATED)):
                 raise
             time.sleep(wait)
 
