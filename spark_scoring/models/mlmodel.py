@@ -45,7 +45,7 @@ def _safe_loader() -> Any:
     if not hasattr(yaml, "CSafeLoader"):
         return yaml.SafeLoader
 
-    class Fast(Composer, yaml.CSafeLoader):  # type: ignore[misc]
+    class Fast(Composer, yaml.CSafeLoader):
         def __init__(self, text: str) -> None:
             yaml.CSafeLoader.__init__(self, text)
             Composer.__init__(self)
