@@ -14,7 +14,7 @@ TWO := -n 2 --dist loadfile
 # A warning fails a test of the unit tier; under a JVM, libraries warn of what they do at times, and of each other.
 WARN := -W default
 # Of the unit tier alone; what needs a session is the other tiers' to cover. `coverage report -m` shows which lines.
-COVERAGE := --cov --cov-report= --cov-fail-under=50
+COVERAGE := --cov --cov-report= --cov-fail-under=70
 # A warning is an error for the packages of .venv alone: other versions warn of other things.
 OTHERS := -W default
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev

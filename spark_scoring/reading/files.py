@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 
 from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
-from spark_scoring.reading.requests import Asked, faults, open_requests
+from spark_scoring.reading.requests import ModelInput, faults, open_requests
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
 
@@ -41,7 +41,13 @@ class BadFile:
 
 
 def open_files(
-    spark: SparkSession, path: str, config: InputConfig, asked: Asked, *, tolerant: bool, without: Collection[str]
+    spark: SparkSession,
+    path: str,
+    config: InputConfig,
+    model_input: ModelInput,
+    *,
+    tolerant: bool,
+    without: Collection[str],
 ) -> DataFrame:
     """Returns the rows of files, lazily.
 
@@ -49,16 +55,16 @@ def open_files(
         spark: The session.
         path: A file, a folder, or a glob.
         config: The job's input, with a format.
-        asked: What the model asks of its input.
+        model_input: What the model asks of its input.
         tolerant: Whether the schema may be told by some of the files, where others can't be read.
         without: Files that are left out.
     """
     if config.format == "payload":
-        return open_requests(_without(_reader(spark, path, "binaryFile").load(path), without), config, asked)
-    return _without(_typed(spark, path, config, asked, tolerant), without)
+        return open_requests(_without(_reader(spark, path, "binaryFile").load(path), without), config, model_input)
+    return _without(_typed(spark, path, config, model_input, tolerant), without)
 
 
-def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> list[BadFile]:
+def find_bad_files(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Reads every value of every file once, and returns the files that can't be read.
 
     Where all can be read, that is one pass; otherwise halves are tried until each bad file is found. What "can be read"
@@ -68,7 +74,7 @@ def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: A
         spark: The session.
         path: A file, a folder, or a glob.
         config: The job's input, with a format.
-        asked: What the model asks of its input.
+        model_input: What the model asks of its input.
 
     Raises:
         InputError: If no file is left.
@@ -76,11 +82,11 @@ def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: A
     empty = empty_files(spark, path, config)
     files = _files(spark, path)
     if config.format == "payload":
-        if asked.signature is None or asked.signature.inputs is None:
+        if model_input.signature is None or model_input.signature.inputs is None:
             return []
-        found = _malformed(_reader(spark, path, "binaryFile").load(path), files, config, asked)
+        found = _malformed(_reader(spark, path, "binaryFile").load(path), files, config, model_input)
     else:
-        found = _unreadable(_typed(spark, path, config, asked, tolerant=True), files) if files else []
+        found = _unreadable(_typed(spark, path, config, model_input, tolerant=True), files) if files else []
     found += empty
     if found and len(found) == len(files) + len(empty):
         first = found[0]
@@ -108,16 +114,16 @@ def _plain(file: str) -> str:
     return re.sub(r"^file:/+", "file:/", unquote(file))
 
 
-def _malformed(frame: DataFrame, files: Sequence[str], config: InputConfig, asked: Asked) -> list[BadFile]:
+def _malformed(frame: DataFrame, files: Sequence[str], config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Returns the files that are no requests, and those that can't be read at all."""
     try:
-        return [BadFile(*row) for row in faults(frame, config, asked).collect()]
+        return [BadFile(*row) for row in faults(frame, config, model_input).collect()]
     except (PySparkException, Py4JJavaError) as exc:
         if not may_be_bad_file(exc):
             raise
     unreadable = _unreadable(frame, files)
     left = _without(frame, [bad.path for bad in unreadable])
-    return [*unreadable, *(BadFile(*row) for row in faults(left, config, asked).collect())]
+    return [*unreadable, *(BadFile(*row) for row in faults(left, config, model_input).collect())]
 
 
 def _reader(spark: SparkSession, path: str, kind: str) -> DataFrameReader:
@@ -140,13 +146,13 @@ def _without(frame: DataFrame, files: Collection[str]) -> DataFrame:
     return frame.where(~F.col(_PATH).isin(list(files))) if files else frame
 
 
-def _typed(spark: SparkSession, path: str, config: InputConfig, asked: Asked, tolerant: bool) -> DataFrame:
+def _typed(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput, tolerant: bool) -> DataFrame:
     kind = str(config.format)
     if kind == "binaryFile":
         return _reader(spark, path, kind).load(path)
     if not tolerant:
         return _named(spark, path, kind)
-    schema = _schema_of_some(spark, path, kind, _required(config, asked))
+    schema = _schema_of_some(spark, path, kind, _required(config, model_input))
     return _reader(spark, path, kind).schema(schema).load(path)
 
 
@@ -179,9 +185,9 @@ def _load(spark: SparkSession, files: list[str], kind: str) -> DataFrame:
     return _reader(spark, paths[0], kind).option("__globPaths__", False).load(paths)
 
 
-def _required(config: InputConfig, asked: Asked) -> frozenset[str]:
+def _required(config: InputConfig, model_input: ModelInput) -> frozenset[str]:
     """Returns the lower-case names of the columns that the model can't do without."""
-    inputs = asked.signature.inputs if asked.signature is not None else None
+    inputs = model_input.signature.inputs if model_input.signature is not None else None
     if inputs is None or not inputs.has_input_names():
         return frozenset()
     return frozenset(config.columns.get(name, name).lower() for name in inputs.required_input_names())

@@ -16,7 +16,7 @@ from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.reading.files import TEXTUAL, BadFile, empty_files, find_bad_files, open_files
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file
@@ -66,12 +66,12 @@ class Source:
 
 def open_quarantine(spark: SparkSession, config: InputConfig) -> Source:
     """Opens a quarantine with all of its columns; otherwise like `open_input`."""
-    return _filtered(_opened(spark, config, _Files(Asked())), config.where)
+    return _filtered(_opened(spark, config, _Files(ModelInput())), config.where)
 
 
 @dataclass(frozen=True)
 class _Files:
-    asked: Asked
+    model_input: ModelInput
     tolerant: bool = False
     without: Collection[str] = ()
 
@@ -79,7 +79,7 @@ class _Files:
 def open_input(
     spark: SparkSession,
     config: InputConfig,
-    asked: Asked = Asked(),  # noqa: B008  (frozen)
+    model_input: ModelInput = ModelInput(),  # noqa: B008  (frozen)
     *,
     tolerant: bool = False,
     without: Collection[str] = (),
@@ -89,7 +89,7 @@ def open_input(
     Args:
         spark: The session.
         config: Exactly one of table, sql and path.
-        asked: What the model asks of it: the schema of requests is the signature's.
+        model_input: What the model asks of it: the schema of requests is the signature's.
         tolerant: Whether single files may be damaged; where they are is `bad_files`' to say.
         without: Files that are left out, as `bad_files` names them.
 
@@ -97,20 +97,19 @@ def open_input(
         InputError: If it does not exist, has another format, lacks the version, or ``where`` is no condition on it.
         ContractError: If requests can't hold what the signature asks for.
     """
-    opened = _opened(spark, config, _Files(asked, tolerant, without))
+    opened = _opened(spark, config, _Files(model_input, tolerant, without))
     return _without_failure(spark, _filtered(opened, config.where))
 
 
-def bad_files(spark: SparkSession, config: InputConfig, asked: Asked) -> list[BadFile]:
+def bad_files(spark: SparkSession, config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Reads every value of an input of files once, and returns the files that can't be read.
 
     Raises:
         InputError: If no file is left, or there is none.
     """
-    assert config.path is not None
     _refuse_lossy(spark)
     try:
-        return find_bad_files(spark, absolute(config.path), config, asked)
+        return find_bad_files(spark, absolute(config.path or ""), config, model_input)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
 
@@ -121,8 +120,7 @@ def refuse_empty_files(spark: SparkSession, config: InputConfig) -> None:
     Raises:
         InputError: If there is one, of a format of which every file holds something.
     """
-    assert config.path is not None
-    found = empty_files(spark, absolute(config.path), config)
+    found = empty_files(spark, absolute(config.path or ""), config)
     if found:
         more = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
         raise InputError(
@@ -188,8 +186,7 @@ def _open(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
         return Source(spark.sql(config.sql), "sql", filtered=True)
     if config.table is not None:
         return _open_table(spark, config.table, config.version)
-    assert config.path is not None
-    return _open_path(spark, absolute(config.path), config, files)
+    return _open_path(spark, absolute(config.path or ""), config, files)
 
 
 def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
@@ -225,7 +222,7 @@ def _open_path(spark: SparkSession, path: str, config: InputConfig, files: _File
             )
         pinned = latest if config.version is None else config.version
         return Source(spark.read.format("delta").option("versionAsOf", pinned).load(path), location, pinned, table=name)
-    df = open_files(spark, path, config, files.asked, tolerant=files.tolerant, without=files.without)
+    df = open_files(spark, path, config, files.model_input, tolerant=files.tolerant, without=files.without)
     places = tuple(name for name in config.row_key if name not in config.key)
     return Source(df, location, textual=config.format in TEXTUAL, of_files=True, places=places)
 

@@ -27,7 +27,7 @@ from spark_scoring.record.mlflow_run import log_to_mlflow
 from spark_scoring.record.result import RunResult, status_of
 from spark_scoring.record.runs_table import Record, runs_table, write_record
 from spark_scoring.redaction import redact
-from spark_scoring.spark.failures import first_line, told_in_words
+from spark_scoring.spark.failures import first_line, plain_errors
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Journal:
     def _warned(self, place: str) -> Iterator[None]:
         """Turns a failure of whatever kind into a warning: what was published stays published."""
         try:
-            with told_in_words():
+            with plain_errors():
                 yield
         except Exception as exc:
             message = exc.message if isinstance(exc, ScoringError) else first_line(exc) or type(exc).__name__

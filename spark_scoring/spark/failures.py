@@ -75,7 +75,7 @@ _CAUSE = re.compile(r"^\s*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Er
 
 
 @contextmanager
-def told_in_words() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Mutes PySpark's own log of analysis errors, with its stack traces, where ours are raised in their place.
 
     Ours leave without a cause that would show a secret.
