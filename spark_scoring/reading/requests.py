@@ -21,6 +21,7 @@ from pyspark.sql import types as T  # noqa: N812
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_scoring import worker
+from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.tensors import leaf_type
 from spark_scoring.errors import ContractError
 from spark_scoring.jobs.config import InputConfig
@@ -51,10 +52,22 @@ class Asked:
     Attributes:
         signature: The model's signature, or None.
         params: The parameters that the job gives.
+        policy: How far a column's type may be from the signature's, where files have several.
+        kept: The columns that are written beside the prediction, or None for all of them.
     """
 
     signature: ModelSignature | None = None
     params: Mapping[str, Any] | None = None
+    policy: Policy = "safe"
+    kept: Collection[str] | None = None
+
+
+def required_columns(config: InputConfig, asked: Asked) -> frozenset[str]:
+    """Returns the lower-case names of the columns that the model can't do without."""
+    inputs = asked.signature.inputs if asked.signature is not None else None
+    if inputs is None or not inputs.has_input_names():
+        return frozenset()
+    return frozenset(str(config.columns.get(name, name)).lower() for name in inputs.required_input_names())
 
 
 def open_requests(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
@@ -129,7 +142,7 @@ def _layout(
 ) -> tuple[T.StructType, rows.Layout]:
     specs = list(signature.inputs.inputs)
     by_name = dict(zip(specs_names(specs), specs, strict=True))
-    fields = [T.StructField(column, _spark_type(name, by_name[name])) for column, name in inputs.items()]
+    fields = [T.StructField(column, input_type(name, by_name[name])) for column, name in inputs.items()]
     fields += [T.StructField(name, T.StringType()) for name in reading.labels]
     taken = {field.name for field in fields}
     given = [field for field in files.schema.fields if field.name not in (*_FILE_COLUMNS, *taken)]
@@ -139,7 +152,12 @@ def _layout(
     return schema, rows.Layout(to_arrow_schema(schema), dict(inputs), tuple(field.name for field in given))
 
 
-def _spark_type(name: str, spec: Any) -> T.DataType:
+def input_type(name: str, spec: Any) -> T.DataType:
+    """Returns the Spark type that an input of a signature has by itself.
+
+    Raises:
+        ContractError: If it has none.
+    """
     if isinstance(spec, TensorSpec):
         dtype = _SPARK_TYPES[leaf_type(np.dtype(spec.type)) or "string"]
         for _ in spec.shape[1:]:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.contract import Contract
+from spark_scoring.contract.row_faults import UNTYPED
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring import python_udf, spark_ml
 from spark_scoring.scoring.stamp import STAMPS, Stamp
@@ -67,7 +68,7 @@ def score_frame(
         scored = spark_ml.transform(spark, df, model, contract, on_error)
     else:
         scored = python_udf.transform(spark, df, model, contract, on_error, detail=detail, end_after=end_after)
-    kept = [F.col(sql.quote(name)) for name in contract.kept]
+    kept = [_kept(df, name) for name in contract.kept]
     stamps = stamp.columns() if stamp is not None else []
     if on_error == "collect":
         stamps.append(scored.error)
@@ -78,6 +79,14 @@ def score_frame(
         whole = ", ".join(sql.quote(name) for name in df.columns)
         added.append(F.expr(f"CASE WHEN {scored.failed or 'false'} THEN struct({whole}) END").alias(rest))
     return scored.df.select(*kept, *added)
+
+
+def _kept(df: DataFrame, name: str) -> Column:
+    column, metadata = F.col(sql.quote(name)), df.schema[name].metadata
+    if UNTYPED not in metadata:
+        return column
+    # What reading says of a column is no matter of the target's.
+    return column.alias(name, metadata={key: value for key, value in metadata.items() if key != UNTYPED})
 
 
 def _predictions(contract: Contract, values: Sequence[str], failed: str | None) -> list[Column]:

@@ -27,6 +27,7 @@ input:
   sql: null
   path: null
   format: null
+  options: {}
   version: null
   where: null
   columns: {}
