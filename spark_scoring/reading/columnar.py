@@ -45,8 +45,10 @@ _LACKING = (
     "PARQUET_TYPE_NOT_SUPPORTED",
     "PARQUET_TYPE_NOT_RECOGNIZED",
     "UNSUPPORTED_TIME_TYPE",
+    "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
+    "Illegal Parquet type",
+    "Parquet type not supported",
 )
-_LACKING += ("DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", "Illegal Parquet type", "Parquet type not supported")
 # All files of one write of Spark's have one schema, and its id in their names.
 _WRITE = re.compile(r"/part-\d+-([0-9a-f-]{36})[-.]")
 _THREADS = 8

@@ -134,7 +134,7 @@ def _open(spark: SparkSession, path: str, config: InputConfig, asked: Asked, tol
     return DelimitedFiles(files, dialect, layout, schema, folders)
 
 
-def _header(spark: SparkSession, path: str, dialect: Dialect, required: Collection[str], tolerant: bool) -> Record:
+def _header(spark: SparkSession, path: str, dialect: Dialect, required: frozenset[str], tolerant: bool) -> Record:
     """Returns the header that all files must have: the first one, or, where files may be bad, the first that does."""
     first: Record | None = None
     problem: InputError | None = None

@@ -82,7 +82,7 @@ def _spans_lines(spark: SparkSession, path: str) -> bool:
             continue
         first = next((line.lstrip("\ufeff").strip() for line in lines if line.strip("\ufeff \t\r")), None)
         if first is not None:
-            return first.endswith(("[", "{", ",", ":"))
+            return str(first).endswith(("[", "{", ",", ":"))
     return False
 
 

@@ -178,7 +178,7 @@ def _is_unneeded(name: str, needs: Needs, *, of_all: bool) -> bool:
 
 def _missing(groups: Sequence[Group], needs: Needs) -> dict[str, str]:
     """Returns the files that lack what the model requires, where others have it."""
-    faults = {}
+    faults: dict[str, str] = {}
     for name, spec in needs.inputs.items():
         there = [group for group in groups if group.cell(name) is not None]
         if spec.required and there:
@@ -205,7 +205,7 @@ def _lacking(name: str, groups: Sequence[Group], needs: Needs) -> dict[str, str]
 
 
 def _misfits(name: str, groups: Sequence[Group], needs: Needs) -> tuple[dict[str, str], set[tuple[Group, str]]]:
-    """Returns the files whose type the model does not take where it takes another file's, and columns of nulls alone."""
+    """Returns the files whose type the model does not take, as it takes another's, and the columns of nulls alone."""
     spec = needs.inputs.get(name)
     typed = [(group, cell) for group in groups if (cell := group.cell(name)) is not None and cell.type is not None]
     if spec is None or not typed:

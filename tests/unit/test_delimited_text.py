@@ -212,6 +212,17 @@ WRITERS = {
 }
 
 
+def read_or_try_the_remedy(text, dialect, writer, written):
+    """Where lines end with LF, these writers leave a CR in a value without quotes; that is asked back."""
+    try:
+        return read(text, dialect)
+    except MalformedFile as exc:
+        said = str(exc)
+    assert "lineSep" in said, f"{writer}: {said}"
+    assert "\r" in "".join(value for row in written for value in row)
+    return read(text, dialect._replace(line_end="\n" if writer.endswith(" LF") else "\r\n"))
+
+
 @pytest.mark.parametrize("seed", [*range(200), *(pytest.param(n, marks=pytest.mark.full) for n in range(200, 2000))])
 def test_hostile_texts_come_back_as_they_were_written(seed):
     rng = random.Random(seed)
@@ -222,13 +233,6 @@ def test_hostile_texts_come_back_as_they_were_written(seed):
         text = write([names, *rows], rng, **how)
         quote = how.get("quotechar", '"')
         dialect = Dialect(how.get("delimiter", how.get("sep", ",")), quote, quote)
-        try:
-            header, found = read(text, dialect)
-        except MalformedFile as exc:
-            # Where lines end with LF, a CR in a value is left without quotes. The remedy works.
-            assert "lineSep" in str(exc), f"{name}: {exc}"
-            assert "\r" in "".join(names + [value for row in rows for value in row])
-            line_end = "\n" if name.endswith(" LF") else "\r\n"
-            header, found = read(text, dialect._replace(line_end=line_end))
+        header, found = read_or_try_the_remedy(text, dialect, name, [names, *rows])
         assert header == names, name
         assert [[value or "" for value in row] for row in found] == rows, name

@@ -195,7 +195,7 @@ def _records(text: str, dialect: Dialect, *, blanks: bool = False) -> Iterator[t
     line_end = re.compile(re.escape(dialect.line_end)) if dialect.line_end not in ("", "any") else _LINE_END
     position, end, start = 0, len(text), 0
     record: Record = []
-    kind: str | None = None
+    kind = ""
     while position < end:
         if quote and text.startswith(quote, position):
             match = quoted.match(text, position)
@@ -220,7 +220,7 @@ def _records(text: str, dialect: Dialect, *, blanks: bool = False) -> Iterator[t
         if broken is None and position < end:
             raise MalformedFile(f"line {_line(text, position)} has text behind a closing quote; {_BACKSLASH}")
         if broken is not None:
-            if dialect.line_end == "" and broken.group() != (kind := kind or broken.group()):
+            if dialect.line_end == "" and broken.group() != (kind := kind or str(broken.group())):
                 raise MalformedFile(
                     f"line {_line(text, position)} ends with {_ENDS[broken.group()]}, the ones before it with "
                     f"{_ENDS[kind]}; say which of them ends a line: input.options: {{lineSep: any}}, or one of "
