@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ _TAB = "\\t"
 _LINE_ENDS = {"any": "any"} | {
     spelled: end for end, text in (("\n", "\\n"), ("\r\n", "\\r\\n"), ("\r", "\\r")) for spelled in (end, text)
 }
+_JAVA_NAMES = {"iso8859-1": "ISO-8859-1", "ascii": "US-ASCII", "cp1252": "windows-1252"}
 COMPRESSIONS = ("auto", "none", "gzip", "bzip2", "xz", "zstd", "deflate")
 
 
@@ -109,6 +111,11 @@ _FORMATS: dict[str, dict[str, Callable[[Any], Any]]] = {
     "binaryFile": _ANY,
     "payload": _ANY,
 }
+
+
+def java_encoding(encoding: str) -> str:
+    """Returns the name that Java has for an encoding of Python's."""
+    return _JAVA_NAMES.get(encoding, re.sub(r"(?<=\d)-(?=[lb]e$)", "", encoding).upper())
 
 
 def valid_options(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any]:

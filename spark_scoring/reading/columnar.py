@@ -18,7 +18,6 @@ from pyspark.sql import types as T  # noqa: N812
 from spark_scoring.contract.row_faults import ROW_FAULT, fault_column, fault_metadata
 from spark_scoring.contract.terms import Terms
 from spark_scoring.jobs.config import InputConfig
-from spark_scoring.reading.delimited import travelling
 from spark_scoring.reading.listing import (
     SPARK_ERRORS,
     BadFile,
@@ -32,7 +31,7 @@ from spark_scoring.reading.listing import (
     unreadable,
     with_folder_types,
 )
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import Asked, travelling
 from spark_scoring.reading.union import Cell, Group, Needs, Union, unite
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import bad_file, may_be_bad_file

@@ -7,17 +7,15 @@ break, which is what it needs to split a file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyspark import cloudpickle
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql import types as T  # noqa: N812
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from spark_scoring import worker
 from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.reading.listing import (
@@ -34,7 +32,7 @@ from spark_scoring.reading.listing import (
     with_folder_types,
     without,
 )
-from spark_scoring.reading.requests import Asked, required_columns
+from spark_scoring.reading.requests import Asked, required_columns, travelling
 from spark_scoring.reading.times import with_times
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
@@ -73,14 +71,13 @@ class DelimitedFiles:
         layout: Their columns.
         schema: These as Spark has them.
         folders: The columns that folders make.
-        unreadable: Files whose beginning can't be read, seen on the way.
     """
 
     files: DataFrame = field(repr=False)
     dialect: Dialect
     layout: rows.Layout
     schema: T.StructType
-    folders: Sequence[T.StructField] = ()
+    folders: Sequence[T.StructField]
 
     def rows(self) -> DataFrame:
         """Returns the rows, lazily, all of them texts."""
@@ -193,23 +190,9 @@ def _refuse_other_delimiter(
     likely = next((mark for mark in _LIKELY_DELIMITERS if mark in names[0] and mark != dialect.delimiter), None)
     if names[0].lower() in wanted or likely is None:
         return
-    shown = "\\t" if likely == "\t" else likely
+    spelled, called = ("\\t", "a tab") if likely == "\t" else (likely, likely)
     raise InputError(
-        f"{redact(path)} has one column, {names[0][:200]!r}: is {'a tab' if likely == chr(9) else likely} the delimiter?",
+        f"{redact(path)} has one column, {names[0][:200]!r}: is {called} the delimiter?",
         code="delimiter",
-        remedy=f'input.options: {{delimiter: "{shown}"}}',
+        remedy=f'input.options: {{delimiter: "{spelled}"}}',
     )
-
-
-def travelling(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a function of `worker` travel as its code: the executors can't import it."""
-    register: Any = cloudpickle.register_pickle_by_value
-    register(worker)
-    return function
-
-
-def malformed_json(files: DataFrame) -> list[BadFile]:
-    """Returns those of JSON files that do not hold one value each."""
-    named = files.withColumn("path", F.col(PATH))
-    function = travelling(rows.many_documents)
-    return [BadFile(*row) for row in named.mapInArrow(function, "path string, code string, message string").collect()]

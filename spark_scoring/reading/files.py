@@ -13,6 +13,7 @@ from pyspark.sql.types import StructType
 from spark_scoring.contract.row_faults import RowFault
 from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
+from spark_scoring.jobs.file_options import java_encoding
 from spark_scoring.reading import columnar, delimited, json_files
 from spark_scoring.reading.listing import (
     SPARK_ERRORS,
@@ -174,7 +175,7 @@ def _csv_options(config: InputConfig) -> dict[str, Any]:
         "unescapedQuoteHandling": "RAISE_ERROR",
     }
     if dialect.encoding is not None:
-        options["encoding"] = dialect.encoding.upper()
+        options["encoding"] = java_encoding(dialect.encoding)
     if dialect.nulls:
         options["nullValue"] = dialect.nulls[0]
     return options

@@ -6,11 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
 from spark_scoring.jobs.config import InputConfig
-from spark_scoring.reading.delimited import malformed_json
+from spark_scoring.jobs.file_options import java_encoding
 from spark_scoring.reading.listing import (
+    PATH,
     SPARK_ERRORS,
     BadFile,
     contents,
@@ -24,9 +26,10 @@ from spark_scoring.reading.listing import (
     with_folder_types,
     without,
 )
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import Asked, travelling
 from spark_scoring.reading.times import with_times
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
+from spark_scoring.worker.files import rows
 
 _HEAD_LINES = 20
 
@@ -57,7 +60,12 @@ def bad_json(spark: SparkSession, path: str, config: InputConfig, asked: Asked) 
 
 
 def _beyond_one(spark: SparkSession, path: str, options: dict[str, Any]) -> list[BadFile]:
-    return malformed_json(contents(spark, path)) if options["multiLine"] else []
+    """Returns the files of which Spark would read the first value alone."""
+    if not options["multiLine"]:
+        return []
+    named = contents(spark, path).withColumn("path", F.col(PATH))
+    found = named.mapInArrow(travelling(rows.many_documents), "path string, code string, message string").collect()
+    return [BadFile(*row) for row in found]
 
 
 def _options(spark: SparkSession, path: str, config: InputConfig) -> dict[str, Any]:
@@ -65,7 +73,7 @@ def _options(spark: SparkSession, path: str, config: InputConfig) -> dict[str, A
     found = {"mode": "FAILFAST", "prefersDecimal": False}
     found["multiLine"] = given["multiLine"] if "multiLine" in given else _spans_lines(spark, path)
     if "encoding" in given:
-        found["encoding"] = given["encoding"].upper()
+        found["encoding"] = java_encoding(given["encoding"])
         if not found["multiLine"]:
             found["lineSep"] = "\n"  # which Spark asks for beside an encoding
     return found

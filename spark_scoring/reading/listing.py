@@ -105,7 +105,7 @@ def with_folder_types(frame: DataFrame, folders: Sequence[T.StructField], types:
                 remedy="remove it from partitionTypes, or name the folder above them as input.path",
             )
         column = sql.quote(names[name.lower()])
-        bad = only_text(frame, column, kind)
+        bad = _text_of_no(frame, column, kind)
         if bad:
             raise InputError(
                 f"the folder {name}={bad} is no {kind}, which input.options.partitionTypes says it is",
@@ -120,7 +120,7 @@ def with_folder_types(frame: DataFrame, folders: Sequence[T.StructField], types:
     return frame
 
 
-def only_text(frame: DataFrame, column: str, kind: str) -> str | None:
+def _text_of_no(frame: DataFrame, column: str, kind: str) -> str | None:
     """Returns a text of a folder that is none of a type, or None; reads names of folders alone."""
     try:
         odd = (

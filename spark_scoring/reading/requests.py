@@ -87,7 +87,7 @@ def open_requests(files: DataFrame, config: InputConfig, asked: Asked) -> DataFr
     absent = _absent(files, reading, asked.signature)
     fields = [field for field in inputs if inputs[field] not in absent]
     schema, layout = _layout(files, {field: inputs[field] for field in fields}, asked.signature, reading)
-    return files.mapInArrow(_travelling(rows.rows_of(reading, layout)), schema)
+    return files.mapInArrow(travelling(rows.rows_of(reading, layout)), schema)
 
 
 def faults(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
@@ -97,10 +97,10 @@ def faults(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
     _, layout = _layout(files, inputs, asked.signature, reading)
     # Under the names by which they can be left out.
     named = files.withColumn("path", F.col("_metadata.file_path"))
-    return named.mapInArrow(_travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
+    return named.mapInArrow(travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
 
 
-def _travelling(function: Callable[..., Any]) -> Callable[..., Any]:
+def travelling(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function of `worker` travel as its code: the executors can't import it."""
     register: Any = cloudpickle.register_pickle_by_value
     register(worker)
@@ -133,7 +133,7 @@ def _absent(files: DataFrame, reading: Reading, signature: ModelSignature) -> Co
     """Returns the optional inputs that no request has: the model shall not see a column of them either."""
     if not signature.inputs.has_input_names() or not signature.inputs.optional_input_names():
         return ()
-    found = files.mapInArrow(_travelling(rows.inputs_of(reading)), "name string").distinct().collect()
+    found = files.mapInArrow(travelling(rows.inputs_of(reading)), "name string").distinct().collect()
     return set(signature.inputs.optional_input_names()) - {row["name"] for row in found}
 
 
