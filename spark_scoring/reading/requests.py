@@ -24,7 +24,7 @@ from spark_scoring import worker
 from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.tensors import leaf_type
 from spark_scoring.errors import ContractError
-from spark_scoring.jobs.config import InputConfig
+from spark_scoring.jobs.config import InputConfig, ScoringJob
 from spark_scoring.worker.payload import PLACE_COLUMNS, rows
 from spark_scoring.worker.payload.malformed import specs_names
 from spark_scoring.worker.payload.requests import Reading
@@ -60,6 +60,13 @@ class Asked:
     params: Mapping[str, Any] | None = None
     policy: Policy = "safe"
     kept: Collection[str] | None = None
+
+    @classmethod
+    def of_job(cls, job: ScoringJob, signature: ModelSignature | None) -> Asked:
+        """Returns what a job asks of its input for a model of that signature."""
+        kept = job.output.columns if job.output is not None else "all"
+        names = {"all": None, "keys": job.input.row_key}[kept] if isinstance(kept, str) else kept
+        return cls(signature, job.model.params, job.contract.policy, names)
 
 
 def required_columns(config: InputConfig, asked: Asked) -> frozenset[str]:
