@@ -131,7 +131,7 @@ def open_columnar(
     for name, kind in found.union.left_out.items():
         _log.warning("files     the column %s is left out: it is %s, which Spark can't read", name, kind)
     frame = found.rows(leave_out=leave_out)
-    return with_folder_types(frame, found.folders, config.file_options.get("partitionTypes", {}))
+    return with_folder_types(spark, path, frame, found.folders, config.file_options.get("partitionTypes", {}))
 
 
 def bad_columnar(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> list[BadFile]:

@@ -101,7 +101,7 @@ def open_delimited(
     """
     found = _open(spark, path, config, asked, tolerant)
     kept = DelimitedFiles(without(found.files, leave_out), found.dialect, found.layout, found.schema, found.folders)
-    frame = with_folder_types(kept.rows(), found.folders, config.file_options.get("partitionTypes", {}))
+    frame = with_folder_types(spark, path, kept.rows(), found.folders, config.file_options.get("partitionTypes", {}))
     return with_times(frame, config, asked)
 
 

@@ -65,11 +65,11 @@ def open_files(
     folders = folder_columns(spark, path)
     if config.format == "csv":
         rows = _left(_split_csv(spark, path, config, asked, tolerant), without)
-        return with_times(with_folder_types(rows, folders, types), config, asked, _replaced(rows))
+        return with_times(with_folder_types(spark, path, rows, folders, types), config, asked, _replaced(rows))
     files = _left(contents(spark, path, folders), without)
     if config.format == "payload":
-        return with_folder_types(open_requests(files, config, asked), folders, types)
-    return with_folder_types(files, folders, types)
+        return with_folder_types(spark, path, open_requests(files, config, asked), folders, types)
+    return with_folder_types(spark, path, files, folders, types)
 
 
 def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> list[BadFile]:
@@ -106,7 +106,7 @@ def _bad_files(
     if config.format in _COLUMNAR:
         return columnar.bad_columnar(spark, path, config, asked)
     if config.format == "json":
-        return json_files.bad_json(spark, path, config, asked)
+        return json_files.bad_json(spark, path, config)
     if config.format == "csv" and not _by_spark(config):
         return delimited.bad_delimited(spark, path, config, asked)
     if config.format == "csv":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StructField, StructType
 
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.jobs.file_options import java_encoding
@@ -38,25 +38,32 @@ def open_json(
     spark: SparkSession, path: str, config: InputConfig, asked: Asked, *, tolerant: bool, leave_out: Collection[str]
 ) -> DataFrame:
     """Returns the rows of JSON files, lazily; see `files.open_files`."""
-    options = _options(spark, path, config)
-    folders = folder_columns(spark, path)
+    options, folders = _options(spark, path, config), folder_columns(spark, path)
     extra = [] if tolerant else _beyond_one(spark, path, options)
     if extra:
         raise refused(extra[0].path, extra[0].message)
-    schema = _schema(spark, path, options, tolerant)
-    names = {field.name.lower() for field in folders}
-    own = [field for field in schema.fields if field.name.lower() not in names]
-    frame = without(reader(spark, path, "json", options).schema(StructType([*own, *folders])).load(path), leave_out)
-    return with_times(with_folder_types(frame, folders, config.file_options.get("partitionTypes", {})), config, asked)
+    frame = without(_frame(spark, path, options, folders, tolerant), leave_out)
+    types = config.file_options.get("partitionTypes", {})
+    return with_times(with_folder_types(spark, path, frame, folders, types), config, asked)
 
 
-def bad_json(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> list[BadFile]:
+def bad_json(spark: SparkSession, path: str, config: InputConfig) -> list[BadFile]:
     """Reads all JSON files once, and returns those that can't be read."""
-    frame = open_json(spark, path, config, asked, tolerant=True, leave_out=())
-    extra = _beyond_one(spark, path, _options(spark, path, config))
+    options = _options(spark, path, config)
+    extra = _beyond_one(spark, path, options)
     named = {file.path for file in extra}
+    frame = _frame(spark, path, options, folder_columns(spark, path), tolerant=True)
     files = [file for file in files_of(spark, path) if file not in named]
     return [*extra, *unreadable(lambda part: only(frame, part), files)]
+
+
+def _frame(
+    spark: SparkSession, path: str, options: dict[str, Any], folders: Sequence[StructField], tolerant: bool
+) -> DataFrame:
+    names = {field.name.lower() for field in folders}
+    schema = _schema(spark, path, options, tolerant)
+    own = [field for field in schema.fields if field.name.lower() not in names]
+    return reader(spark, path, "json", options).schema(StructType([*own, *folders])).load(path)
 
 
 def _beyond_one(spark: SparkSession, path: str, options: dict[str, Any]) -> list[BadFile]:

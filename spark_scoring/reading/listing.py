@@ -89,11 +89,13 @@ def contents(spark: SparkSession, path: str, folders: Sequence[T.StructField] = 
     return reader(spark, path, "binaryFile").schema(T.StructType([*_CONTENT, *folders])).load(path)
 
 
-def with_folder_types(frame: DataFrame, folders: Sequence[T.StructField], types: Mapping[str, str]) -> DataFrame:
+def with_folder_types(
+    spark: SparkSession, path: str, frame: DataFrame, folders: Sequence[T.StructField], types: Mapping[str, str]
+) -> DataFrame:
     """Gives the columns of folders the types that the job says they have, and marks those of which it says nothing.
 
     Raises:
-        InputError: If there is no such folder, or none of that type.
+        InputError: If there is no such folder, or one that is not of its type.
     """
     names = {field.name.lower(): field.name for field in folders}
     for name, kind in types.items():
@@ -104,15 +106,15 @@ def with_folder_types(frame: DataFrame, folders: Sequence[T.StructField], types:
                 available=", ".join(names.values()) or "no such folders",
                 remedy="remove it from partitionTypes, or name the folder above them as input.path",
             )
-        column = sql.quote(names[name.lower()])
-        bad = _text_of_no(frame, column, kind)
-        if bad:
+        own = names[name.lower()]
+        odd = _folder_of_another_type(contents(spark, path, folders), own, kind)
+        if odd is not None:
             raise InputError(
-                f"the folder {name}={bad} is no {kind}, which input.options.partitionTypes says it is",
+                f"the folder {own}={odd} is no {kind}, which input.options.partitionTypes says it is",
                 code="folder_type",
                 remedy=f"leave {name} out of partitionTypes: folders are texts, and the signature says what they are",
             )
-        frame = frame.withColumn(names[name.lower()], F.expr(f"CAST({column} AS {kind})"))
+        frame = frame.withColumn(own, F.expr(f"CAST({sql.quote(own)} AS {kind})"))
     typed = {name.lower() for name in types}
     for field in folders:
         if field.name.lower() not in typed:
@@ -120,12 +122,11 @@ def with_folder_types(frame: DataFrame, folders: Sequence[T.StructField], types:
     return frame
 
 
-def _text_of_no(frame: DataFrame, column: str, kind: str) -> str | None:
-    """Returns a text of a folder that is none of a type, or None; reads names of folders alone."""
+def _folder_of_another_type(files: DataFrame, name: str, kind: str) -> str | None:
+    """Returns what a folder says that is not of a type, or None; opens no file."""
+    column = sql.quote(name)
     try:
-        odd = (
-            frame.where(f"{column} IS NOT NULL AND try_cast({column} AS {kind}) IS NULL").select(F.expr(column)).first()
-        )
+        odd = files.select(column).where(f"{column} IS NOT NULL AND try_cast({column} AS {kind}) IS NULL").first()
     except PySparkException as exc:
         raise InputError(
             f"input.options.partitionTypes: {kind!r} is no type that a folder's name can have",

@@ -36,7 +36,7 @@ def result_schema(schema: StructType, contract: Contract) -> StructType:
     by_name = {column.name: column for column in schema.fields}
     types = [StringType(), StringType(), TimestampType(), ERROR_TYPE]
     stamps = [StructField(name, dtype) for name, dtype in zip(contract.stamps, types, strict=False)]
-    return StructType([*(by_name[name] for name in contract.kept), *contract.prediction_fields(), *stamps])
+    return StructType([*(_as_written(by_name[name]) for name in contract.kept), *contract.prediction_fields(), *stamps])
 
 
 def score_frame(
@@ -82,11 +82,14 @@ def score_frame(
 
 
 def _kept(df: DataFrame, name: str) -> Column:
-    column, metadata = F.col(sql.quote(name)), df.schema[name].metadata
-    if UNTYPED not in metadata:
-        return column
-    # What reading says of a column is no matter of the target's.
-    return column.alias(name, metadata={key: value for key, value in metadata.items() if key != UNTYPED})
+    column, own = F.col(sql.quote(name)), df.schema[name]
+    return column if UNTYPED not in own.metadata else column.alias(name, metadata=_as_written(own).metadata)
+
+
+def _as_written(field: StructField) -> StructField:
+    """Returns a column of the input as the target gets it, without what reading says of it."""
+    metadata = {key: value for key, value in field.metadata.items() if key != UNTYPED}
+    return StructField(field.name, field.dataType, field.nullable, metadata)
 
 
 def _predictions(contract: Contract, values: Sequence[str], failed: str | None) -> list[Column]:

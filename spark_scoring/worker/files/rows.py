@@ -65,8 +65,8 @@ def rows_of(dialect: Dialect, layout: Layout) -> Callable[[Batches], Batches]:
             arrays = list(table.columns)
             repeated = pa.array(np.zeros(table.num_rows, np.int64))
             arrays += [given[name].take(repeated) for name in layout.given]
-            rows = pa.table(arrays, schema=layout.schema) if arrays else table
-            yield from rows.combine_chunks().to_batches(max_chunksize=_BATCH_ROWS)
+            rows = pa.table(arrays, names=layout.schema.names).cast(layout.schema)
+            yield from rows.to_batches(max_chunksize=_BATCH_ROWS)
 
     return map_batches
 
