@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from spark_scoring.jobs import yaml_file
+from spark_scoring.jobs.file_options import valid_options
 from spark_scoring.jobs.fingerprint import Fingerprint, fingerprint
 from spark_scoring.jobs.keys import NAME_KEYS, PATH_KEYS, SQL_KEYS, kind_of
 from spark_scoring.jobs.location import absolute, is_path
@@ -44,6 +45,8 @@ _THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such a
 _ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _READ_AT_START = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_)")
 _DURATION = re.compile(r"^\d+[smhdw]$")
+# What Delta reads as time travel: a version, or yyyyMMddHHmmssSSS.
+_VERSIONED = re.compile(r"@([vV]\d+|\d{17})[`/]*$")
 
 
 def _redacted(value: Any) -> Any:
@@ -90,6 +93,16 @@ def _duration(value: str) -> str:
     if not _DURATION.match(value):
         raise ValueError("write a number and one of s, m, h, d, w, such as 7d")
     return value
+
+
+def _refuse_version(location: str) -> None:
+    """Refuses a target that Delta takes for a version of another one."""
+    if found := _VERSIONED.search(location):
+        what = f"version {found.group(1)[1:]}" if found.group(1)[0] in "vV" else "a moment"
+        raise ValueError(
+            f"@{found.group(1)} at a name's end reads as {what} of the table before it, which can't be written; "
+            "write another name"
+        )
 
 
 def _column_list(value: Any) -> Any:
@@ -202,6 +215,7 @@ class InputConfig(_Part):
     sql: str | None = Field(default=None, min_length=1)
     path: str | None = Field(default=None, min_length=1)
     format: Format | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
     version: int | None = Field(default=None, ge=0, strict=True)
     where: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
@@ -227,7 +241,13 @@ class InputConfig(_Part):
             raise ValueError("incremental needs a Delta table or path: nothing else says what is new in it")
         if self.rescore is not None and not self.incremental:
             raise ValueError("rescore goes with incremental: true")
+        valid_options(self.format, self.options)
         return self
+
+    @property
+    def file_options(self) -> dict[str, Any]:
+        """The options of the files' format, under their one name each, as they are used."""
+        return valid_options(self.format, self.options)
 
     @property
     def row_key(self) -> tuple[str, ...]:
@@ -264,6 +284,7 @@ class OutputConfig(_Part):
             raise ValueError("name where to write: table or path, one of the two")
         if self.table is not None and is_path(self.table):
             raise ValueError("table names a table, and what has a / in it is a path: write path")
+        _refuse_version(self.location)
         if self.mode == "merge" and not self.merge_keys:
             raise ValueError("mode merge needs merge_keys")
         if self.mode == "replace_where" and not self.replace_where:
@@ -305,6 +326,7 @@ class ErrorsConfig(_Part):
     def _failed_rows_have_a_place(self) -> ErrorsConfig:
         if self.quarantine is not None and self.inline:
             raise ValueError("failed rows go to the quarantine or stay inline, not both")
+        _refuse_version(self.quarantine or "")
         if self.threshold != 0 and self.quarantine is None and not self.inline:
             raise ValueError("a threshold other than 0 needs quarantine (a table or path) or inline: true")
         return self
@@ -336,6 +358,12 @@ class RecordConfig(_Part):
 
     table: str | None = None
     mlflow: bool = False
+
+    @field_validator("table")
+    @classmethod
+    def _no_version(cls, value: str | None) -> str | None:
+        _refuse_version(value or "")
+        return value
 
 
 class ScoringJob(_Keys):

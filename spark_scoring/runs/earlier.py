@@ -124,10 +124,10 @@ def _reopen(request: RunRequest, spark: SparkSession, waiting: StagedRows, targe
         target_name = request.output.shown
         quarantined = open_quarantined(spark, config, request.replay.run_id, target_name, request.replay.job)
         return quarantined.open_again(spark)
-    # Requests are read by the signature of the model.
-    signature = pin(request.job.model).signature if config.format == "payload" else None
+    # Requests, and files whose columns differ, are read by the signature of the model.
+    signature = pin(request.job.model).signature if config.format not in (None, "delta") else None
     isolates = request.job.errors.bad_files == "quarantine"
-    reader = InputReader(config, Asked(signature, request.job.model.params), isolates_files=isolates)
+    reader = InputReader(config, Asked.of_job(request.job, signature), isolates_files=isolates)
     source = reader.open(spark, metadata.bad_files)
     if metadata.increment is None:
         return Batch(source, None, reader)

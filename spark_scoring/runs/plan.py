@@ -178,7 +178,7 @@ class _Planner:
         return self._try(lambda: resolve_method(self.spark, pinned, config, result))
 
     def _reader(self, model: PinnedModel | None) -> InputReader:
-        model_input = Asked(model.signature if model is not None else None, self.job.model.params)
+        model_input = Asked.of_job(self.job, model.signature if model is not None else None)
         return InputReader(self.job.input, model_input, self.job.errors.bad_files == "quarantine")
 
     def _open(self, reader: InputReader) -> Snapshot | Quarantined:
