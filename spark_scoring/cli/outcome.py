@@ -40,12 +40,13 @@ class Outcome:
 
     Attributes:
         data: The object that ``--json`` prints.
-        text: What a person reads on stdout.
+        text: What a person reads on stdout, or what makes it: where something is committed already, a text that can't
+            be made must not make it a failure.
         error: What was wrong, or None.
     """
 
     data: Mapping[str, Any]
-    text: str = ""
+    text: str | Callable[[], str] = ""
     error: ScoringError | None = None
 
     @property
