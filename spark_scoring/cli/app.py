@@ -315,7 +315,6 @@ def _show(outcome: Outcome, as_json: bool) -> None:
     """Shows a result; what is committed stays so, whatever goes wrong here."""
     try:
         text = to_json(outcome.data) if as_json else outcome.text
-        text = text if isinstance(text, str) else text()
     except Exception as exc:
         console.say(f"the result can't be shown: {type(exc).__name__}")
         return

@@ -135,14 +135,20 @@ def _submitted(builder: SparkSession.Builder) -> SparkSession:
     return _with(builder, {key: value for key, value in DELTA_CONF.items() if not told.contains(key)}).getOrCreate()
 
 
+def _logging() -> dict[str, str]:
+    # Spark's own log repeats each task's failure with a stack trace; ours tells it once, in words.
+    return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG4J.as_uri()}"}
+
+
 def _java_options(scratch: str) -> dict[str, str]:
-    # Spark's own log repeats each task's failure with a stack trace; ours tells it once, in words. What Java and Spark
-    # write to the temporary folder goes where it is removed also after a kill; spark.local.dir of the user's wins.
-    settings = {"log4j2.configurationFile": _LOG4J.as_uri(), "java.io.tmpdir": scratch}
+    """Returns the JVM's options: its log, and where it puts files."""
+    # There they are removed also after a kill. It is Java's setting and not Spark's, so that a spark.local.dir that the
+    # user has set is still the one that counts.
+    folders = {"java.io.tmpdir": scratch}
     if not os.access(pwd.getpwuid(os.geteuid()).pw_dir, os.W_OK):
-        settings["user.home"] = scratch  # where packages are kept, if no setting of Spark's says otherwise
-    options = " ".join(_quoted(f"-D{name}={value}") for name, value in settings.items())
-    return {"spark.driver.extraJavaOptions": options}
+        folders["user.home"] = scratch  # where packages are kept, if no setting of Spark's says otherwise
+    options = " ".join(_quoted(f"-D{name}={folder}") for name, folder in folders.items())
+    return {name: f"{value} {options}" for name, value in _logging().items()}
 
 
 def _quoted(option: str) -> str:

@@ -87,7 +87,7 @@ def test_sigterm_in_the_middle_of_a_run_ends_its_job_and_its_jvm_and_leaves_noth
 
 def test_ctrl_c_while_the_jvm_starts_leaves_none_and_says_nothing_of_java(start, adds, tmp_path):
     process = start(adds)
-    wait_for(lambda: javas(process.pid) or process.poll() is not None, MINUTES)
+    wait_for(lambda: bool(javas(process.pid)) or process.poll() is not None, MINUTES)
     running = children(process.pid)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=MINUTES)

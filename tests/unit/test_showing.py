@@ -127,7 +127,7 @@ def test_a_value_without_end_or_text_has_strict_json():
         def __str__(self):
             raise RuntimeError
 
-    endless = {}
+    endless: dict[str, object] = {}
     endless["again"] = endless
     assert strictly(to_json([Mute()])) == ["Mute"]
     assert "again" in strictly(to_json(endless))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -123,13 +124,13 @@ def test_a_start_that_fails_leaves_no_jvm_and_the_next_one_may_succeed(monkeypat
     ran = []
 
     def fail():
-        ran.append(jvm.import_module("pyspark.java_gateway").Popen([sys.executable, "-c", "input()"], stdin=-1))
+        ran.append(import_module("pyspark.java_gateway").Popen([sys.executable, "-c", "input()"], stdin=-1))
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
         jvm.start_session(fail, lambda: None)
     assert ran[0].poll() == -signal.SIGKILL
-    assert jvm.import_module("pyspark.java_gateway").Popen is subprocess.Popen
+    assert import_module("pyspark.java_gateway").Popen is subprocess.Popen
     assert jvm.started_sessions() == 0
 
 
@@ -140,7 +141,7 @@ def test_ending_a_session_waits_for_its_jvm_and_kills_one_that_stays(monkeypatch
     done = []
 
     def begin():
-        popen = jvm.import_module("pyspark.java_gateway").Popen
+        popen = import_module("pyspark.java_gateway").Popen
         done.append(popen([sys.executable, "-c", program_], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL))
         return SimpleNamespace(stop=lambda: time.sleep(300))
 
