@@ -21,6 +21,7 @@ from spark_scoring.errors import (
     RowsFailedError,
     ScoringError,
     TargetError,
+    Terminated,
 )
 
 Place = Literal["row", "verdict"]
@@ -117,6 +118,7 @@ CODES: tuple[Code, ...] = (
     Code("no_demo_packages", "Packages that the demo needs are not installed here.", "`pip install \"spark-scoring[demo]\"`.", (ConfigurationError,)),
     Code("no_installer", "There is neither pip nor uv here to install packages with.", "`python -m ensurepip`, or put uv on the PATH.", (ConfigurationError,)),
     Code("no_java", "Spark needs Java, and none was found, or it does not run.", "Install a JDK 17 or 21, and point `JAVA_HOME` to it.", (ConfigurationError,)),
+    Code("no_jvm", "Spark's JVM ended while it started.", "See what it said; it needs memory (`SPARK_DRIVER_MEMORY`), and its packages the first time.", (ConfigurationError,)),
     Code("no_output_schema", "The model's signature has no output schema, so the prediction's type is unknown.", "Set `model.result_type`, or log the model again with `infer_signature(X, model.predict(X))`.", (ContractError,)),
     Code("no_place_beside", "The target is all of its storage, so there is no place beside it for staged rows or the runs table.", "Name one: `staging.location` and `record.table`.", (ConfigurationError,)),
     Code("no_pyfunc_flavor", "The model has no python_function flavor, so MLflow can't score with it.", "Log it with a flavor that supports pyfunc.", (ModelError,)),
@@ -127,6 +129,9 @@ CODES: tuple[Code, ...] = (
     Code("no_runs_table", "No runs table is known here.", "Name it with `--runs`, name a job file, or set `SPARK_SCORING_RUNS`.", (ConfigurationError,)),
     Code("no_signature", "The model was logged without a signature, so nothing can be checked.", "Name a file in `model.input_signature` (`spark-scoring check` proposes one), or log the model again with a signature.", (ContractError,)),
     Code("no_spark_submit", "There is no spark-submit: neither in pyspark, nor in `SPARK_HOME`, nor on the PATH.", "`pip install \"spark-scoring[local]\"` in your cluster's version, or point `SPARK_HOME` to a Spark.", (ConfigurationError,)),
+    Code("no_temporary_folder", "There is no place for temporary files.", "Make room in the temporary folder, or point `TMPDIR` to one that you can write to.", (ConfigurationError,)),
+    Code("no_user_name", "Spark needs the name of its user, and the user id has no entry in /etc/passwd.", "Add an entry when the container starts, as Spark's own images do, or run as a user that has one.", (ConfigurationError,)),
+    Code("no_working_directory", "The working directory does not exist any more, or can't be read.", "Change to a folder that is there, and run it again.", (ConfigurationError,)),
     Code("not_a_delta_table", "What is asked needs a Delta table, and this is none.", "Name the format of the files in `input.format`, or leave out what needs versions.", (InputError,)),
     Code("not_a_job_file", "The YAML file holds no mapping, so it is no job file.", "Start it with `model:`, `input:` and `output:`.", (ConfigurationError,)),
     Code("not_a_runs_table", "The table is no table of runs.", "Name the table that `record.table` names, or that a run's target has beside it.", (InputError,)),
@@ -166,6 +171,7 @@ CODES: tuple[Code, ...] = (
     Code("staging_gone", "The staging table of the run does not exist any more.", "Run it again with the same run id; nothing was published twice.", (ScoringError,)),
     Code("staging_is_link", "The folder in which rows would wait is a link to another place.", "Remove the link, or name the place itself: `staging.location`.", (TargetError,)),
     Code("storage_failed", "The storage did not take the result: it is full, or this user may not write there.", "Make room, or grant the right, and run it again with the same run id.", (TargetError,)),
+    Code("submit_failed", "spark-submit ended before the driver gave a result; the exit code is its own.", "See what it said; what was not committed is not in the target.", (ScoringError,)),
     Code("target_append_only", "The target is append-only, and the mode would change its rows.", "Use `output.mode: append`.", (TargetError,)),
     Code("target_column_extra", "The target has a column that the result lacks.", "Add it to `output.columns`, or write to a new target.", (TargetError,)),
     Code("target_column_missing", "The target lacks a column of the result.", "`output.evolve_schema: true` adds it, and `output.columns` leaves it out.", (TargetError,)),
@@ -179,6 +185,7 @@ CODES: tuple[Code, ...] = (
     Code("target_refused", "The target did not take the result.", "Mend the target as the message says, and run it again.", (TargetError,)),
     Code("target_schema_missing", "The target's schema does not exist in the catalog.", "`CREATE SCHEMA`, or name another one.", (TargetError,)),
     Code("target_type_differs", "A column has another type in the target than in the result.", "Write to a new target, or cast the column in `input.sql`.", (TargetError,)),
+    Code("terminated", "Somebody sent SIGTERM, or the terminal closed.", "Run it again; what was not committed is not in the target.", (Terminated,)),
     Code("threshold_exceeded", "More rows failed than `errors.threshold` allows; nothing is published.", "Look at the errors in the staging table that the message names; raise the threshold if that many may fail.", (RowsFailedError,)),
     Code("try_cast", "The column is cast by `try_cast`; a value that can't be converted fails its row.", "", (VERDICT,)),
     Code("type_mismatch", "The column's type does not fit the signature under this policy.", "Cast it in `input.sql`, or choose the policy that the verdict names.", (ContractError,)),
