@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, TextIO
 
-from spark_scoring.printable import printable
+from spark_scoring.redaction import printable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spark_scoring.printable import printable
 from spark_scoring.record.result import RunResult
-from spark_scoring.redaction import redact
+from spark_scoring.redaction import printable, redact
 
 if TYPE_CHECKING:
     from spark_scoring.contract import Contract

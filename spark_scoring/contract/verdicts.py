@@ -18,7 +18,7 @@ from spark_scoring.contract.casts import Cast, Check
 from spark_scoring.contract.outputs import Output
 from spark_scoring.contract.proposal import Proposal
 from spark_scoring.errors import ContractError
-from spark_scoring.printable import printable
+from spark_scoring.redaction import printable
 from spark_scoring.worker.arguments import readable
 
 Status = Literal["ok", "cast", "error", "ignored", "default"]

@@ -57,7 +57,9 @@ class Read:
         options: dict[str, Any] | None = None,
     ) -> list[Any]:
         """Returns the values of each row, or the code with which it fails; in order."""
-        specs = [ColSpec(type.rstrip("?"), name, required=not type.endswith("?")) for name, type in inputs.items()]
+        specs: list[Any] = [
+            ColSpec(type.rstrip("?"), name, required=not type.endswith("?")) for name, type in inputs.items()
+        ]
         signature = ModelSignature(Schema(specs), Schema([ColSpec("double")]))
         config = InputConfig(path=str(path), format=kind, options=options or {}, columns=columns or {})
         files = InputReader(config, Asked(signature, {}, "safe", kept), isolates_files=isolating)
@@ -103,7 +105,7 @@ def test_csv_is_read_as_the_standard_says(seen, tmp_path):
     assert seen({"t": "string"}, path, "csv") == in_order(*texts)
 
 
-DIALECTS = {
+DIALECTS: dict[str, Any] = {
     "semicolon, Latin-1": ("id;t\n1;ü,ü\n".encode("latin-1"), {"delimiter": ";", "encoding": "ISO-8859-1"}),
     "tab, UTF-16": ("id\tt\n1\tü,ü\n".encode("utf-16"), {"sep": "\\t"}),
     "single quotes, a mark": ("\ufeffid,t\n1,'ü,ü'\n".encode(), {"quote": "'"}),

@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import random
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -198,7 +199,7 @@ def by_pyarrow(rows, rng):
 
 
 # What each writes for a missing value: nothing, as csv and pandas do for an empty text, too.
-WRITERS = {
+WRITERS: dict[str, Any] = {
     "csv": (by_csv_module, {}),
     "csv, all quoted": (by_csv_module, {"quoting": csv.QUOTE_ALL}),
     "csv, lines end with LF": (by_csv_module, {"lineterminator": "\n"}),

@@ -12,7 +12,7 @@ import pytest
 from spark_scoring.cli import console, summary
 from spark_scoring.cli.strict_json import to_json
 from spark_scoring.errors import ScoringError
-from spark_scoring.printable import printable
+from spark_scoring.redaction import printable
 from tests.unit.programs import environment, run
 
 DONE = 'return Outcome({"ok": True}, "done \\u2013 \\u540d\\u524d \\ud800")'

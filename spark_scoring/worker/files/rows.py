@@ -1,7 +1,7 @@
 """Files of delimited text become Arrow rows, on the executors."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from .records import Dialect, Record, column_names, first_record, read_records
 _BATCH_ROWS = 10_000
 _SHOWN = 3
 
-Batches = Iterator[Any]
+Batches = Iterable[Any]
 FAULTS = pa.schema([(name, pa.string()) for name in ("path", "code", "message")])
 
 
