@@ -51,8 +51,9 @@ def fault_checks(schema: StructType) -> tuple[Check, ...]:
     """Returns the checks that fail the rows in which reading saw a fault."""
     if ROW_FAULT not in schema.names:
         return ()
-    meant: Mapping[str, Sequence[str]] = json.loads(schema[ROW_FAULT].metadata.get(_FAULTS, "{}"))
-    known = [Check(f"coalesce({ROW_FAULT} = '{key}', false)", code, message) for key, (code, message) in meant.items()]
+    kept: Mapping[str, Sequence[str]] = json.loads(schema[ROW_FAULT].metadata.get(_FAULTS, "{}"))
+    faults = [RowFault(f"coalesce({ROW_FAULT} = '{key}', false)", *fields) for key, fields in kept.items()]
+    known = [Check(fault.condition, fault.code, fault.message) for fault in faults]
     # Where the metadata was lost on the way, as through a table of another's.
     return (*known, Check(f"{ROW_FAULT} IS NOT NULL", "cast_lossy", "a value was lost when the row was read"))
 
