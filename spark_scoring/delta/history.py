@@ -1,4 +1,4 @@
-"""Finds a run's own commit in a Delta table's history: what it wrote, and whether it is there at all.
+"""Finds a run's own commit in a Delta table's history: what it wrote, and whether it exists.
 
 Delta skips a repeated transaction silently, and other writers may commit in between, so neither the absence of an
 error nor the latest version says anything. The commit's ``userMetadata`` does.
@@ -78,11 +78,11 @@ def find_last_run(spark: SparkSession, name: str) -> Commit | None:
     return _find(spark, name, lambda _: True)
 
 
-def _find(spark: SparkSession, name: str, wanted: Callable[[RunMetadata], bool]) -> Commit | None:
+def _find(spark: SparkSession, name: str, matches: Callable[[RunMetadata], bool]) -> Commit | None:
     for limit in (f" LIMIT {_RECENT}", ""):
         rows = _history(spark, name, limit).collect()
         for commit in _commits(rows):
-            if wanted(commit.metadata):
+            if matches(commit.metadata):
                 return commit
         if len(rows) < _RECENT:
             return None

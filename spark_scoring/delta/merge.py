@@ -27,7 +27,7 @@ _DELETED = "__spark_scoring_deleted"
 
 
 def merge(spark: SparkSession, write: TableWrite) -> None:
-    """Runs the MERGE under the write's transaction id; whoever calls has looked for the run in the target before.
+    """Runs the MERGE under the write's transaction id; the caller has looked for the run in the target before.
 
     Raises:
         TargetError: If the target shall get new columns, and neither this Spark's SQL nor a setting can say so.
@@ -92,7 +92,7 @@ def _merge_with_new_columns(spark: SparkSession, into: str, target: Target) -> N
         return
     with _set(spark, {"spark.databricks.delta.schema.autoMerge.enabled": "true"}) as accepted:
         if not accepted:
-            # MERGE would leave the new columns out without a word.
+            # MERGE would leave the new columns out silently.
             raise TargetError(
                 f"a MERGE can't add columns to {redact(target.location)} here: this Spark needs a session setting for "
                 "it, and the platform refuses settings",

@@ -23,7 +23,7 @@ class Coverage:
 
     Attributes:
         input: The input, as `Source.location` names it.
-        table: The id of the input's Delta table, which a table that is made anew does not share.
+        table: The id of the input's Delta table, which a recreated table does not share.
         where: A digest of ``input.where``, or None without one.
         version: The input's version.
     """
@@ -135,16 +135,16 @@ class RunMetadata:
             KeyError: If a key is missing that every run's commit has.
             TypeError: If a part has other keys than it may have.
         """
-        known = {field.name: plain[field.name] for field in fields(cls) if field.name in plain}
-        missing = _REQUIRED - known.keys()
+        values = {field.name: plain[field.name] for field in fields(cls) if field.name in plain}
+        missing = _REQUIRED - values.keys()
         if missing:
             raise KeyError(*sorted(missing))
-        if known.get("predictions") is not None:
-            known["predictions"] = tuple(known["predictions"])
+        if values.get("predictions") is not None:
+            values["predictions"] = tuple(values["predictions"])
         for name, kind in (("covers", Coverage), ("increment", Increment)):
-            if known.get(name) is not None:
-                known[name] = kind(**known[name])
-        return cls(**known)
+            if values.get(name) is not None:
+                values[name] = kind(**values[name])
+        return cls(**values)
 
 
 _REQUIRED = frozenset({"run_id", "attempt", "job", "model_id", "digest", "input", "input_version", "scored_at"})

@@ -33,14 +33,14 @@ def replace_predicate(values: Mapping[str, Any], schema: StructType) -> str:
                 available=", ".join(schema.fieldNames()),
                 remedy="name a column that output.columns keeps",
             )
-        written = _literal(value, field.dataType)
-        if written is None:
+        value_sql = _literal(value, field.dataType)
+        if value_sql is None:
             raise ConfigurationError(
                 f"output.replace_where: {value!r} is no value of {name!r}, which is {field.dataType.simpleString()}",
                 code="invalid_value",
                 remedy="write text, a whole number, true or false, or a date such as 2026-01-31, as its type asks",
             )
-        parts.append(f"{sql.quote(field.name)} = {written}")
+        parts.append(f"{sql.quote(field.name)} = {value_sql}")
     return " AND ".join(parts)
 
 

@@ -71,9 +71,9 @@ def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
     try:
         return _describe(spark, config)
     except (Py4JJavaError, OSError) as exc:
-        said = first_line(exc) if isinstance(exc, Py4JJavaError) else str(exc)
+        message = first_line(exc) if isinstance(exc, Py4JJavaError) else str(exc)
         raise TargetError(
-            f"the target {config.location} can't be looked at: {said}",
+            f"the target {config.location} can't be looked at: {message}",
             code="target_not_readable",
             remedy="check the name, the rights on it, and that Spark knows its kind of storage",
         ) from exc
@@ -158,12 +158,12 @@ def refuse_foreign_files(path: str) -> None:
         path = unquote(urlparse(path).path)
     if "://" in path or not os.path.exists(path):
         return
-    found = sorted(os.listdir(path)) if os.path.isdir(path) else [path]
+    entries = sorted(os.listdir(path)) if os.path.isdir(path) else [path]
     # A first write that failed leaves its files and an empty log: Delta never reads them, and VACUUM removes them.
-    if found and "_delta_log" not in found:
+    if entries and "_delta_log" not in entries:
         raise TargetError(
             f"the target {path} exists and is not a Delta table",
             code="target_not_delta",
-            available=", ".join(found[:5]),
+            available=", ".join(entries[:5]),
             remedy="choose an empty or new folder",
         )

@@ -159,14 +159,14 @@ def _drop_unwritten(spark: SparkSession, target: Target) -> None:
             spark.sql(f"DROP TABLE {target.name}")
 
 
-def _storage_said(text: str) -> str:
-    """Returns the line that names what the operating system said."""
-    lines = [line for line in text.split("\n") if any(said in line for said in _STORAGE)]
+def _storage_message(text: str) -> str:
+    """Returns the line with the operating system's message."""
+    lines = [line for line in text.split("\n") if any(mark in line for mark in _STORAGE)]
     return first_line(Exception(lines[0].strip().removeprefix("Caused by: ")))
 
 
 def explain_failure(exc: Exception, target: Target) -> ScoringError:
-    """Returns what ended a write, in our words: a conflict, the storage, the table, or what the rows brought."""
+    """Returns our error for what ended a write: a conflict, the storage, the table, or a failure of the rows."""
     if from_worker(exc) is not None or is_bad_file(exc):
         return scoring_failure(exc)
     text = str(exc)
@@ -189,9 +189,9 @@ def explain_failure(exc: Exception, target: Target) -> ScoringError:
             code="target_exists",
             remedy="nothing was written; choose another target or mode",
         )
-    if any(said in text for said in _STORAGE):
+    if any(mark in text for mark in _STORAGE):
         return TargetError(
-            f"the storage of {place} did not take the result: {_storage_said(text)}",
+            f"the storage of {place} did not take the result: {_storage_message(text)}",
             code="storage_failed",
             remedy="nothing was published; make room, or give this user the right to write there, and run it again "
             "with the same run id",

@@ -1,1 +1,1 @@
-"""A model's Python packages: compared with those that are there, or packed for workers that have none."""
+"""A model's Python packages: compared with the installed ones, or packed for workers that have none."""

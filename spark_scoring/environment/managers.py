@@ -6,7 +6,7 @@ import os
 import shutil
 from importlib.metadata import version
 
-from mlflow.utils import env_manager as known
+from mlflow.utils import env_manager as mlflow_managers
 
 from spark_scoring.errors import ConfigurationError
 
@@ -15,12 +15,12 @@ _PACK = "or pack the environment once, with spark-scoring env pack"
 
 
 def refuse_missing_manager(env_manager: str) -> None:
-    """Looks for the program that an environment manager is.
+    """Refuses an environment manager whose program is not installed here.
 
     Raises:
         ConfigurationError: If it is not here.
     """
-    if env_manager == "uv" and not hasattr(known, "UV"):
+    if env_manager == "uv" and not hasattr(mlflow_managers, "UV"):
         raise ConfigurationError(
             f"model.env_manager: uv needs a newer MLflow than {version('mlflow-skinny')}",
             code="env_manager_missing",

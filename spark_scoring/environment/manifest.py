@@ -1,4 +1,4 @@
-"""What an environment archive says of itself."""
+"""The manifest of an environment archive: which model it is for, and what is in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.bounds import read_bounded, refuse_special
 
 MANIFEST = "environment.json"
-# It is an archive's first file, so no more than this is unpacked to read it.
+# It is an archive's first file; to read it, no more than this is unpacked.
 _MOST_BYTES = 2 << 20
 # The folder that an archive becomes on each node, beside the executor.
 FOLDER = "environment"
@@ -49,10 +49,10 @@ class Manifest:
 
     @cached_property
     def _by_name(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+        versions: dict[str, str] = {}
         for name, version in self.packages.items():
-            found.setdefault(canonicalize_name(name), version)
-        return found
+            versions.setdefault(canonicalize_name(name), version)
+        return versions
 
     def to_json(self) -> str:
         """Returns the text of the archive's first file."""
@@ -60,7 +60,7 @@ class Manifest:
 
 
 def read_manifest(archive: str) -> Manifest:
-    """Reads what an archive of ``spark-scoring env pack`` says of itself.
+    """Reads the manifest of an archive of ``spark-scoring env pack``.
 
     Raises:
         ConfigurationError: If it can't be read, or is no such archive.
@@ -86,10 +86,10 @@ def _first_file(archive: str) -> bytes:
         content = tar.extractfile(first) if first is not None and first.name == MANIFEST else None
         if first is None or content is None or first.size > _MOST_BYTES:
             raise ValueError("it does not begin with a manifest")
-        found = content.read()
-    if len(found) != first.size:
+        text = content.read()
+    if len(text) != first.size:
         raise ValueError("it ends too early")
-    return found
+    return text
 
 
 def unpacked_manifest(python: str, folder: str) -> Manifest | None:

@@ -36,27 +36,27 @@ from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.requirements import named_packages
 
 # What a Python worker of Spark needs to run the scoring model, beside MLflow.
-_OF_A_WORKER = ("numpy", "pandas", "pyarrow")
+_WORKER_PACKAGES = ("numpy", "pandas", "pyarrow")
 _MLFLOW = ("mlflow", "mlflow-skinny")
-_ASK = (
+_DESCRIBE_PYTHON = (
     "import json, sys, sysconfig;"
     "print(json.dumps(['.'.join(map(str, sys.version_info[:2])), sysconfig.get_platform(), sys.executable]))"
 )
-_USES = "import mlflow.pyfunc, numpy, pandas, pyarrow"
+_WORKER_IMPORTS = "import mlflow.pyfunc, numpy, pandas, pyarrow"
 _EPOCH = 315_532_800  # 1980-01-01, the earliest time that a zip holds
 _LONGEST_REPORT = 2000
 
 
 @dataclass(frozen=True)
 class Packed:
-    """An archive that was made.
+    """An archive that was written.
 
     Attributes:
         path: Where it is.
         size: In bytes.
         sha256: Of the file.
         manifest: What is in it.
-        notes: What its user has to know.
+        notes: Warnings for its user.
     """
 
     path: str
@@ -74,7 +74,7 @@ def pack_environment(config: ModelConfig, output: str, python: str | None = None
 
     Args:
         config: Which model.
-        output: The archive's path, ending in ``.tar.gz`` or ``.tgz``; a file that is there is replaced.
+        output: The archive's path, ending in ``.tar.gz`` or ``.tgz``; an existing file is replaced.
         python: The workers' Python: a version whose ``pythonX.Y`` is on the PATH, or an interpreter's path; this one by
             default.
 
@@ -92,11 +92,13 @@ def pack_environment(config: ModelConfig, output: str, python: str | None = None
             remedy="log it with pip_requirements, or mlflow.models.update_model_requirements",
         )
     scratch = tempfile.TemporaryDirectory(dir=scratch_folder())
-    with _requirements_folder(model, config) as source, scratch as made:
-        folder = Path(made)
+    with _requirements_folder(model, config) as source, scratch as scratch_path:
+        folder = Path(scratch_path)
         more = _more_requirements(model.requirements)
         _install(interpreter, source, more, folder / "lib")
-        packages = {found.name: found.version for found in distributions(path=[str(folder / "lib")])}
+        packages = {
+            distribution.name: distribution.version for distribution in distributions(path=[str(folder / "lib")])
+        }
         manifest = Manifest(
             model.pinned_uri,
             minor,
@@ -131,7 +133,9 @@ def _interpreter(python: str | None) -> tuple[str, str, str]:
     else:
         named = shutil.which(python if os.path.sep in python else f"python{python}") or shutil.which(python) or python
     try:
-        answer = subprocess.run([named, "-c", _ASK], capture_output=True, text=True, timeout=60, check=True).stdout
+        answer = subprocess.run(
+            [named, "-c", _DESCRIBE_PYTHON], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
         minor, platform, path = json.loads(answer)
     except (OSError, ValueError, subprocess.SubprocessError) as exc:
         raise ConfigurationError(
@@ -144,9 +148,9 @@ def _interpreter(python: str | None) -> tuple[str, str, str]:
 
 
 def _more_requirements(lines: Iterable[str]) -> tuple[str, ...]:
-    """Returns what a worker needs and the model's requirements leave open: MLflow is then the driver's."""
-    named = {str(canonicalize_name(found.name)): found for found in named_packages(lines)}
-    more = [name for name in _OF_A_WORKER if name not in named]
+    """Returns requirements of a worker that the model's leave open; MLflow is then in the driver's version."""
+    named = {str(canonicalize_name(requirement.name)): requirement for requirement in named_packages(lines)}
+    more = [name for name in _WORKER_PACKAGES if name not in named]
     here = version("mlflow-skinny")
     if not set(_MLFLOW) & set(named) or not any(named[name].specifier for name in _MLFLOW if name in named):
         more.append(f"mlflow-skinny=={here}")
@@ -167,31 +171,31 @@ def _requirements_folder(model: PinnedModel, config: ModelConfig) -> Iterator[Pa
 
 
 def _install(interpreter: str, source: Path, more: Sequence[str], target: Path) -> None:
-    given = ["-r", "requirements.txt", *more]
+    requirements = ["-r", "requirements.txt", *more]
     if importlib.util.find_spec("pip") is not None:
         pip = [sys.executable, "-m", "pip", "--python", interpreter, "install", "--target", str(target)]
-        command = [*pip, "--no-compile", "--no-input", "--disable-pip-version-check", *given]
+        command = [*pip, "--no-compile", "--no-input", "--disable-pip-version-check", *requirements]
     elif (uv := shutil.which("uv")) is not None:
-        command = [uv, "pip", "install", "--python", interpreter, "--target", str(target), *given]
+        command = [uv, "pip", "install", "--python", interpreter, "--target", str(target), *requirements]
     else:
         raise ConfigurationError(
             "there is neither pip nor uv here to install packages with",
             code="no_installer",
             remedy=f"{sys.executable} -m ensurepip, or put uv on the PATH",
         )
-    ran = subprocess.run(command, cwd=source, capture_output=True, text=True)
-    if ran.returncode != 0:
-        said = "\n".join(line for line in ran.stderr.splitlines() if line.startswith(("ERROR", "error", "  "))) or (
-            ran.stderr
-        )
+    result = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    if result.returncode != 0:
+        errors = "\n".join(
+            line for line in result.stderr.splitlines() if line.startswith(("ERROR", "error", "  "))
+        ) or (result.stderr)
         raise ModelError(
-            f"the model's requirements can't be installed: {said.strip()[-_LONGEST_REPORT:]}",
+            f"the model's requirements can't be installed: {errors.strip()[-_LONGEST_REPORT:]}",
             code="requirements_not_installable",
             available="; ".join([*_lines(source), *more]),
             remedy="check that your package index is reachable and has them for this Python; pip's settings are taken "
             "(PIP_INDEX_URL, PIP_FIND_LINKS, pip.conf)",
         )
-    # Programs of packages name the interpreter that installed them, and workers call none.
+    # Packages' programs name the interpreter that installed them, and workers call none of them.
     shutil.rmtree(target / "bin", ignore_errors=True)
 
 
@@ -214,11 +218,11 @@ def _try_out(folder: Path, interpreter: str) -> None:
     """Imports what every worker imports, with the archive's packages alone."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment["SPARK_SCORING_PYTHON"] = interpreter
-    command = [str(folder / "bin" / "python"), "-B", "-c", _USES]
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if ran.returncode != 0:
+    command = [str(folder / "bin" / "python"), "-B", "-c", _WORKER_IMPORTS]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if result.returncode != 0:
         raise ModelError(
-            f"with the model's requirements alone a worker can't start: {ran.stderr.strip().splitlines()[-1][:500]}",
+            f"with the model's requirements alone a worker can't start: {result.stderr.strip().splitlines()[-1][:500]}",
             code="requirements_not_enough",
             remedy="pin what is wrong in the model's requirements: mlflow.models.update_model_requirements",
         )
@@ -228,17 +232,17 @@ def _write_archive(folder: Path, output: str) -> str:
     """Writes what lies in `folder`, its manifest first, and returns the sha256 of the file."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     files.sort(key=lambda path: path.relative_to(folder).as_posix() != MANIFEST)
-    beside = f"{os.path.abspath(output)}.{os.getpid()}"
+    partial = f"{os.path.abspath(output)}.{os.getpid()}"
     try:
-        with open(beside, "wb") as stream:
+        with open(partial, "wb") as stream:
             _write_files(stream, folder, files)
         digest = hashlib.sha256()
-        with open(beside, "rb") as stream:
+        with open(partial, "rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
-        os.replace(beside, output)
+        os.replace(partial, output)
     finally:
-        Path(beside).unlink(missing_ok=True)
+        Path(partial).unlink(missing_ok=True)
     return digest.hexdigest()
 
 
@@ -259,8 +263,8 @@ def _write_files(stream: BinaryIO, folder: Path, files: Sequence[Path]) -> None:
 
 
 def _notes(manifest: Manifest) -> tuple[str, ...]:
-    here, there = version("mlflow-skinny"), manifest.installed("mlflow-skinny")
-    if there is None or there == here:
+    here, packed = version("mlflow-skinny"), manifest.installed("mlflow-skinny")
+    if packed is None or packed == here:
         return ()
-    advice = f"if the workers miss a part of MLflow, submit from a Python with mlflow {there}"
-    return (f"it has mlflow {there}, and here is {here}, some of whose code goes to the workers: {advice}",)
+    advice = f"if the workers miss a part of MLflow, submit from a Python with mlflow {packed}"
+    return (f"it has mlflow {packed}, and here is {here}, some of whose code goes to the workers: {advice}",)

@@ -1,4 +1,4 @@
-"""The model's requirements held against the workers' packages, from the driver."""
+"""The model's requirements compared with the workers' packages, on the driver."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spark_scoring.worker.requirements import Difference, differences, installed
 
 
 def compare_requirements(model: PinnedModel, spark: SparkSession) -> tuple[Difference, ...]:
-    """Returns which of a model's requirements the workers do not meet, as far as the driver can tell.
+    """Returns which of a model's requirements the workers do not meet, as far as the driver can know.
 
     Where the workers run the Python of a packed environment, that is what counts, and else the driver's packages. An
     environment manager restores the model's own environment, so nothing is compared.
@@ -30,15 +30,15 @@ def is_compared(model: PinnedModel) -> bool:
     return model.env_manager == "local" and model.on_difference != "ignore"
 
 
-def refuse_differences(found: Sequence[Difference], model: PinnedModel) -> None:
+def refuse_differences(unmet: Sequence[Difference], model: PinnedModel) -> None:
     """Refuses a model whose requirements are not met, where the job asks for that.
 
     Raises:
         ModelError: If ``model.requirements`` is ``match`` and there is a difference.
     """
-    if model.on_difference == "match" and found:
+    if model.on_difference == "match" and unmet:
         raise ModelError(
-            f"the packages here are not those that {model.pinned_uri} requires: {'; '.join(map(str, found))}",
+            f"the packages here are not those that {model.pinned_uri} requires: {'; '.join(map(str, unmet))}",
             code="requirements_differ",
             remedy="install them, or score in the model's own environment: model.env_manager: uv, or spark-scoring "
             "env pack; model.requirements: warn scores all the same",

@@ -62,7 +62,7 @@ def kind_of(root: type[BaseModel], dotted: str) -> Kind:
     """Returns what a dotted key of `root` holds, by its type."""
     kind: Any = root
     for name in dotted.split("."):
-        part = next((found for found in (kind, *get_args(kind)) if _is_part(found)), None)
+        part = next((candidate for candidate in (kind, *get_args(kind)) if _is_part(candidate)), None)
         if part is None:  # a name below params or replace_where
             break
         kind = part.model_fields[name].annotation if name in part.model_fields else str

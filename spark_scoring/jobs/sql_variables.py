@@ -83,7 +83,7 @@ class _Filling:
                 position = self._end_of_block(position)
                 text = self._sql[match.start() : position]
             if kind in ("comment", "block"):
-                self._written.append(REFERENCE.sub(lambda found: found.group(2), text))
+                self._written.append(REFERENCE.sub(lambda reference: reference.group(2), text))
             elif kind == "escaped":
                 self._written.append(text[1:])
             elif kind in ("raw", "single", "double"):
@@ -122,10 +122,10 @@ class _Filling:
         return position
 
     def _value(self, name: str) -> Variable:
-        found = self._lookup(name)
-        if any("\ud800" <= char <= "\udfff" for char in found.text):
+        variable = self._lookup(name)
+        if any("\ud800" <= char <= "\udfff" for char in variable.text):
             raise self._refusal(name, "text holds no half of a surrogate pair")
-        return found
+        return variable
 
     def _refusal(self, name: str, remedy: str = _REMEDY) -> Exception:
         return unsafe(name, self._key, self._source, remedy)

@@ -1,4 +1,4 @@
-"""pydantic's refusals in the job file's own words: which key, what is wrong with it, and what would be valid."""
+"""pydantic's refusals as errors of the job file: which key, what is wrong with it, and what would be valid."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def refusal(exc: ValidationError, root: type[BaseModel], source: str) -> Scoring
         root: The type of the whole job.
         source: What the values are called, such as the job file's path.
     """
-    told: dict[str, ConfigurationError] = {}
+    errors: dict[str, ConfigurationError] = {}
     details = exc.errors(include_url=False)
     for detail in details[:_MOST]:
         error = _translate(detail, root, source)
-        # Of a union's branches, the first one says what is wanted.
-        told.setdefault(_key(detail) if _is_union(detail) else error.message, error)
+        # Of a union's branches, the first one says what is expected.
+        errors.setdefault(_key(detail) if _is_union(detail) else error.message, error)
     more = len(details) - _MOST
     if more > 0:
-        told[""] = ConfigurationError(
+        errors[""] = ConfigurationError(
             f"{source}: {more:,} more problems", code="more_problems", remedy="mend those above first"
         )
-    return combine(list(told.values()))
+    return combine(list(errors.values()))
 
 
 def _translate(detail: Any, root: type[BaseModel], source: str) -> ConfigurationError:
@@ -61,7 +61,9 @@ def _translate(detail: Any, root: type[BaseModel], source: str) -> Configuration
             code="bad_value",
             remedy=_REMEDIES[kind](detail.get("ctx", {})),
         )
-    return ConfigurationError(f"{place}: {_own_words(detail['msg'])}", code="bad_value", remedy=f"mend {key or 'it'}")
+    return ConfigurationError(
+        f"{place}: {_without_prefix(detail['msg'])}", code="bad_value", remedy=f"mend {key or 'it'}"
+    )
 
 
 def _key(detail: Any) -> str:
@@ -90,9 +92,9 @@ def _shown(value: Any) -> str:
 _KINDS: Mapping[type, str] = {str: "text", dict: "mapping", list: "list", tuple: "list"}
 
 
-def _own_words(message: str) -> str:
-    said = message.removeprefix("Value error, ")
-    return said[:1].lower() + said[1:1_000]
+def _without_prefix(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:1_000]
 
 
 def _part(root: type[BaseModel], parents: Sequence[Any]) -> type[BaseModel]:
@@ -100,7 +102,9 @@ def _part(root: type[BaseModel], parents: Sequence[Any]) -> type[BaseModel]:
     for name in parents:
         kind = part.model_fields[name].annotation
         candidates = [kind, *get_args(kind)]
-        part = next(found for found in candidates if isinstance(found, type) and issubclass(found, BaseModel))
+        part = next(
+            candidate for candidate in candidates if isinstance(candidate, type) and issubclass(candidate, BaseModel)
+        )
     return part
 
 

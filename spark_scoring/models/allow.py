@@ -1,4 +1,4 @@
-"""Which models a job may load: its ``model.allow`` against the URI, before anything is asked or read.
+"""Which models a job may load: its ``model.allow`` compared with the URI, before any server is contacted or file read.
 
 Each part of a URI is compared with the same part of the allowed one. A text that begins alike may name another server:
 ``http://good.example@evil/`` does.
@@ -20,7 +20,7 @@ _MOST_ENCODINGS = 5
 
 
 def refuse_unless_allowed(config: ModelConfig) -> None:
-    """Holds the URI as it stands in the job against ``model.allow``, before anything is asked or read."""
+    """Compares the URI as the job spells it with ``model.allow``, before any server is contacted or file read."""
     if config.allow and not any(is_allowed(config.uri, allowed) for allowed in config.allow):
         raise ModelError(
             f"the model {redact(config.uri)} is not among those that model.allow names",
@@ -45,16 +45,16 @@ def is_allowed(uri: str, allowed: str) -> bool:
     if folder is not None or below is not None:
         return folder is not None and below is not None and _lies_below(folder, below)
     try:
-        wanted, entry = split_uri(uri), split_uri(allowed)
-        if wanted.scheme != entry.scheme:
+        requested, entry = split_uri(uri), split_uri(allowed)
+        if requested.scheme != entry.scheme:
             return False
         if not entry.netloc and not entry.path.strip("/"):
             return True
-        if wanted.scheme == "models":
+        if requested.scheme == "models":
             return _is_registered_below(uri, allowed)
     except ModelError:
         return False
-    return _server(wanted) == _server(entry) and _is_path_below(wanted, entry)
+    return _server(requested) == _server(entry) and _is_path_below(requested, entry)
 
 
 def _lies_below(folder: str, below: str) -> bool:
@@ -65,21 +65,21 @@ def _lies_below(folder: str, below: str) -> bool:
 
 
 def _is_registered_below(uri: str, allowed: str) -> bool:
-    wanted, entry = registered_name(uri), registered_name(allowed.rstrip("/"))
-    return wanted == entry or (entry.version is None and entry.alias is None and wanted.name == entry.name)
+    requested, entry = registered_name(uri), registered_name(allowed.rstrip("/"))
+    return requested == entry or (entry.version is None and entry.alias is None and requested.name == entry.name)
 
 
 def _server(parts: SplitResult) -> tuple[str, str]:
-    """Returns what says on which server and port a URI lies, and as whom it is asked."""
+    """Returns a URI's user, and its server and port, for a comparison."""
     user, at, host = parts.netloc.rpartition("@")
     return f"{user}{at}", host.lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
 
 
-def _is_path_below(wanted: SplitResult, entry: SplitResult) -> bool:
+def _is_path_below(requested: SplitResult, entry: SplitResult) -> bool:
     # What a query selects is the server's affair, so that it is compared as a whole.
-    if (wanted.query, wanted.fragment) != (entry.query, entry.fragment):
+    if (requested.query, requested.fragment) != (entry.query, entry.fragment):
         return False
-    path, below = wanted.path.split("/"), entry.path.rstrip("/").split("/")
+    path, below = requested.path.split("/"), entry.path.rstrip("/").split("/")
     return not any(map(_is_ambiguous, path)) and path[: len(below)] == below
 
 

@@ -1,6 +1,6 @@
 """Whether a registry or a tracking server answers, within a bounded time, and what it means where it does not.
 
-MLflow itself asks a server that is silent for many minutes, and creates a database that does not exist.
+MLflow itself retries a silent server for many minutes, and creates a database that does not exist.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SECONDS = 25
-# Whoever waits longer than this is shown for what.
+# After this long, the log says what is waited for.
 _QUIET_SECONDS = 3
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # MLflow's own, for whom the user sets only one of the two, and ours.
@@ -90,8 +90,8 @@ class Budget:
                 thread.join(self._left())
         if not answer:
             raise no_answer(place, f"not within {self._seconds:.0f} s")
-        good, value = answer[0]
-        if not good:
+        succeeded, value = answer[0]
+        if not succeeded:
             raise value
         result: T = value
         return result
@@ -121,7 +121,7 @@ def refuse_absent_store(uri: str) -> None:
 
 
 def failure(place: str, cause: BaseException) -> ModelError:
-    """Returns what to say where a server or a database did not do as it was asked."""
+    """Returns the error for a server or a database that failed a request."""
     if is_denied(cause):
         return ModelError(
             f"{redact(place)} refused this user: {first_line(cause)}",
@@ -133,7 +133,7 @@ def failure(place: str, cause: BaseException) -> ModelError:
 
 
 def no_answer(place: str, reason: str) -> ModelError:
-    """Returns what to say where nothing that makes sense came back."""
+    """Returns the error for a server that gave no usable answer."""
     return ModelError(
         f"{redact(place)} did not answer: {reason}",
         code="registry_unreachable",
@@ -171,7 +171,7 @@ def _impatient_mlflow() -> Iterator[None]:
 
 
 def _as_the_user_set() -> float:
-    """Returns how long MLflow asks a silent server by the user's own settings; 0 where there are none."""
+    """Returns how long MLflow retries a silent server by the user's own settings; 0 where there are none."""
     if not {_RETRIES, _TIMEOUT} & set(os.environ):
         return 0
     with contextlib.suppress(ValueError):
@@ -194,8 +194,8 @@ def _refuse_absent_sqlite(uri: str) -> None:
         raise _absent(f"the database {shown} {what}")
     with contextlib.closing(sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=5)) as database:
         marks = ", ".join("?" * len(_TABLES))
-        found = database.execute(f"SELECT count(*) FROM sqlite_master WHERE name IN ({marks})", _TABLES).fetchone()
-    if found[0] < len(_TABLES):
+        count = database.execute(f"SELECT count(*) FROM sqlite_master WHERE name IN ({marks})", _TABLES).fetchone()
+    if count[0] < len(_TABLES):
         raise _absent(f"the database {shown} is none of MLflow's")
 
 
@@ -205,8 +205,8 @@ def _refuse_absent_tables(uri: str) -> None:
     engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
     with engine.connect() as connection:
         tables = sqlalchemy.inspect(connection)
-        there = all(tables.has_table(name) for name in _TABLES)
-    if not there:
+        all_exist = all(tables.has_table(name) for name in _TABLES)
+    if not all_exist:
         raise _absent(f"the database {redact(uri)} is none of MLflow's")
 
 

@@ -35,7 +35,7 @@ def own_files(model: LocalModel) -> str:
         ModelError: If the files are not the pinned ones any more, or can't be read.
     """
     if model.digest not in _places or _places[model.digest].lock is None:
-        with _in_words(model):
+        with _as_model_errors(model):
             _places[model.digest] = verified(model.path, model.digest, copies_folder())
     return _places[model.digest].folder
 
@@ -46,12 +46,12 @@ def files_in_place(model: LocalModel) -> str:
     Raises:
         ModelError: If the files are not the pinned ones any more, can't be read, or lie among others.
     """
-    with _in_words(model):
+    with _as_model_errors(model):
         return verified_in_place(model.path, model.digest).folder
 
 
 @contextmanager
-def _in_words(model: LocalModel) -> Iterator[None]:
+def _as_model_errors(model: LocalModel) -> Iterator[None]:
     try:
         yield
     except ChangedError as exc:

@@ -43,8 +43,8 @@ class PinnedModel:
     """One version of one model, and what its ``MLmodel`` file says of it.
 
     Attributes:
-        uri: The URI as it was asked for, without secrets.
-        pinned_uri: The URI of the very version: ``models:/flights/3`` where an alias was asked for.
+        uri: The URI as the job gives it, without secrets.
+        pinned_uri: The URI of the very version: ``models:/flights/3`` where the job names an alias.
         name: The registered model's name, or None for a run's or a folder's model.
         version: The registered version, or None.
         location: Where the files are: a local folder, or a remote URI.
@@ -150,7 +150,7 @@ def pin(config: ModelConfig) -> PinnedModel:
 def _read_small_files(
     config: ModelConfig, location: str, budget: Budget | None
 ) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
-    """Returns what a model says of itself, its requirements, and the sha256 of both files."""
+    """Returns a model's metadata, its requirements, and the sha256 of both files."""
     download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=registry_uri(config))
 
     def read(scratch: str) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:

@@ -38,16 +38,16 @@ def resolve_uri(config: ModelConfig, budget: Budget) -> tuple[str, str | None, s
         budget.ask(lambda: refuse_absent_store(tracking), tracking)
     if scheme != "models":
         return uri, None, None, uri
-    wanted, registry = registered_name(uri), registry_uri(config)
+    registered, registry = registered_name(uri), registry_uri(config)
     if registry is not None and config.tracking_uri is None and not _is_tracking_set():
         # MLflow opens a store for tracking, too, and its default one is a database in the working directory.
         tracking = registry
     place = registry or (tracking if config.tracking_uri else mlflow.get_registry_uri())
-    return budget.ask(lambda: _resolve(wanted, uri, (tracking, registry), place), place)
+    return budget.ask(lambda: _resolve(registered, uri, (tracking, registry), place), place)
 
 
 def _resolve(
-    wanted: RegisteredName, uri: str, stores: tuple[str, str | None], place: str
+    registered: RegisteredName, uri: str, stores: tuple[str, str | None], place: str
 ) -> tuple[str, str | None, str | None, str]:
     for store in dict.fromkeys((place, *filter(None, stores))):
         refuse_absent_store(store)
@@ -56,18 +56,18 @@ def _resolve(
     except Exception as exc:  # also a database's or a cloud's client that is not installed
         raise failure(place, exc) from exc
     try:
-        if wanted.is_logged:
-            return f"models:/{wanted.name}", None, None, client.get_logged_model(wanted.name).artifact_location
-        version = _version(wanted, uri, client)
-        location = client.get_model_version_download_uri(wanted.name, version)
-        return f"models:/{wanted.name}/{version}", wanted.name, version, location
+        if registered.is_logged:
+            return f"models:/{registered.name}", None, None, client.get_logged_model(registered.name).artifact_location
+        version = _version(registered, uri, client)
+        location = client.get_model_version_download_uri(registered.name, version)
+        return f"models:/{registered.name}/{version}", registered.name, version, location
     except ModelError:
         raise
     except MlflowException as exc:
         # A web server that is not MLflow's has a 404 of its own, which MLflow quotes.
         if exc.error_code in _ABSENT and not str(exc).startswith("API request"):
-            raise _not_found(wanted, uri, client) from exc
-        # Whoever did not answer is not asked for names to choose from: each question would wait as long.
+            raise _not_found(registered, uri, client) from exc
+        # A server that did not answer is not queried for names to choose from: each query would wait as long.
         raise failure(place, exc) from exc
     except Exception as exc:  # whatever its client library raises
         raise failure(place, exc) from exc
@@ -88,33 +88,33 @@ def registry_uri(config: ModelConfig) -> str | None:
     return config.tracking_uri
 
 
-def _version(wanted: RegisteredName, uri: str, client: MlflowClient) -> str:
-    name = wanted.name
-    if wanted.alias is not None:
-        return str(client.get_model_version_by_alias(name, wanted.alias).version)
-    if wanted.version is None:
+def _version(registered: RegisteredName, uri: str, client: MlflowClient) -> str:
+    name = registered.name
+    if registered.alias is not None:
+        return str(client.get_model_version_by_alias(name, registered.alias).version)
+    if registered.version is None:
         raise ModelError(
             f"{uri} names a model but no version of it",
             code="version_missing",
             available=_versions(name, client),
             remedy=f"write models:/{name}/VERSION or models:/{name}@ALIAS",
         )
-    if wanted.has_number:
-        return str(client.get_model_version(name, wanted.version).version)
-    if wanted.version.lower() == "latest":
+    if registered.has_number:
+        return str(client.get_model_version(name, registered.version).version)
+    if registered.version.lower() == "latest":
         versions = [int(one.version) for one in client.search_model_versions(f"name='{_quote(name)}'")]
         if versions:
             return str(max(versions))
     raise ModelError(
-        f"{uri}: {wanted.version!r} is no version of {name}",
+        f"{uri}: {registered.version!r} is no version of {name}",
         code="version_not_found",
         available=_versions(name, client),
         remedy=f"write models:/{name}/VERSION or models:/{name}@ALIAS",
     )
 
 
-def _not_found(wanted: RegisteredName, uri: str, client: MlflowClient) -> ModelError:
-    name, alias = wanted.name, wanted.alias
+def _not_found(registered: RegisteredName, uri: str, client: MlflowClient) -> ModelError:
+    name, alias = registered.name, registered.alias
     available = _versions(name, client)
     if available is None:
         names = _registered_names(client)

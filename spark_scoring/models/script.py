@@ -1,4 +1,4 @@
-"""A scoring script, ``model.script``, on the driver: read once, and its mistakes found without running it."""
+"""A scoring script, ``model.script``, on the driver: read once, and checked for mistakes without running it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Script:
 
 
 def read_script(path: str) -> Script:
-    """Reads a scoring script and looks for what can be told to be wrong without running it.
+    """Reads a scoring script and checks what can be checked without running it.
 
     Args:
         path: The file.

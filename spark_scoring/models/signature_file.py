@@ -56,11 +56,11 @@ def read_signature(path: str) -> ModelSignature:
 
 
 def _schema(values: Mapping[str, Any], part: str, path: str) -> Schema | None:
-    found = values.get(part)
-    if not found:
+    columns = values.get(part)
+    if not columns:
         return None
     try:
-        schema: Schema = Schema.from_json(found if isinstance(found, str) else json.dumps(found))
+        schema: Schema = Schema.from_json(columns if isinstance(columns, str) else json.dumps(columns))
     except Exception as exc:  # what MLflow raises depends on what is wrong
         raise _bad(path, f"{part} is no list of columns that MLflow knows: {str(exc)[:200]}") from exc
     return schema

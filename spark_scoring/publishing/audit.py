@@ -26,12 +26,12 @@ _OF_ONE_COLUMN = ("null_ratio", "range", "allowed", "class_share", "psi_vs_last"
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        check: Its key in the job file, with what it is about.
-        figure: What was found.
-        bound: What was wanted.
+        check: Its key in the job file, with its subject, such as a class or an expression.
+        figure: The measured value, as text.
+        bound: The allowed values, as text.
         ok: Whether the figure is within the bound.
     """
 
@@ -47,13 +47,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class LastRun:
-    """What an earlier run left in the target: how many rows, and the rows themselves."""
+    """An earlier run's rows in the target, and how many there are."""
 
     rows: int
     df: DataFrame
 
 
-def is_wanted(config: AuditConfig) -> bool:
+def has_checks(config: AuditConfig) -> bool:
     """Tells whether a job asks for any check."""
     return config != AuditConfig()
 
@@ -63,13 +63,15 @@ def audit_problems(
 ) -> list[ConfigurationError]:
     """Returns why the checks could not be evaluated on a result of `schema`; nothing runs."""
     problems = []
-    asked = [name for name in _OF_ONE_COLUMN if getattr(config, name) is not None]
-    if asked and len(predictions) != 1:
-        problems.append(_problem(f"audit.{asked[0]} needs one prediction column", "use audit.expect"))
-    elif asked:
+    requested = [name for name in _OF_ONE_COLUMN if getattr(config, name) is not None]
+    if requested and len(predictions) != 1:
+        problems.append(_problem(f"audit.{requested[0]} needs one prediction column", "use audit.expect"))
+    elif requested:
         dtype = schema[predictions[0]].dataType
         if isinstance(dtype, StructType):
-            problems.append(_problem(f"audit.{asked[0]} is for a plain prediction, not a struct", "use audit.expect"))
+            problems.append(
+                _problem(f"audit.{requested[0]} is for a plain prediction, not a struct", "use audit.expect")
+            )
         elif config.range is not None and not isinstance(dtype, NumericType):
             problems.append(_problem(f"audit.range needs a number, and the prediction is {dtype.simpleString()}"))
     if config.reconcile and not key:
@@ -97,51 +99,53 @@ def evaluate(rows: DataFrame, config: AuditConfig, prediction: str, last: LastRu
         rows: The staged rows that were scored.
         config: The checks.
         prediction: The name of the prediction column.
-        last: What the target holds of the last run, or None where there was none.
+        last: The last run's rows in the target, or None where there was no such run.
     """
     value = F.col(sql.quote(prediction))
-    count, nulls, low, high, strange, *shares = rows.agg(*_figures(config, value)).collect()[0]
-    found = []
+    count, nulls, low, high, not_allowed, *shares = rows.agg(*_figures(config, value)).collect()[0]
+    findings = []
     if config.min_rows is not None:
-        found.append(Finding("min_rows", f"{count:,}", f"at least {config.min_rows:,}", count >= config.min_rows))
+        findings.append(Finding("min_rows", f"{count:,}", f"at least {config.min_rows:,}", count >= config.min_rows))
     if config.null_ratio is not None:
         share = nulls / count if count else 0.0
         bound = f"at most {config.null_ratio:g}"
-        found.append(Finding("null_ratio", f"{share:.6g}", bound, share <= config.null_ratio))
+        findings.append(Finding("null_ratio", f"{share:.6g}", bound, share <= config.null_ratio))
     if config.range is not None:
         least, most = config.range
         inside = low is None or (low >= least and high <= most)
-        found.append(Finding("range", f"{low} to {high}", f"{least:g} to {most:g}", inside))
+        findings.append(Finding("range", f"{low} to {high}", f"{least:g} to {most:g}", inside))
     if config.allowed is not None:
         bound = f"only {', '.join(map(str, config.allowed))}"
-        found.append(Finding("allowed", f"{strange:,} other values", bound, strange == 0))
+        findings.append(Finding("allowed", f"{not_allowed:,} other values", bound, not_allowed == 0))
     for (name, (least, most)), of_class in zip((config.class_share or {}).items(), shares, strict=True):
         share = of_class / count if count else 0.0
-        found.append(Finding(f"class_share {name}", f"{share:.6g}", f"{least:g} to {most:g}", least <= share <= most))
+        findings.append(
+            Finding(f"class_share {name}", f"{share:.6g}", f"{least:g} to {most:g}", least <= share <= most)
+        )
     if config.rows_vs_last is not None:
-        found.append(_rows_vs_last(count, config.rows_vs_last, last))
+        findings.append(_rows_vs_last(count, config.rows_vs_last, last))
     if config.psi_vs_last is not None:
-        found.append(_psi_vs_last(rows, prediction, config.psi_vs_last, last))
-    return [*found, *(_expected(rows, expression) for expression in config.expect)]
+        findings.append(_psi_vs_last(rows, prediction, config.psi_vs_last, last))
+    return [*findings, *(_expected(rows, expression) for expression in config.expect)]
 
 
 def _expected(rows: DataFrame, expression: str) -> Finding:
     # With an aggregate in it, the expression gives one row for all.
     try:
-        against = rows.select(F.expr(expression).alias("ok")).where("ok IS NULL OR NOT ok").count()
+        violations = rows.select(F.expr(expression).alias("ok")).where("ok IS NULL OR NOT ok").count()
     except (PySparkException, Py4JJavaError) as exc:
-        said = condition(exc) or type(exc).__name__
-        return Finding(f"expect {expression}", f"not to be evaluated ({said})", "none against it", ok=False)
-    return Finding(f"expect {expression}", f"{against:,} against it", "none", against == 0)
+        reason = condition(exc) or type(exc).__name__
+        return Finding(f"expect {expression}", f"not to be evaluated ({reason})", "none against it", ok=False)
+    return Finding(f"expect {expression}", f"{violations:,} against it", "none", violations == 0)
 
 
 def _figures(config: AuditConfig, value: Column) -> list[Column]:
-    strange: Column = F.lit(0)
+    not_allowed: Column = F.lit(0)
     if config.allowed is not None:
-        strange = F.count_if(value.isNotNull() & ~value.isin(*config.allowed))
+        not_allowed = F.count_if(value.isNotNull() & ~value.isin(*config.allowed))
     of_range = [F.min(value), F.max(value)] if config.range is not None else [F.lit(None), F.lit(None)]
     shares = [F.count_if(value.cast("string") == F.lit(name)) for name in (config.class_share or {})]
-    return [F.count(F.lit(1)), F.count_if(value.isNull()), *of_range, strange, *shares]
+    return [F.count(F.lit(1)), F.count_if(value.isNull()), *of_range, not_allowed, *shares]
 
 
 def _rows_vs_last(count: int, bounds: tuple[float, float], last: LastRun | None) -> Finding:
@@ -157,8 +161,8 @@ def _psi_vs_last(rows: DataFrame, prediction: str, most: float, last: LastRun | 
     bound = f"at most {most:g}"
     if last is None or last.rows == 0:
         return Finding("psi_vs_last", "no earlier run", bound, True)
-    found = psi(rows, last.df, prediction)
-    return Finding("psi_vs_last", f"{found:.4g}", bound, found <= most)
+    index = psi(rows, last.df, prediction)
+    return Finding("psi_vs_last", f"{index:.4g}", bound, index <= most)
 
 
 def psi(rows: DataFrame, earlier: DataFrame, column: str) -> float:
@@ -187,7 +191,7 @@ def _shares(df: DataFrame, bucket: str) -> Mapping[Any, float]:
 
 
 def reconcile(source: DataFrame, staged: DataFrame, key: Sequence[str]) -> Finding:
-    """Compares the keys that went in with those that were staged, by count and hash; reads both again."""
+    """Compares the input's keys with the staged ones, by count and hash; reads both again."""
     quoted = [F.col(sql.quote(name)) for name in key]
     figures = [F.count(F.lit(1)), F.sum(F.xxhash64(*quoted).cast("decimal(38,0)"))]
     before, after = (tuple(df.agg(*figures).collect()[0]) for df in (source, staged))
@@ -196,8 +200,8 @@ def reconcile(source: DataFrame, staged: DataFrame, key: Sequence[str]) -> Findi
 
 def refusal(findings: Sequence[Finding], remedy: str) -> AuditError | None:
     """Returns the error for the findings that are out of bounds, or None where all are within."""
-    bad = [finding for finding in findings if not finding.ok]
-    if not bad:
+    refused = [finding for finding in findings if not finding.ok]
+    if not refused:
         return None
     errors = [
         AuditError(
@@ -205,7 +209,7 @@ def refusal(findings: Sequence[Finding], remedy: str) -> AuditError | None:
             code="audit_refused",
             remedy=remedy,
         )
-        for finding in bad
+        for finding in refused
     ]
     if len(errors) == 1:
         return errors[0]

@@ -1,4 +1,4 @@
-"""Every reason why a target would not take a result, told before anything runs."""
+"""Every reason why a target would not take a result, reported before anything runs."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
             )
         )
     if schema is not None:
-        found = _differences(target, target.schema, schema)
-        problems += [problem for problem in found if problem.code not in _evolved(config)]
+        differences = _differences(target, target.schema, schema)
+        problems += [problem for problem in differences if problem.code not in _evolved(config)]
     return problems
 
 
 def _evolved(config: OutputConfig) -> set[str]:
-    """Returns the differences that schema evolution does away with."""
+    """Returns the codes of the differences that schema evolution resolves."""
     if not config.evolve_schema:
         return set()
     if config.mode == "overwrite":
@@ -54,10 +54,10 @@ def _evolved(config: OutputConfig) -> set[str]:
 
 
 def _unknown_columns(config: OutputConfig, schema: StructType | None) -> list[TargetError]:
-    """Returns the keys, partition and cluster columns that the result does not have."""
+    """Returns a problem for each key, partition or cluster column that the result does not have."""
     if schema is None:
         return []
-    there = {name.lower() for name in schema.fieldNames()}
+    columns = {name.lower() for name in schema.fieldNames()}
     return [
         TargetError(
             f"output.{option}: the result has no column {name!r}",
@@ -67,20 +67,20 @@ def _unknown_columns(config: OutputConfig, schema: StructType | None) -> list[Ta
         )
         for option in ("merge_keys", "partition_by", "cluster_by")
         for name in getattr(config, option)
-        if name.lower() not in there
+        if name.lower() not in columns
     ]
 
 
 def _layout_differences(target: Target, config: OutputConfig) -> list[TargetError]:
-    """Returns how the table is laid out otherwise than the job says; an existing table is never laid out anew."""
+    """Returns how the table's layout differs from the job's; an existing table's layout is never changed."""
     problems = []
-    for option, found in (("partition_by", target.partition_by), ("cluster_by", target.cluster_by)):
-        wanted = getattr(config, option)
-        if wanted and [name.lower() for name in wanted] != [name.lower() for name in found]:
+    for option, existing in (("partition_by", target.partition_by), ("cluster_by", target.cluster_by)):
+        requested = getattr(config, option)
+        if requested and [name.lower() for name in requested] != [name.lower() for name in existing]:
             problems.append(
                 TargetError(
-                    f"the target {redact(target.location)} has {option} {', '.join(found) or 'nothing'}, "
-                    f"and output.{option} says {', '.join(wanted)}",
+                    f"the target {redact(target.location)} has {option} {', '.join(existing) or 'nothing'}, "
+                    f"and output.{option} says {', '.join(requested)}",
                     code="target_layout_differs",
                     remedy=f"leave output.{option} out, or write to a new target",
                 )
@@ -88,36 +88,36 @@ def _layout_differences(target: Target, config: OutputConfig) -> list[TargetErro
     return problems
 
 
-def _differences(target: Target, there: StructType, ours: StructType) -> list[TargetError]:
-    theirs = {column.name.lower(): column for column in there.fields}
+def _differences(target: Target, existing: StructType, result: StructType) -> list[TargetError]:
+    unmatched = {column.name.lower(): column for column in existing.fields}
     place = f"the target {redact(target.location)}"
     problems = []
-    for column in ours.fields:
-        existing = theirs.pop(column.name.lower(), None)
-        if existing is None:
+    for column in result.fields:
+        match = unmatched.pop(column.name.lower(), None)
+        if match is None:
             problems.append(
                 TargetError(
                     f"{place} has no column {column.name!r} ({column.dataType.simpleString()})",
                     code="target_column_missing",
-                    available=", ".join(there.fieldNames()),
+                    available=", ".join(existing.fieldNames()),
                     remedy="output.evolve_schema: true adds it, and output.columns leaves it out",
                 )
             )
-        elif existing.dataType != column.dataType and _shape(existing.dataType) != _shape(column.dataType):
+        elif match.dataType != column.dataType and _shape(match.dataType) != _shape(column.dataType):
             problems.append(
                 TargetError(
-                    f"{place} has {existing.name!r} as {existing.dataType.simpleString()}, "
+                    f"{place} has {match.name!r} as {match.dataType.simpleString()}, "
                     f"and the result has {column.dataType.simpleString()}",
                     code="target_type_differs",
                     remedy="write to a new target, or cast the column in input.sql",
                 )
             )
-        elif not existing.nullable and column.nullable:
+        elif not match.nullable and column.nullable:
             problems.append(
                 TargetError(
-                    f"{place} does not take nulls in {existing.name!r}, and the result may hold some",
+                    f"{place} does not take nulls in {match.name!r}, and the result may hold some",
                     code="target_not_null",
-                    remedy=f"ALTER TABLE {target.name} ALTER COLUMN {sql.quote(existing.name)} DROP NOT NULL",
+                    remedy=f"ALTER TABLE {target.name} ALTER COLUMN {sql.quote(match.name)} DROP NOT NULL",
                 )
             )
     problems += [
@@ -126,7 +126,7 @@ def _differences(target: Target, there: StructType, ours: StructType) -> list[Ta
             code="target_column_extra",
             remedy="add it to output.columns, or write to a new target",
         )
-        for column in theirs.values()
+        for column in unmatched.values()
     ]
     return problems
 

@@ -31,7 +31,7 @@ from spark_scoring.reading.listing import (
     unreadable,
     with_folder_types,
 )
-from spark_scoring.reading.requests import Asked, travelling
+from spark_scoring.reading.requests import ModelInput, travelling
 from spark_scoring.reading.union import Cell, Group, Needs, Union, unite
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
@@ -120,7 +120,13 @@ class ColumnarFiles:
 
 
 def open_columnar(
-    spark: SparkSession, path: str, config: InputConfig, asked: Asked, *, tolerant: bool, leave_out: Collection[str]
+    spark: SparkSession,
+    path: str,
+    config: InputConfig,
+    asked: ModelInput,
+    *,
+    tolerant: bool,
+    leave_out: Collection[str],
 ) -> DataFrame:
     """Returns the rows of Parquet, ORC or Avro files, lazily; see `files.open_files`."""
     found = _open(spark, path, config, asked)
@@ -134,7 +140,7 @@ def open_columnar(
     return with_folder_types(spark, path, frame, found.folders, config.file_options.get("partitionTypes", {}))
 
 
-def bad_columnar(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> list[BadFile]:
+def bad_columnar(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput) -> list[BadFile]:
     """Reads every value of Parquet, ORC or Avro files once, and returns the files that can't be read."""
     found = _open(spark, path, config, asked)
     if found is None:
@@ -143,7 +149,7 @@ def bad_columnar(spark: SparkSession, path: str, config: InputConfig, asked: Ask
     return [*found.bad, *unreadable(lambda part: found.rows(of=set(part)), files)]
 
 
-def _open(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> ColumnarFiles | None:
+def _open(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput) -> ColumnarFiles | None:
     """Looks at the files' schemas; None where there is no file that holds anything."""
     files, kind = files_of(spark, path), str(config.format)
     if not files:
@@ -160,7 +166,7 @@ def _open(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> 
     return ColumnarFiles(spark, path, kind, union, folders, tuple(sorted(bad, key=lambda one: one.path)))
 
 
-def _needs(spark: SparkSession, kind: str, config: InputConfig, asked: Asked, folders: Collection[str]) -> Needs:
+def _needs(spark: SparkSession, kind: str, config: InputConfig, asked: ModelInput, folders: Collection[str]) -> Needs:
     inputs = asked.signature.inputs if asked.signature is not None else None
     named = inputs.inputs if inputs is not None and inputs.has_input_names() else []
     specs = {config.columns.get(spec.name, spec.name).lower(): spec for spec in named}

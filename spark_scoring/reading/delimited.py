@@ -32,7 +32,7 @@ from spark_scoring.reading.listing import (
     with_folder_types,
     without,
 )
-from spark_scoring.reading.requests import Asked, required_columns, travelling
+from spark_scoring.reading.requests import ModelInput, required_columns, travelling
 from spark_scoring.reading.times import with_times
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
@@ -92,7 +92,13 @@ class DelimitedFiles:
 
 
 def open_delimited(
-    spark: SparkSession, path: str, config: InputConfig, asked: Asked, *, tolerant: bool, leave_out: Collection[str]
+    spark: SparkSession,
+    path: str,
+    config: InputConfig,
+    asked: ModelInput,
+    *,
+    tolerant: bool,
+    leave_out: Collection[str],
 ) -> DataFrame:
     """Returns the rows of CSV files, lazily; see `files.open_files`.
 
@@ -105,7 +111,7 @@ def open_delimited(
     return with_times(frame, config, asked)
 
 
-def bad_delimited(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> list[BadFile]:
+def bad_delimited(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput) -> list[BadFile]:
     """Reads all CSV files once, and returns those that can't be read."""
     found = _open(spark, path, config, asked, True)
     try:
@@ -117,7 +123,7 @@ def bad_delimited(spark: SparkSession, path: str, config: InputConfig, asked: As
     return [*bad, *found.faults(without(found.files, [file.path for file in bad]))]
 
 
-def _open(spark: SparkSession, path: str, config: InputConfig, asked: Asked, tolerant: bool) -> DelimitedFiles:
+def _open(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput, tolerant: bool) -> DelimitedFiles:
     dialect, folders = dialect_of(config.file_options), folder_columns(spark, path)
     files = contents(spark, path, folders)
     header = _header(spark, path, dialect, required_columns(config, asked), tolerant)
@@ -180,7 +186,7 @@ def _header_of(spark: SparkSession, file: str, dialect: Dialect) -> Record | Non
 
 
 def _refuse_other_delimiter(
-    names: Sequence[str], path: str, dialect: Dialect, config: InputConfig, asked: Asked
+    names: Sequence[str], path: str, dialect: Dialect, config: InputConfig, asked: ModelInput
 ) -> None:
     """Refuses a file of one column that looks like several, which the model has no use for."""
     inputs = asked.signature.inputs if asked.signature is not None else None

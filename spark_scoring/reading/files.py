@@ -29,7 +29,7 @@ from spark_scoring.reading.listing import (
     with_folder_types,
     without,
 )
-from spark_scoring.reading.requests import Asked, faults, open_requests, required_columns
+from spark_scoring.reading.requests import ModelInput, faults, open_requests, required_columns
 from spark_scoring.reading.times import with_times
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
@@ -43,7 +43,7 @@ _COLUMNAR = frozenset({"parquet", "orc", "avro"})
 
 
 def open_files(
-    spark: SparkSession, path: str, config: InputConfig, asked: Asked, *, tolerant: bool, without: Collection[str]
+    spark: SparkSession, path: str, config: InputConfig, asked: ModelInput, *, tolerant: bool, without: Collection[str]
 ) -> DataFrame:
     """Returns the rows of files, lazily.
 
@@ -72,7 +72,7 @@ def open_files(
     return with_folder_types(spark, path, files, folders, types)
 
 
-def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: Asked) -> list[BadFile]:
+def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput) -> list[BadFile]:
     """Reads every value of every file once, and returns the files that can't be read.
 
     Where all can be read, that is one pass; otherwise halves are tried until each bad file is found. What "can be read"
@@ -101,7 +101,7 @@ def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: A
 
 
 def _bad_files(
-    spark: SparkSession, path: str, config: InputConfig, asked: Asked, files: Sequence[str]
+    spark: SparkSession, path: str, config: InputConfig, asked: ModelInput, files: Sequence[str]
 ) -> Sequence[BadFile]:
     if config.format in _COLUMNAR:
         return columnar.bad_columnar(spark, path, config, asked)
@@ -140,7 +140,7 @@ def _plain(file: str) -> str:
 _left = without
 
 
-def _malformed(frame: DataFrame, files: Sequence[str], config: InputConfig, asked: Asked) -> list[BadFile]:
+def _malformed(frame: DataFrame, files: Sequence[str], config: InputConfig, asked: ModelInput) -> list[BadFile]:
     """Returns the files that are no requests, and those that can't be read at all."""
     try:
         return [BadFile(*row) for row in faults(frame, config, asked).collect()]
@@ -181,7 +181,7 @@ def _csv_options(config: InputConfig) -> dict[str, Any]:
     return options
 
 
-def _split_csv(spark: SparkSession, path: str, config: InputConfig, asked: Asked, tolerant: bool) -> DataFrame:
+def _split_csv(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput, tolerant: bool) -> DataFrame:
     options, folders = _csv_options(config), folder_columns(spark, path)
     taken = {field.name.lower() for field in folders}
     schema = _split_schema(spark, path, options, required_columns(config, asked), tolerant)

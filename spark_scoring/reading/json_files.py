@@ -26,7 +26,7 @@ from spark_scoring.reading.listing import (
     with_folder_types,
     without,
 )
-from spark_scoring.reading.requests import Asked, travelling
+from spark_scoring.reading.requests import ModelInput, travelling
 from spark_scoring.reading.times import with_times
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
 from spark_scoring.worker.files import rows
@@ -35,7 +35,13 @@ _HEAD_LINES = 20
 
 
 def open_json(
-    spark: SparkSession, path: str, config: InputConfig, asked: Asked, *, tolerant: bool, leave_out: Collection[str]
+    spark: SparkSession,
+    path: str,
+    config: InputConfig,
+    asked: ModelInput,
+    *,
+    tolerant: bool,
+    leave_out: Collection[str],
 ) -> DataFrame:
     """Returns the rows of JSON files, lazily; see `files.open_files`."""
     options, folders = _options(spark, path, config), folder_columns(spark, path)

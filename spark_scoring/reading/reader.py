@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from spark_scoring.errors import InputError, ScoringError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.reading.files import BadFile
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.source import Source, bad_files, open_input, refuse_empty_files
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import may_be_bad_file
@@ -34,7 +34,7 @@ class InputReader:
     """
 
     config: InputConfig
-    model_input: Asked
+    model_input: ModelInput
     isolates_files: bool = False
 
     def open(self, spark: SparkSession, without: Sequence[BadFile] = ()) -> Source:

@@ -46,7 +46,7 @@ _SPARK_TYPES: Mapping[str, T.DataType] = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class ModelInput:
     """What the model asks of its input, as far as reading the input needs it.
 
     Attributes:
@@ -62,14 +62,14 @@ class Asked:
     kept: Collection[str] | None = None
 
     @classmethod
-    def of_job(cls, job: ScoringJob, signature: ModelSignature | None) -> Asked:
+    def of_job(cls, job: ScoringJob, signature: ModelSignature | None) -> ModelInput:
         """Returns what a job asks of its input for a model of that signature."""
         kept = job.output.columns if job.output is not None else "all"
         names = {"all": None, "keys": job.input.row_key}[kept] if isinstance(kept, str) else kept
         return cls(signature, job.model.params, job.contract.policy, names)
 
 
-def required_columns(config: InputConfig, asked: Asked) -> frozenset[str]:
+def required_columns(config: InputConfig, asked: ModelInput) -> frozenset[str]:
     """Returns the lower-case names of the columns that the model can't do without."""
     inputs = asked.signature.inputs if asked.signature is not None else None
     if inputs is None or not inputs.has_input_names():
@@ -77,7 +77,7 @@ def required_columns(config: InputConfig, asked: Asked) -> frozenset[str]:
     return frozenset(str(config.columns.get(name, name)).lower() for name in inputs.required_input_names())
 
 
-def open_requests(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
+def open_requests(files: DataFrame, config: InputConfig, asked: ModelInput) -> DataFrame:
     """Returns the rows of the requests in `files`, lazily.
 
     Args:
@@ -97,7 +97,7 @@ def open_requests(files: DataFrame, config: InputConfig, asked: Asked) -> DataFr
     return files.mapInArrow(travelling(rows.rows_of(reading, layout)), schema)
 
 
-def faults(files: DataFrame, config: InputConfig, asked: Asked) -> DataFrame:
+def faults(files: DataFrame, config: InputConfig, asked: ModelInput) -> DataFrame:
     """Returns ``path``, ``code`` and ``message`` of each file of `files` that is malformed, lazily."""
     assert asked.signature is not None
     reading, inputs = _reading(config, asked, files), _inputs(config, asked.signature)
@@ -114,7 +114,7 @@ def travelling(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _reading(config: InputConfig, asked: Asked, files: DataFrame) -> Reading:
+def _reading(config: InputConfig, asked: ModelInput, files: DataFrame) -> Reading:
     signature = asked.signature
     assert signature is not None
     names = {table: model for model, table in config.columns.items() if table != model}

@@ -16,7 +16,7 @@ from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.reading.files import TEXTUAL, BadFile, empty_files, find_bad_files, open_files
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file
@@ -66,12 +66,12 @@ class Source:
 
 def open_quarantine(spark: SparkSession, config: InputConfig) -> Source:
     """Opens a quarantine with all of its columns; otherwise like `open_input`."""
-    return _filtered(_opened(spark, config, _Files(Asked())), config.where)
+    return _filtered(_opened(spark, config, _Files(ModelInput())), config.where)
 
 
 @dataclass(frozen=True)
 class _Files:
-    asked: Asked
+    asked: ModelInput
     tolerant: bool = False
     without: Collection[str] = ()
 
@@ -79,7 +79,7 @@ class _Files:
 def open_input(
     spark: SparkSession,
     config: InputConfig,
-    asked: Asked = Asked(),  # noqa: B008  (frozen)
+    asked: ModelInput = ModelInput(),  # noqa: B008  (frozen)
     *,
     tolerant: bool = False,
     without: Collection[str] = (),
@@ -101,7 +101,7 @@ def open_input(
     return _without_failure(spark, _filtered(opened, config.where))
 
 
-def bad_files(spark: SparkSession, config: InputConfig, asked: Asked) -> list[BadFile]:
+def bad_files(spark: SparkSession, config: InputConfig, asked: ModelInput) -> list[BadFile]:
     """Reads every value of an input of files once, and returns the files that can't be read.
 
     Raises:

@@ -13,7 +13,7 @@ from pyspark.sql.types import StringType
 
 from spark_scoring.contract.row_faults import ROW_FAULT, RowFault, fault_column, fault_metadata
 from spark_scoring.jobs.config import InputConfig
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import ModelInput
 from spark_scoring.spark import sql
 
 # A pattern's letters that stand for a zone; what is in single quotes is text.
@@ -21,7 +21,7 @@ _QUOTED = re.compile(r"'[^']*'")
 _ZONE = re.compile(r"[VzOXxZ]")
 
 
-def with_times(frame: DataFrame, config: InputConfig, asked: Asked, others: Sequence[RowFault] = ()) -> DataFrame:
+def with_times(frame: DataFrame, config: InputConfig, asked: ModelInput, others: Sequence[RowFault] = ()) -> DataFrame:
     """Reads the texts that the signature calls datetimes by ``dateFormat`` and ``timestampFormat``.
 
     A text of another form is its row's error, as what `others` say is.

@@ -27,7 +27,7 @@ from spark_scoring.record.mlflow_run import log_to_mlflow
 from spark_scoring.record.result import RunResult, status_of
 from spark_scoring.record.runs_table import Record, runs_table, write_record
 from spark_scoring.redaction import redact
-from spark_scoring.spark.failures import first_line, told_in_words
+from spark_scoring.spark.failures import first_line, plain_errors
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 class Journal:
     """Writes down how a run ends, unless it is interrupted.
 
-    The one value of a run that changes on its way: each step tells it what became known.
+    The one value of a run that changes on its way: each step reports to it what became known.
     """
 
     def __init__(
@@ -111,11 +111,11 @@ class Journal:
     def _warned(self, place: str) -> Iterator[None]:
         """Turns a failure of whatever kind into a warning: what was published stays published."""
         try:
-            with told_in_words():
+            with plain_errors():
                 yield
         except Exception as exc:
-            words = exc.message if isinstance(exc, ScoringError) else first_line(exc) or type(exc).__name__
-            _log.warning("the run %s is not in %s: %s", self._run_id, place, words)
+            message = exc.message if isinstance(exc, ScoringError) else first_line(exc) or type(exc).__name__
+            _log.warning("the run %s is not in %s: %s", self._run_id, place, message)
 
     def _table_name(self) -> str:
         try:
@@ -129,7 +129,7 @@ class Journal:
         local_index.remember_table(record.run_id, runs_table(self._job).location)
 
     def _of_result(self, result: RunResult) -> Record:
-        # A run that is there already may have died before it was recorded; its counts are those of its commit.
+        # A run that was published before may have died before it was recorded; its counts are those of its commit.
         again = result.status == "already_published"
         counted = again and self._rows_in == result.rows_scored + result.rows_failed
         return replace(

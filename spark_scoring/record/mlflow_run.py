@@ -69,7 +69,7 @@ def log_to_mlflow(record: Record, config: ModelConfig, model: PinnedModel | None
 def _model_of(record: Record, config: ModelConfig) -> PinnedModel:
     from spark_scoring.models.pinned import pin
 
-    # An alias may have moved since; `allow` was held against the URI of the job when the run began.
+    # An alias may have moved since; `allow` was compared with the job's URI when the run began.
     named = record.model_id is not None and not record.model_id.startswith("sha256:")
     update = {"uri": f"models:/{record.model_id}", "allow": ()} if named else {}
     return pin(config.model_copy(update=update))
@@ -99,8 +99,8 @@ def _log_input(client: MlflowClient, run: str, record: Record, model_id: str | N
     kind = "delta_table" if record.input_version is not None else "spark"
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     dataset = Dataset((record.input or "input")[-500:], digest, kind, text)
-    found = DatasetInput(dataset, [InputTag("mlflow.data.context", "scoring")])
-    client.log_inputs(run, [found])
+    dataset_input = DatasetInput(dataset, [InputTag("mlflow.data.context", "scoring")])
+    client.log_inputs(run, [dataset_input])
     if not model_id:
         return
     try:

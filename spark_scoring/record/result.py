@@ -45,7 +45,7 @@ class RunResult:
         report: The HTML report's path, or None.
         input_version: The Delta version that was read, or None.
         reconciled: Whether rows in = scored + failed was checked against a count of its own.
-        audit: What each check of the audit found, as `audit.Finding.to_dict` gives it.
+        audit: The result of each check of the audit, as `audit.Finding.to_dict` gives it.
         files_failed: How many files of the input could not be read, and were left out (``errors.bad_files``).
         quarantine_files: The table that lists them, or None.
         error: What went wrong, as `ScoringError.to_dict` gives it, or None.

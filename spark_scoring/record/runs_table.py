@@ -31,7 +31,7 @@ from spark_scoring.jobs.config import OutputConfig, ScoringJob
 from spark_scoring.publishing.staging_table import beside
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
-from spark_scoring.spark.failures import first_line, is_conflict, told_in_words
+from spark_scoring.spark.failures import first_line, is_conflict, plain_errors
 
 TABLE = "scoring_runs"
 _DONE = ("succeeded", "empty")
@@ -136,7 +136,7 @@ def write_record(
                 continue
             # Another run is creating the table, or recorded this very run: a later try sees what it did.
             wait = next(waits, None)
-            if wait is None or not (is_conflict(exc) or any(said in str(exc) for said in _BEING_CREATED)):
+            if wait is None or not (is_conflict(exc) or any(mark in str(exc) for mark in _BEING_CREATED)):
                 raise
             time.sleep(wait)
 
@@ -207,7 +207,7 @@ def read_runs(spark: SparkSession, place: OutputConfig, limit: int) -> list[dict
     """
     location = redact(place.location)
     try:
-        with told_in_words():
+        with plain_errors():
             table = _open(spark, place)
             missing = set(_TYPES) - set(table.columns)
             if missing - _ADDED_IN.keys():

@@ -21,7 +21,7 @@ from spark_scoring.reading.batch import Batch
 from spark_scoring.reading.changes import Changes
 from spark_scoring.reading.quarantined import open_quarantined
 from spark_scoring.reading.reader import InputReader
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.source import open_frame
 from spark_scoring.record.journal import Journal
 from spark_scoring.runs.request import RunRequest
@@ -127,7 +127,7 @@ def _reopen(request: RunRequest, spark: SparkSession, waiting: StagedRows, targe
     # Requests, and files whose columns differ, are read by the signature of the model.
     signature = pin(request.job.model).signature if config.format not in (None, "delta") else None
     isolates = request.job.errors.bad_files == "quarantine"
-    reader = InputReader(config, Asked.of_job(request.job, signature), isolates_files=isolates)
+    reader = InputReader(config, ModelInput.of_job(request.job, signature), isolates_files=isolates)
     source = reader.open(spark, metadata.bad_files)
     if metadata.increment is None:
         return Batch(source, None, reader)

@@ -27,7 +27,7 @@ from spark_scoring.reading.changes import Changes
 from spark_scoring.reading.coverage import coverage_of, plan_increment
 from spark_scoring.reading.quarantined import REPLAYED, Quarantined, open_quarantined
 from spark_scoring.reading.reader import InputReader
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.snapshot import Snapshot
 from spark_scoring.reading.source import open_frame
 from spark_scoring.runs.request import Replay
@@ -35,7 +35,7 @@ from spark_scoring.scoring.frame import added_columns, result_schema, score_fram
 from spark_scoring.scoring.method import Called, resolve_method
 from spark_scoring.scoring.result_type import declared_result
 from spark_scoring.scoring.stamp import Stamp
-from spark_scoring.spark.failures import scoring_failure, told_in_words
+from spark_scoring.spark.failures import plain_errors, scoring_failure
 from spark_scoring.spark.session import get_session
 from spark_scoring.worker.requirements import Difference
 
@@ -113,7 +113,7 @@ class PlanReport:
         )
 
 
-@told_in_words()
+@plain_errors()
 def make_plan(
     job: ScoringJob, spark: SparkSession, *, df: DataFrame | None = None, replay: Replay | None = None
 ) -> PlanReport:
@@ -178,7 +178,7 @@ class _Planner:
         return self._try(lambda: resolve_method(self.spark, pinned, config, result))
 
     def _reader(self, model: PinnedModel | None) -> InputReader:
-        model_input = Asked.of_job(self.job, model.signature if model is not None else None)
+        model_input = ModelInput.of_job(self.job, model.signature if model is not None else None)
         return InputReader(self.job.input, model_input, self.job.errors.bad_files == "quarantine")
 
     def _open(self, reader: InputReader) -> Snapshot | Quarantined:
@@ -270,7 +270,7 @@ def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame |
     return report.contract
 
 
-@told_in_words()
+@plain_errors()
 def sample(spark: SparkSession, report: PlanReport, config: ModelConfig, rows: int) -> list[Row]:
     """Scores the first rows of a planned job in memory, and writes nothing.
 

@@ -23,7 +23,7 @@ from spark_scoring.runs.outcome import result_of, scored_rows
 from spark_scoring.runs.plan import Plan, make_plan
 from spark_scoring.runs.request import RunRequest
 from spark_scoring.scoring.stamp import Stamp
-from spark_scoring.spark.failures import scoring_failure, told_in_words
+from spark_scoring.spark.failures import plain_errors, scoring_failure
 from spark_scoring.spark.session import get_session
 
 # Errors behind a commit of the very run: that it is in the target does not make it good.
@@ -31,7 +31,7 @@ _OWN_COMMIT = frozenset({"not_reconciled"})
 _log = logging.getLogger(__name__)
 
 
-@told_in_words()
+@plain_errors()
 def score(
     job: ScoringJob,
     *,
@@ -63,7 +63,7 @@ def score(
         return journal.ended(_result(request, journal, _run_once(request, spark, journal)))
 
 
-@told_in_words()
+@plain_errors()
 def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) -> RunResult:
     """Publishes a staged run that its threshold or its audit refused: a person's decision.
 

@@ -40,8 +40,8 @@ _REMEDIES = {
     "several_targets": "score with a PythonModel that returns what you need of each target",
     "model_not_loadable": f"make the model's requirements available here, or say what it returns: {_NAMED}",
 }
-# Models that were asked before in this process: each answer takes seconds.
-_answers: dict[tuple[str, str], dict[str, Any]] = {}
+# What models returned before in this process, by digest and question: each takes seconds.
+_descriptions: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 class Called(NamedTuple):
@@ -73,7 +73,7 @@ def resolve_method(
         declared: What ``model.result_type`` declares, or None.
 
     Raises:
-        ModelError: If the model can't be loaded here, has no such method, or does not tell what it returns.
+        ModelError: If the model can't be loaded here, has no such method, or does not say what it returns.
         ConfigurationError: If the method does not take the job's parameters.
     """
     if model.is_spark_ml:
@@ -140,7 +140,7 @@ def _packed(values: Mapping[str, Any]) -> Any:
 
 
 def _with_defaults(model: PinnedModel, config: ModelConfig, loading: Mapping[str, Any]) -> PinnedModel:
-    """Returns the model with a signature that can tell the defaults of its type hints' fields."""
+    """Returns the model with a signature that can look up the defaults of its type hints' fields."""
     signature = model.signature
     if signature is None or not Hints.of(signature).hinted or config.script is not None:
         return model
@@ -182,14 +182,16 @@ def _declared_classes(config: ModelConfig, outputs: Sequence[Output]) -> list[st
 def _describe_result(
     spark: SparkSession, model: LocalModel, how: Mapping[str, Any]
 ) -> tuple[list[str] | None, DeclaredOutputs]:
-    found = spark_ml.describe_method(spark, model, how) if model.is_spark_ml else _describe_in_subprocess(model, how)
-    if "failure" in found:
-        raise _refusal(model, RowFailure(*found["failure"]))
-    if found["result"] == "one":
+    described = (
+        spark_ml.describe_method(spark, model, how) if model.is_spark_ml else _describe_in_subprocess(model, how)
+    )
+    if "failure" in described:
+        raise _refusal(model, RowFailure(*described["failure"]))
+    if described["result"] == "one":
         return None, ((Output(None, {"type": "double"}),), [])
-    if found["result"] == "classes" and found["classes"]:
-        return list(found["classes"]), outputs_of_classes(found["classes"])
-    if found["result"] == "classes":
+    if described["result"] == "classes" and described["classes"]:
+        return list(described["classes"]), outputs_of_classes(described["classes"])
+    if described["result"] == "classes":
         raise ModelError(
             f"{how['method']} returns a column for each class, and {model.pinned_uri} does not tell its classes",
             code="classes_unknown",
@@ -210,15 +212,15 @@ def _refusal(model: PinnedModel, failure: RowFailure) -> ModelError | Configurat
 def _describe_in_subprocess(model: LocalModel, how: Mapping[str, Any]) -> dict[str, Any]:
     """Loads the model in a process of its own, and returns what `worker.methods.main` writes there."""
     files = own_files(model)
-    wanted = ("method", "keywords", "fields", "model_config", "extra_env")
-    question = json.dumps({name: how[name] for name in wanted if name in how}, sort_keys=True)
+    names = ("method", "keywords", "fields", "model_config", "extra_env")
+    question = json.dumps({name: how[name] for name in names if name in how}, sort_keys=True)
     key = (model.digest, question)
-    if key not in _answers:
+    if key not in _descriptions:
         code = Path(worker.__file__).parent
         packages = os.pathsep.join(path for path in sys.path if path)
         with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
             answer = os.path.join(folder, "answer.json")
-            done = subprocess.run(
+            process = subprocess.run(
                 [sys.executable, "-c", _DESCRIBE.format(package=code.name), str(code.parent), files, question, answer],
                 env={
                     **os.environ,
@@ -232,8 +234,8 @@ def _describe_in_subprocess(model: LocalModel, how: Mapping[str, Any]) -> dict[s
                 check=False,
             )
             if not os.path.isfile(answer):
-                last = done.stderr.strip().split("\n")[-1][:300]
-                message = f"the process that loads it ended with {done.returncode}: {last}"
+                last = process.stderr.strip().split("\n")[-1][:300]
+                message = f"the process that loads it ended with {process.returncode}: {last}"
                 return {"failure": RowFailure("model_not_loadable", "load", message)}
-            _answers[key] = json.loads(Path(answer).read_text(encoding="utf-8"))
-    return _answers[key]
+            _descriptions[key] = json.loads(Path(answer).read_text(encoding="utf-8"))
+    return _descriptions[key]

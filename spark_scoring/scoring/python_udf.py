@@ -17,7 +17,7 @@ from spark_scoring.environment.requirements import is_compared
 from spark_scoring.errors import ModelError
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel
-from spark_scoring.scoring.scoring_model import lay_scoring_model, locate
+from spark_scoring.scoring.scoring_model import locate, write_scoring_model
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import MARK
@@ -83,7 +83,7 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
         **errors,
     }
     verified = own_files(model) if errors["served"] or "embedded" in settings["model"] else None
-    laid = lay_scoring_model(settings, files, verified if errors["served"] else None, verified)
+    laid = write_scoring_model(settings, files, verified if errors["served"] else None, verified)
     carrier = _carrier_type(contract, errors)
     with _without_advice():
         if errors["served"]:

@@ -22,7 +22,7 @@ from spark_scoring.scoring.method import resolve_method
 from spark_scoring.scoring.result_type import declared_result
 from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.scoring.transformed import OnError
-from spark_scoring.spark.failures import scoring_failure, told_in_words
+from spark_scoring.spark.failures import plain_errors, scoring_failure
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Scorer:
             raise scoring_failure(exc) from exc
 
 
-@told_in_words()
+@plain_errors()
 def load_scorer(
     model_uri: str,
     *,

@@ -40,7 +40,7 @@ _ENVIRONMENT = ("python_env.yaml", "conda.yaml", "requirements.txt", "constraint
 _WHEELS = "wheels"
 
 
-def lay_scoring_model(
+def write_scoring_model(
     settings: Mapping[str, Any],
     files: Mapping[str, bytes] | None = None,
     environment: str | None = None,

@@ -140,14 +140,14 @@ def transform(
     scored = out.select(f"{_ROW}.*", *hidden, F.expr(f"CAST(NULL AS {_ERROR_TYPE})").alias(_ERROR))
     if check is not None and on_error == "collect":
         failed = nested.where(F.expr(f"({check}) <> 0"))
-        nothing = [
+        no_values = [
             F.lit(None).cast(field.dataType).alias(field.name)
             for field in scored.schema.fields
             if field.name.startswith(_VALUE)
         ]
         reason = F.expr(_reason(contract)).alias(_ERROR)
         names = [f"{_VALUE}{position}" for position in range(len(values))]
-        scored = scored.union(failed.select(_ROW, *nothing, reason).select(f"{_ROW}.*", *names, _ERROR))
+        scored = scored.union(failed.select(_ROW, *no_values, reason).select(f"{_ROW}.*", *names, _ERROR))
     hidden_names = [f"{_VALUE}{position}" for position in range(len(values))]
     return Transformed(scored, hidden_names, f"{_ERROR} IS NOT NULL" if check is not None else None, F.col(_ERROR))
 
@@ -157,7 +157,7 @@ def _load(spark: SparkSession, model: LocalModel) -> Any:
     if key not in _loaded:
         logger = logging.getLogger("mlflow.spark")
         level = logger.level
-        logger.setLevel(logging.WARNING)  # it tells on which file system it found the files
+        logger.setLevel(logging.WARNING)  # it logs on which file system the files are
         # A cluster's workers read them, too, so they stay where they are.
         files = own_files(model) if is_local(spark) else files_in_place(model)
         leave_no_bytecode()
@@ -173,7 +173,7 @@ def _load(spark: SparkSession, model: LocalModel) -> Any:
         finally:
             logger.setLevel(level)
         for stage in _stages(pipeline):
-            # A row that a stage would drop ends the run instead: none is lost unseen.
+            # A row that a stage would drop ends the run instead, so that none is lost silently.
             if stage.hasParam("handleInvalid") and stage.getOrDefault("handleInvalid") == "skip":
                 stage.set(stage.getParam("handleInvalid"), "error")
         _loaded.clear()
@@ -208,22 +208,24 @@ def _input(column: BoundColumn, zone: str) -> Column:
 
 
 def _vectors(df: DataFrame, pipeline: Any, signature: ModelSignature | None) -> DataFrame:
-    """Makes vectors of the arrays that the signature declares as such, or that the last stage takes for features."""
+    """Converts to vectors the arrays that the signature declares as such, or that the last stage takes as features."""
     from pyspark.ml.functions import array_to_vector
 
-    wanted = {spec.name for spec in signature.inputs.inputs if repr(spec.type) == _VECTOR} if signature else set()
+    vector_names = {spec.name for spec in signature.inputs.inputs if repr(spec.type) == _VECTOR} if signature else set()
     last = _stages(pipeline)[-1]
     if last.hasParam("featuresCol"):
-        wanted.add(last.getFeaturesCol())
+        vector_names.add(last.getFeaturesCol())
     arrays = [
         field.name
         for field in df.schema.fields
-        if field.name in wanted and isinstance(field.dataType, ArrayType) and field.dataType.elementType == DoubleType()
+        if field.name in vector_names
+        and isinstance(field.dataType, ArrayType)
+        and field.dataType.elementType == DoubleType()
     ]
     return df.withColumns({name: array_to_vector(F.col(sql.quote(name))) for name in arrays}) if arrays else df
 
 
-# MLflow's own word for it, since 2.16 its class is at home elsewhere.
+# MLflow's name of the type, whose class moved to another module in 2.16.
 _VECTOR = "SparkML vector"
 
 
@@ -252,25 +254,25 @@ def _values(pipeline: Any, out: DataFrame, contract: Contract, uri: str) -> list
             remedy="write it into model.method",
         )
     probabilities = _as_array(out, classifier.getProbabilityCol())
-    wanted, own = contract.call["classes"], _class_names(pipeline, classifier)
-    if wanted is None:
+    requested, model_classes = contract.call["classes"], _class_names(pipeline, classifier)
+    if requested is None:
         return [probabilities]
-    numbered = own == [str(number) for number in range(len(own))]
-    if numbered and len(wanted) == len(own):  # the pipeline has no names, and the job gives them
-        own = list(wanted)
-    unknown = [name for name in wanted if name not in own]
+    numbered = model_classes == [str(number) for number in range(len(model_classes))]
+    if numbered and len(requested) == len(model_classes):  # the pipeline has no names, and the job gives them
+        model_classes = list(requested)
+    unknown = [name for name in requested if name not in model_classes]
     if unknown:
         raise ModelError(
             f"{uri} has no class {', '.join(unknown[:5])}",
             code="unknown_class",
-            available=", ".join(own[:20]),
+            available=", ".join(model_classes[:20]),
             remedy="name its classes in model.result_type, or leave that out",
         )
-    chosen = [F.get(probabilities, F.lit(own.index(name))) for name in wanted]
+    chosen = [F.get(probabilities, F.lit(model_classes.index(name))) for name in requested]
     if contract.call["top_k"] is not None:
-        return [_top(chosen, wanted, contract.call["top_k"])]
+        return [_top(chosen, requested, contract.call["top_k"])]
     if len(contract.outputs) == 1 and contract.outputs[0].spec["type"] == "object":
-        return [F.struct(*(value.alias(name) for name, value in zip(wanted, chosen, strict=True)))]
+        return [F.struct(*(value.alias(name) for name, value in zip(requested, chosen, strict=True)))]
     return chosen
 
 
@@ -301,15 +303,15 @@ def _prediction(pipeline: Any, out: DataFrame, contract: Contract, uri: str) -> 
             remedy="set model.result_type to the prediction's type",
         )
     value = _as_array(out, name)
-    found, wanted = out.select(value.alias(name)).schema[name].dataType, contract.outputs[0].spark_type
-    if not _same(found, wanted):
-        if (found.simpleString(), wanted.simpleString()) not in _WIDER:
+    actual, declared = out.select(value.alias(name)).schema[name].dataType, contract.outputs[0].spark_type
+    if not _same(actual, declared):
+        if (actual.simpleString(), declared.simpleString()) not in _WIDER:
             raise ModelError(
-                f"{uri} returns a {found.simpleString()}, and its signature declares a {wanted.simpleString()}",
+                f"{uri} returns a {actual.simpleString()}, and its signature declares a {declared.simpleString()}",
                 code="bad_output",
-                remedy=f"model.result_type: {found.simpleString()}",
+                remedy=f"model.result_type: {actual.simpleString()}",
             )
-        return value.cast(wanted)
+        return value.cast(declared)
     return value
 
 
@@ -321,10 +323,10 @@ def _as_array(out: DataFrame, name: str) -> Column:
     return vector_to_array(column) if isinstance(out.schema[name].dataType, VectorUDT) else column
 
 
-def _same(found: SparkType, wanted: SparkType) -> bool:
-    if isinstance(found, StructType) != isinstance(wanted, StructType):
+def _same(actual: SparkType, declared: SparkType) -> bool:
+    if isinstance(actual, StructType) != isinstance(declared, StructType):
         return False
-    return found.simpleString() == wanted.simpleString()
+    return actual.simpleString() == declared.simpleString()
 
 
 def _stages(pipeline: Any) -> list[Any]:
@@ -344,8 +346,10 @@ def _flat(stage: Any) -> Iterator[Any]:
 
 def _classifier(pipeline: Any) -> Any:
     """Returns the last stage that returns probabilities, or None."""
-    found = [stage for stage in _stages(pipeline) if stage.hasParam("probabilityCol") and hasattr(stage, "numClasses")]
-    return found[-1] if found else None
+    classifiers = [
+        stage for stage in _stages(pipeline) if stage.hasParam("probabilityCol") and hasattr(stage, "numClasses")
+    ]
+    return classifiers[-1] if classifiers else None
 
 
 def _class_names(pipeline: Any, classifier: Any) -> list[str]:

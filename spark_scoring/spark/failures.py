@@ -80,7 +80,7 @@ _CAUSE = re.compile(r"^\s*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Er
 
 
 @contextmanager
-def told_in_words() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Mutes PySpark's own log of analysis errors, with its stack traces, where ours are raised in their place.
 
     Ours leave without a cause that would show a secret.
@@ -121,33 +121,33 @@ def first_line(exc: BaseException) -> str:
 
 def condition(exc: BaseException) -> str | None:
     """Returns the name of Spark's error condition, such as ``CAST_INVALID_INPUT``; no value of a row is in it."""
-    found = _ANY_CONDITION.search(str(exc))
-    return found.group(1) if found else None
+    match = _ANY_CONDITION.search(str(exc))
+    return match.group(1) if match else None
 
 
 def is_bad_file(exc: BaseException) -> bool:
-    """Tells whether Spark failed on a file of the input: damaged, malformed or gone."""
-    return any(said in str(exc) for said in _BAD_FILE)
+    """Tells whether Spark failed on a file of the input: damaged, malformed or missing."""
+    return any(mark in str(exc) for mark in _BAD_FILE)
 
 
 def is_conflict(exc: BaseException) -> bool:
     """Tells whether Delta refused a commit because another writer was quicker."""
-    return any(said in str(exc) for said in _CONFLICTS)
+    return any(mark in str(exc) for mark in _CONFLICTS)
 
 
 def may_be_bad_file(exc: BaseException) -> bool:
     """Tells whether Spark may have failed on a file: Spark 3 does not say so of all formats' own exceptions."""
-    said = str(exc)
-    return is_bad_file(exc) or (bool(_READER.search(said)) and not any(died in said for died in _WORKER_DIED))
+    text = str(exc)
+    return is_bad_file(exc) or (bool(_READER.search(text)) and not any(mark in text for mark in _WORKER_DIED))
 
 
 def bad_file(exc: BaseException) -> tuple[str | None, str]:
     """Returns the file on which Spark failed, where it says so, and what is wrong with it; no text of a row."""
-    said = str(exc)
-    named = _FILE.search(said)
-    fault = next((words for mark, words in _FILE_FAULTS if mark in said), None)
+    text = str(exc)
+    named = _FILE.search(text)
+    fault = next((words for mark, words in _FILE_FAULTS if mark in text), None)
     if fault is None:
-        causes = _CAUSE.findall(said)
+        causes = _CAUSE.findall(text)
         fault = f"it is damaged ({causes[-1]})" if causes else "it is damaged"
     return (redact(unquote(named.group(1))) if named else None), fault
 
@@ -160,16 +160,16 @@ def bad_file_text(exc: BaseException) -> str:
 
 def _python_class(lines: list[str]) -> str:
     # The text after the class may hold a row's values.
-    found = [match.group(1) for line in lines if (match := _PYTHON_CLASS.match(line))]
-    return found[-1] if found else "an error"
+    classes = [match.group(1) for line in lines if (match := _PYTHON_CLASS.match(line))]
+    return classes[-1] if classes else "an error"
 
 
 def from_worker(exc: BaseException) -> ScoringError | None:
     """Returns the error that a worker raised on purpose, as it stands in Spark's exception, or None."""
-    found = read_failure(str(exc))
-    if found is None:
+    parsed = read_failure(str(exc))
+    if parsed is None:
         return None
-    kind, failure = found
+    kind, failure = parsed
     if failure.code == "script_failed":
         return ModelError(
             f"the scoring script failed on the workers: {failure.message}",
@@ -204,7 +204,7 @@ def from_worker(exc: BaseException) -> ScoringError | None:
 
 
 def scoring_failure(exc: BaseException) -> ScoringError:
-    """Returns what ended a job that scores rows, in our words: a worker's own error, a bad file, or Spark itself."""
+    """Returns our error for what ended a job that scores rows: a worker's error, a bad file, or Spark itself."""
     ours = from_worker(exc)
     if ours is not None:
         return ours
@@ -220,10 +220,10 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             code="ancient_datetime",
             remedy="nothing was written; set spark.sql.parquet.datetimeRebaseModeInWrite to CORRECTED, as in Spark 4",
         )
-    lacking = _LACKING.search(str(exc))
-    if lacking is not None:
+    missing_package = _MISSING_PACKAGE.search(str(exc))
+    if missing_package is not None:
         return ModelError(
-            f"the workers' Python lacks a package: {lacking.group(1)}",
+            f"the workers' Python lacks a package: {missing_package.group(1)}",
             code="package_missing",
             remedy="install what the model requires on the workers, or give them its environment: spark-scoring env "
             "pack MODEL_URI -o env.tar.gz, and submit --env env.tar.gz",
@@ -235,7 +235,7 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             remedy="nothing was written; Spark runs a whole pipeline or none of it, so no threshold can set such a row "
             "aside: set handleInvalid of that stage to keep when you train it, or filter the rows with input.where",
         )
-    if any(said in str(exc) for said in _WORKER_DIED):
+    if any(mark in str(exc) for mark in _WORKER_DIED):
         return ScoringError(
             "the Python process of the model died, and again when Spark tried once more",
             code="worker_died",
@@ -250,8 +250,8 @@ def scoring_failure(exc: BaseException) -> ScoringError:
     )
 
 
-# Python's words and PySpark's; neither holds a value of a row.
-_LACKING = re.compile(
+# Messages of Python and PySpark; neither holds a value of a row.
+_MISSING_PACKAGE = re.compile(
     r"(No module named '[\w.]+'|"
     r"(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
 )

@@ -30,7 +30,7 @@ class ModelRaisedError(Exception):
         self.failure = failure
 
 
-_WORDS = {
+_DESCRIPTIONS = {
     "row": "a row can't be scored",
     "model": "the model can't be loaded",
     "file": "a file can't be read",
@@ -43,15 +43,15 @@ class ScoringFailedError(Exception):
 
     Attributes:
         kind: ``row``, ``model``, ``file`` or ``threshold``.
-        marked: What the driver finds it by.
+        marked: The failure as JSON between two marks, by which the driver recognises it.
     """
 
     def __init__(self, kind: str, failure: RowFailure) -> None:
         self.kind = kind
         self.failure = failure
         self.marked = f"{MARK}{json.dumps([kind, *failure])}{MARK}"
-        # Words for whoever sees it as it is, in Spark's own exception.
-        super().__init__(f"{_WORDS.get(kind, kind)} ({failure.code}): {failure.message}\n{self.marked}")
+        # Plain text for whoever reads Spark's own exception.
+        super().__init__(f"{_DESCRIPTIONS.get(kind, kind)} ({failure.code}): {failure.message}\n{self.marked}")
 
 
 def read_failure(text: str) -> tuple[str, RowFailure] | None:
@@ -86,7 +86,7 @@ def _short(filename: str, model_folder: str | None) -> str:
     if model_folder and filename.startswith(model_folder):
         return filename[len(model_folder) :].lstrip("/")
     for folder in _LIBRARY_FOLDERS:
-        _, found, tail = filename.rpartition(folder)
-        if found:
+        _, separator, tail = filename.rpartition(folder)
+        if separator:
             return tail
     return filename.rsplit("/", 1)[-1]

@@ -1,6 +1,6 @@
-"""Arrow columns become what the signature asks for: a typed pandas frame, or tensors.
+"""Arrow columns become what the signature declares: a typed pandas frame, or tensors.
 
-Spark has already cast every value to its signature type; what is left is how Python spells it, nulls above all.
+Spark has already cast every value to its signature type; what is left is its Python type, nulls above all.
 """
 
 import base64
@@ -39,7 +39,7 @@ def build_input(arguments: pd.DataFrame, columns: Sequence[dict[str, Any]], form
     if form == "unnamed":  # a signature without names: any will do, and a position says most
         names, form = list(range(len(columns))), "frame"
     if form == "frame" and all(
-        found == _AS_IS.get(spec["type"]) for found, spec in zip(frame.dtypes, specs, strict=True)
+        dtype == _AS_IS.get(spec["type"]) for dtype, spec in zip(frame.dtypes, specs, strict=True)
     ):
         return frame.set_axis(names, axis=1)
     restored = [_restore(frame.iloc[:, position], spec) for position, spec in enumerate(specs)]
@@ -186,7 +186,7 @@ _PLAIN: dict[str, Restore] = {
     "datetime": lambda micros: _EPOCH + dt.timedelta(microseconds=micros),
 }
 
-# Arrays of these become numpy arrays of exactly the dtype that MLflow's enforcement asks of an ``Array`` column.
+# Arrays of these become numpy arrays of exactly the dtype that MLflow's enforcement requires of an ``Array`` column.
 _DTYPES: dict[str, Any] = {
     "boolean": np.bool_,
     "integer": np.int32,
@@ -198,7 +198,7 @@ _DTYPES: dict[str, Any] = {
     "datetime": "datetime64[ns]",
 }
 
-# Types that arrive as the signature wants them, so that a frame of them alone is only renamed.
+# Types that arrive as the signature declares them, so that a frame of them alone is only renamed.
 _AS_IS = {"double": np.float64, "float": np.float32, "integer": np.int32, "long": np.int64}
 
 _COLUMNS: dict[str, Callable[[Any, Any], Any]] = {

@@ -14,7 +14,7 @@ _OUT_OF_MEMORY = RowFailure("out_of_memory", "model", "MemoryError, for this row
 
 @dataclass
 class Room:
-    """How many rows the model takes at once: what worked after it ran out of memory; None as long as it never did."""
+    """How many rows the model takes at once after it ran out of memory; None as long as it never did."""
 
     rows: int | None = None
 
@@ -44,8 +44,8 @@ def isolate(
         attempt: Scores the rows ``start..stop``, or raises `ModelRaisedError` or MemoryError.
         room: What is known of the size that fits; kept by the caller from batch to batch.
         breaker: What is known of the model's failures; kept likewise.
-        suspects: Asked once, when all rows together failed: how many of them, the last ones from then on, are likelier
-            to fail than the others, which are then tried first, and all at once.
+        suspects: Called once, when all rows together failed: returns how many rows at the end are likelier to fail than
+            the others, which are then tried first, and all at once.
 
     Yields:
         A piece with its result, or a single row with its failure.

@@ -1,6 +1,6 @@
-"""Methods of the model itself, other than pyfunc's ``predict``: which it has, and what each result becomes.
+"""Methods of the model itself, other than pyfunc's ``predict``: which it has, and how their results become outputs.
 
-The driver asks the same questions as the workers, by the same code: see `describe_method`.
+The driver and the workers use the same code: see `describe_method`.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from .models import load
 # Methods that return a column for each class.
 CLASS_METHODS = ("predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function")
 _PROBABILITIES = CLASS_METHODS[:3]
-# The names by which libraries call what scores rows; of a model's other methods, most train it.
+# How libraries name methods that score rows; most of a model's other methods train it.
 _SCORING = re.compile(r"^(predict|decision_function|transform|score_samples|apply$|embed|encode|forecast|kneighbors)")
 
 
@@ -35,18 +35,18 @@ def method_call(model: Any, how: Mapping[str, Any]) -> Callable[[Any], Any]:
     Raises:
         ScoringFailedError: With the kind ``model``, if it has no such method, or none of the named classes.
     """
-    found = _Native(model, how["method"], how["keywords"])
+    native = _Native(model, how["method"], how["keywords"])
     # Through pyfunc itself, so that its enforcement hands over the very rows that predict would get.
-    pyfunc = mlflow.pyfunc.PyFuncModel(model.metadata, found, predict_fn="call")
-    wanted = how["classes"]
-    if wanted is None:
+    pyfunc = mlflow.pyfunc.PyFuncModel(model.metadata, native, predict_fn="call")
+    requested = how["classes"]
+    if requested is None:
         return lambda piece: pyfunc.predict(piece)
-    own = found.classes()
-    _refuse_unknown(wanted, own, how["method"])
+    model_classes = native.classes()
+    _refuse_unknown(requested, model_classes, how["method"])
 
     def call(piece: Any) -> Any:
-        columns = _by_class(pyfunc.predict(piece), own, wanted, how["method"])
-        return columns if how["top_k"] is None else _top(columns, wanted, how["top_k"])
+        columns = _by_class(pyfunc.predict(piece), model_classes, requested, how["method"])
+        return columns if how["top_k"] is None else _top(columns, requested, how["top_k"])
 
     return call
 
@@ -65,16 +65,16 @@ def describe_method(model: Any, how: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ScoringFailedError: With the kind ``model``, if the model has no such method, or it takes no such keyword.
     """
-    found = _Native(model, how["method"], how["keywords"])
-    classes = found.classes()
+    native = _Native(model, how["method"], how["keywords"])
+    classes = native.classes()
     if how["method"] in _PROBABILITIES:
         return {"result": "classes", "classes": classes}
-    if how["method"] == "decision_function" and (classes or not found.is_python_model):
+    if how["method"] == "decision_function" and (classes or not native.is_python_model):
         if classes is None or len(classes) <= 2:
             return {"result": "one", "classes": classes}
-        if getattr(_last(found.owner), "decision_function_shape", None) != "ovo":  # a column for each pair of classes
+        if getattr(_last(native.owner), "decision_function_shape", None) != "ovo":  # a column for each pair of classes
             return {"result": "classes", "classes": classes}
-    if how["method"] == "score_samples" and not found.is_python_model:
+    if how["method"] == "score_samples" and not native.is_python_model:
         return {"result": "one", "classes": classes}
     return {"result": None, "classes": classes}
 
@@ -105,16 +105,16 @@ class _Native:
 
     def classes(self) -> list[str] | None:
         """Returns the names of the classes, in the order in which the model returns them, or None."""
-        found = getattr(self.owner, "classes_", None)
-        if found is None or callable(found):
+        labels = getattr(self.owner, "classes_", None)
+        if labels is None or callable(labels):
             return None
-        if isinstance(found, list) and any(isinstance(one, (list, np.ndarray)) for one in found):
+        if isinstance(labels, list) and any(isinstance(one, (list, np.ndarray)) for one in labels):
             raise _unusable(
                 "several_targets",
                 "the model predicts several targets at once, each with classes of its own, and one column can't hold "
                 "them",
             )
-        return class_names(found)
+        return class_names(labels)
 
     def _refuse_unknown_keywords(self, method: str) -> None:
         parameters = self._parameters
@@ -154,15 +154,15 @@ def _owner(model: Any) -> tuple[Any, bool]:
 def _methods(owner: Any, is_python_model: bool) -> list[str]:
     base = set(dir(mlflow.pyfunc.PythonModel)) if is_python_model else set()
     names = [name for name in dir(owner) if not name.startswith("_") and name not in base]
-    found = []
+    methods = []
     for name in names:
         if (is_python_model or _SCORING.match(name)) and callable(getattr(owner, name, None)):
-            found.append(name)
-    return sorted({"predict", *found})
+            methods.append(name)
+    return sorted({"predict", *methods})
 
 
 def _last(owner: Any) -> Any:
-    """Returns the estimator that has the last word: a pipeline's last step, a search's best."""
+    """Returns the estimator that makes the prediction: a pipeline's last step, a search's best estimator."""
     while True:
         if getattr(owner, "steps", None):
             owner = owner.steps[-1][1]
@@ -177,27 +177,27 @@ def class_names(labels: Iterable[Any]) -> list[str]:
     return [str(bool(one)).lower() if isinstance(one, (bool, np.bool_)) else str(one) for one in labels]
 
 
-def _refuse_unknown(wanted: Sequence[str], own: Sequence[str] | None, method: str) -> None:
-    unknown = [name for name in wanted if own is not None and name not in own]
+def _refuse_unknown(requested: Sequence[str], model_classes: Sequence[str] | None, method: str) -> None:
+    unknown = [name for name in requested if model_classes is not None and name not in model_classes]
     if unknown:
         raise _unusable(
             "unknown_class",
-            f"{method} has no class {', '.join(unknown[:5])}; the model has {', '.join((own or [])[:20])}",
+            f"{method} has no class {', '.join(unknown[:5])}; the model has {', '.join((model_classes or [])[:20])}",
         )
 
 
-def _by_class(result: Any, own: Sequence[str] | None, wanted: Sequence[str], method: str) -> Any:
-    """Returns a frame with a column for each wanted class, in that order."""
+def _by_class(result: Any, model_classes: Sequence[str] | None, requested: Sequence[str], method: str) -> Any:
+    """Returns a frame with a column for each requested class, in that order."""
     if isinstance(result, pd.DataFrame):
         names = class_names(result.columns)
-        own = names if set(wanted) <= set(names) else own
+        model_classes = names if set(requested) <= set(names) else model_classes
         result = result.to_numpy()
     matrix = np.asarray(result)
-    known = wanted if own is None else own
-    if matrix.ndim != 2 or matrix.shape[1] != len(known):
-        message = f"{method} returned an array of shape {matrix.shape}, and the model has {len(known)} classes"
+    columns = requested if model_classes is None else model_classes
+    if matrix.ndim != 2 or matrix.shape[1] != len(columns):
+        message = f"{method} returned an array of shape {matrix.shape}, and the model has {len(columns)} classes"
         raise ModelRaisedError(RowFailure("bad_output", "output", message))
-    return pd.DataFrame({name: matrix[:, known.index(name)] for name in wanted}, copy=False)
+    return pd.DataFrame({name: matrix[:, columns.index(name)] for name in requested}, copy=False)
 
 
 def _top(columns: Any, names: Sequence[str], count: int) -> list[list[dict[str, Any]]]:
@@ -215,7 +215,7 @@ def _unusable(code: str, message: str) -> ScoringFailedError:
 
 
 def main(folder: str, question: str, answer: str) -> None:
-    """Loads a model and writes what the driver asks of it into a file, as a program of its own.
+    """Loads a model and writes what the driver needs to know of it into a file; runs in a process of its own.
 
     Args:
         folder: The model's folder, whose digest is verified.
@@ -223,11 +223,11 @@ def main(folder: str, question: str, answer: str) -> None:
             `models.load_once`; as JSON.
         answer: The file: what `describe_method` returns, ``fields``, or ``failure``, as JSON.
     """
-    asked = json.loads(question)
+    request = json.loads(question)
     try:
-        model = load(folder, asked.get("model_config"))
-        found = {"fields": fields_with_default(model)} if "fields" in asked else describe_method(model, asked)
+        model = load(folder, request.get("model_config"))
+        reply = {"fields": fields_with_default(model)} if "fields" in request else describe_method(model, request)
     except ScoringFailedError as exc:
-        found = {"failure": exc.failure}
+        reply = {"failure": exc.failure}
     with open(answer, "w", encoding="utf-8") as stream:
-        json.dump(found, stream)
+        json.dump(reply, stream)

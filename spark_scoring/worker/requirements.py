@@ -1,4 +1,4 @@
-"""A model's requirements held against the packages that are installed, wherever this runs."""
+"""A model's requirements compared with the installed packages, on the driver or a worker."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion
 
-# A line names a package, its version and where it holds. A longer one is none, and could keep the parser busy.
+# A line names a package, its version and a marker. A longer one is no requirement, and would be slow to parse.
 _LONGEST_LINE = 2_000
 
 Installed = Callable[[str], str | None]
@@ -20,7 +20,7 @@ class Difference(NamedTuple):
 
     Attributes:
         wanted: The requirement, such as ``scikit-learn==1.7.2``.
-        found: The version that is there instead, or None.
+        found: The installed version, or None.
     """
 
     wanted: str
@@ -59,39 +59,39 @@ def differences(lines: Iterable[str], installed: Installed = installed_version) 
         lines: The lines of a ``requirements.txt``.
         installed: Returns a package's version by its name, or None.
     """
-    found = []
-    for wanted in named_packages(lines):
-        if not _holds(wanted):
+    unmet = []
+    for requirement in named_packages(lines):
+        if not _holds(requirement):
             continue
-        there = installed(wanted.name)
-        if there is None and wanted.name.lower() == "mlflow":
-            there = installed("mlflow-skinny")  # has all that loading a model needs
-        if there is None or not _contains(wanted, there):
-            found.append(Difference(f"{wanted.name}{_extras(wanted)}{wanted.specifier}", there))
-    return found
+        current = installed(requirement.name)
+        if current is None and requirement.name.lower() == "mlflow":
+            current = installed("mlflow-skinny")  # has all that loading a model needs
+        if current is None or not _contains(requirement, current):
+            unmet.append(Difference(f"{requirement.name}{_extras(requirement)}{requirement.specifier}", current))
+    return unmet
 
 
-def _holds(wanted: Requirement) -> bool:
-    """Tells whether a requirement's marker holds here, or can't be told."""
+def _holds(requirement: Requirement) -> bool:
+    """Tells whether a requirement's marker holds here, or can't be evaluated."""
     try:
-        return wanted.marker is None or wanted.marker.evaluate()
+        return requirement.marker is None or requirement.marker.evaluate()
     except Exception:  # it compares what can't be compared
         return True
 
 
-def _contains(wanted: Requirement, version: str) -> bool:
-    """Tells whether a version is one of those that are wanted; one that is no version at all meets no condition."""
+def _contains(requirement: Requirement, version: str) -> bool:
+    """Tells whether a version meets a requirement; what is no valid version meets only one without a condition."""
     try:
-        return wanted.specifier.contains(version, prereleases=True)
+        return requirement.specifier.contains(version, prereleases=True)
     except InvalidVersion:
-        return not wanted.specifier
+        return not requirement.specifier
 
 
-def note(found: Iterable[Difference]) -> str:
+def note(unmet: Iterable[Difference]) -> str:
     """Returns the differences in one line, for a log."""
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"requirements differ (Python {python}): {'; '.join(map(str, found))}"
+    return f"requirements differ (Python {python}): {'; '.join(map(str, unmet))}"
 
 
-def _extras(wanted: Requirement) -> str:
-    return f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
+def _extras(requirement: Requirement) -> str:
+    return f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""

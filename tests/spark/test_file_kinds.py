@@ -24,7 +24,7 @@ from spark_scoring import ScoringJob, score
 from spark_scoring.contract import Terms, check_contract
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.reading.reader import InputReader
-from spark_scoring.reading.requests import Asked
+from spark_scoring.reading.requests import ModelInput
 from spark_scoring.spark.failures import scoring_failure
 from tests import models
 from tests.spark.conftest import read, refused
@@ -62,7 +62,7 @@ class Read:
         ]
         signature = ModelSignature(Schema(specs), Schema([ColSpec("double")]))
         config = InputConfig(path=str(path), format=kind, options=options or {}, columns=columns or {})
-        files = InputReader(config, Asked(signature, {}, "safe", kept), isolates_files=isolating)
+        files = InputReader(config, ModelInput(signature, {}, "safe", kept), isolates_files=isolating)
         source, bad = files.isolate_bad_files(self.spark, files.open(self.spark))
         self.bad = {Path(file.path).name: file.message for file in bad}
         self.columns = source.df.columns

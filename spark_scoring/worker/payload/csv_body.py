@@ -38,21 +38,21 @@ def read_csv(
     """
     inputs = specs_names(schema.inputs)
     if not all(isinstance(spec, ColSpec) and isinstance(spec.type, DataType) for spec in schema.inputs):
-        # Neither does MLflow's server: no cell of a table holds a tensor, a list or an object.
+        # MLflow's server refuses it, too: no cell of a table holds a tensor, a list or an object.
         raise MalformedRequest("", "expected JSON: the model takes tensors or nested values, and CSV holds none")
     refuse_wide(text)
-    ours = {model: theirs for theirs, model in names.items()}
-    later = [spec for name, spec in zip(inputs, schema.inputs, strict=True) if spec.type in _CAST_LATER]
+    header_name = {model: header for header, model in names.items()}
+    cast_later = [spec for name, spec in zip(inputs, schema.inputs, strict=True) if spec.type in _CAST_LATER]
     dtypes: dict[str, Any] = dict(zip(inputs, schema.pandas_types(), strict=True))
-    dtypes.update({str(spec.name): str for spec in later})
-    wanted = {ours.get(name, name): dtype for name, dtype in dtypes.items()} | dict.fromkeys(labels, str)
+    dtypes.update({str(spec.name): str for spec in cast_later})
+    column_dtypes = {header_name.get(name, name): dtype for name, dtype in dtypes.items()} | dict.fromkeys(labels, str)
     try:
-        frame = pd.read_csv(io.StringIO(text), dtype=wanted)
+        frame = pd.read_csv(io.StringIO(text), dtype=column_dtypes)
     except Exception as exc:
-        raise _misfit(exc, text, wanted) from None
+        raise _misfit(exc, text, column_dtypes) from None
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is more than the header for row labels
         raise MalformedRequest("line 2", f"expected {len(frame.columns)} values, as the header has names, found more")
-    found = {name: _texts(frame, name) for name in labels}
+    label_columns = {name: _texts(frame, name) for name in labels}
     frame = frame.rename(columns=dict(names))
     absent = [name for name in schema.required_input_names() if name not in frame.columns]
     if schema.has_input_names() and absent:
@@ -61,9 +61,9 @@ def read_csv(
         )
 
     def place(name: str, row: int) -> str:
-        return f"row {row + 1}, column {ours.get(name, name)}"
+        return f"row {row + 1}, column {header_name.get(name, name)}"
 
-    present = [spec for spec in later if spec.name in frame.columns]
+    present = [spec for spec in cast_later if spec.name in frame.columns]
     try:
         enforced = _enforce_schema(_cast(frame, Schema(present)) if present else frame, schema)
     except Exception as exc:
@@ -73,11 +73,11 @@ def read_csv(
     for name, values in columns.items():
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "f":
             columns[name] = np.ma.MaskedArray(values, np.isnan(values))
-    return rows, columns, found
+    return rows, columns, label_columns
 
 
 def refuse_wide(text: str) -> None:
-    """Refuses a header whose columns would keep pandas busy: it numbers those of one name, one after the other.
+    """Refuses a header of too many columns, or too many of one name: pandas numbers those one after the other, slowly.
 
     Raises:
         MalformedRequest: With how many columns there are.
@@ -88,12 +88,12 @@ def refuse_wide(text: str) -> None:
         raise MalformedRequest(
             "line 1", "expected JSON, or CSV with a header, found a name of 100,000 letters"
         ) from None
-    again = len(names) - len(set(names))
-    if len(names) > _MOST_COLUMNS or again > _MOST_AGAIN:
+    repeated = len(names) - len(set(names))
+    if len(names) > _MOST_COLUMNS or repeated > _MOST_AGAIN:
         raise MalformedRequest(
             "line 1",
             f"expected a header of up to {_MOST_COLUMNS:,} names, no more than {_MOST_AGAIN} of them twice or empty, "
-            f"found {len(names):,}, {again:,} of them twice or empty",
+            f"found {len(names):,}, {repeated:,} of them twice or empty",
         )
 
 
@@ -109,9 +109,9 @@ def _misfit(exc: Exception, text: str, dtypes: Mapping[str, Any]) -> MalformedRe
         frame = pd.read_csv(io.StringIO(text), dtype=str)
     except Exception as structural:
         # "Expected 3 fields in line 4, saw 5": numbers, and nothing of the rows
-        said = str(structural).strip().split("C error: ")[-1]
-        if said.startswith("Expected") or "EOF" in said:
-            return MalformedRequest("", f"no CSV: {said}")
+        message = str(structural).strip().split("C error: ")[-1]
+        if message.startswith("Expected") or "EOF" in message:
+            return MalformedRequest("", f"no CSV: {message}")
         return MalformedRequest("", f"expected CSV with a header ({type(exc).__name__})")
     for name, dtype in dtypes.items():
         if name not in frame.columns or dtype is str:
@@ -119,12 +119,12 @@ def _misfit(exc: Exception, text: str, dtypes: Mapping[str, Any]) -> MalformedRe
         column = frame[name]
 
         def attempt(end: int, name: str = name, column: Any = column, dtype: Any = dtype) -> None:
-            again = io.StringIO(column[:end].to_frame().to_csv(index=False, na_rep="NA"))
-            pd.read_csv(again, dtype={name: dtype})
+            rewritten = io.StringIO(column[:end].to_frame().to_csv(index=False, na_rep="NA"))
+            pd.read_csv(rewritten, dtype={name: dtype})
 
         row = first_misfit(len(column), attempt)
         if row is not None:
-            found = "no value" if is_missing(column.iloc[row]) else "another text"
-            wanted = _NAMES.get(str(np.dtype(dtype)), str(dtype))
-            return MalformedRequest(f"row {row + 1}, column {name}", f"expected {wanted}, found {found}")
+            actual = "no value" if is_missing(column.iloc[row]) else "another text"
+            expected = _NAMES.get(str(np.dtype(dtype)), str(dtype))
+            return MalformedRequest(f"row {row + 1}, column {name}", f"expected {expected}, found {actual}")
     return MalformedRequest("", f"expected CSV with a header ({type(exc).__name__})")

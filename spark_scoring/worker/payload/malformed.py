@@ -14,19 +14,19 @@ from mlflow.utils import proto_json_utils
 _cast: Any = proto_json_utils.cast_df_types_according_to_schema
 _KINDS: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
 
-# Of a place, of what is said about it, of a name in it, and how many names.
+# The longest place, message and name in a message, and the most names.
 _LONGEST_PLACE, _LONGEST_MESSAGE, _LONGEST_NAME, _MOST_NAMES = 300, 1_000, 60, 20
 
 # Writes the place of a value, by its column and row.
 Place = Callable[[str, int], str]
 
 
-class MalformedRequest(Exception):  # noqa: N818  (the request is, and not this)
+class MalformedRequest(Exception):  # noqa: N818  (named after the request)
     """A request that can't be read.
 
     Attributes:
         place: Where in the file, such as ``line 3: dataframe_split.data[3]``.
-        message: What was expected there, and what was found; never a value of the request.
+        message: What was expected there, and the kind of the actual value; never the value.
         code: ``malformed_payload``, or ``params_differ``.
     """
 
@@ -39,7 +39,7 @@ class MalformedRequest(Exception):  # noqa: N818  (the request is, and not this)
 
 
 def _shown(text: str, longest: int) -> str:
-    """Returns what a message shows of a text with names from a request: no part of it is obeyed, and none is long."""
+    """Returns a text with names from a request for a message: unprintable characters escaped, cut to `longest`."""
     plain = "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
         for char in text[: longest + 1]
@@ -48,7 +48,7 @@ def _shown(text: str, longest: int) -> str:
 
 
 def unreadable(exc: Exception) -> MalformedRequest:
-    """Returns what is said of a file for which a parser raised something that nobody foresaw; never its message."""
+    """Returns the error for a file on which a parser raised an unexpected exception; its message is never quoted."""
     if isinstance(exc, MemoryError):
         return MalformedRequest("", "expected a request that fits into the worker's memory")
     if isinstance(exc, RecursionError):
@@ -66,7 +66,7 @@ def specs_names(specs: Sequence[Any]) -> list[str]:
 def located(
     exc: Exception, body: Any, path: str, raw: Mapping[str, Sequence[Any]] | None, schema: Schema, place: Place
 ) -> MalformedRequest:
-    """Returns the place for which MLflow raised `exc`; its own message names none, and quotes the data.
+    """Returns an error with the place for which MLflow raised `exc`, whose own message names none and quotes the data.
 
     Args:
         exc: What MLflow raised.
@@ -78,32 +78,32 @@ def located(
     """
     named = dict(zip(specs_names(schema.inputs), schema.inputs, strict=True))
     if schema.has_input_names() and raw is not None:
-        there = {*raw, *(body if isinstance(body, dict) else ())}
-        absent = [name for name in schema.required_input_names() if name not in there]
+        present = {*raw, *(body if isinstance(body, dict) else ())}
+        absent = [name for name in schema.required_input_names() if name not in present]
         if absent:
             return MalformedRequest(path, f"expected the inputs {listed(named)}; {listed(absent)} is not there")
     columns = {name: values for name, values in (raw or {}).items() if name in named}
     for name, values in columns.items():
-        found = _misfit(name, values, named[name], place)
-        if found is not None:
-            return found
+        misfit = _misfit(name, values, named[name], place)
+        if misfit is not None:
+            return misfit
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        told = listed([f"{name} has {length}" for name, length in lengths.items()])
-        return MalformedRequest(path, f"expected as many values of each input: {told}")
-    wanted = listed([f"{name} {_spec_name(spec)}" for name, spec in named.items()])
+        counts = listed([f"{name} has {length}" for name, length in lengths.items()])
+        return MalformedRequest(path, f"expected as many values of each input: {counts}")
+    expected = listed([f"{name} {_spec_name(spec)}" for name, spec in named.items()])
     return MalformedRequest(
-        path, f"expected what the model's signature says ({wanted}); MLflow raised {type(exc).__name__}"
+        path, f"expected what the model's signature says ({expected}); MLflow raised {type(exc).__name__}"
     )
 
 
 def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> MalformedRequest | None:
-    """Returns the first place in a column that is none of its type, or None."""
+    """Returns an error for the first value in a column that is not of its type, or None."""
     if isinstance(spec, TensorSpec):
-        found = _tensor_misfit(values, spec)
-        if found is None:
+        misfit = _tensor_misfit(values, spec)
+        if misfit is None:
             return None
-        (position, *deeper), message = found
+        (position, *deeper), message = misfit
         return MalformedRequest(place(name, position) + "".join(f"[{inner}]" for inner in deeper), message)
     single = Schema([ColSpec(spec.type, name, required=spec.required)])
 
@@ -113,11 +113,11 @@ def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> Malfor
     row = first_misfit(len(values), attempt)
     if row is None:
         return None
-    return MalformedRequest(place(name, row), f"expected {_wanted(spec)}, found {_found(values[row], spec.type)}")
+    return MalformedRequest(place(name, row), f"expected {_expected(spec)}, found {_actual(values[row], spec.type)}")
 
 
 def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
-    """Returns the last position of the shortest beginning that can't be read; `attempt` is given a beginning's end."""
+    """Returns the position of the first value that can't be read, or None; `attempt` reads the first n values."""
 
     def fails(end: int) -> bool:
         try:
@@ -128,7 +128,7 @@ def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
 
     if not length or not fails(length):
         return None
-    low, high = 0, length  # a beginning of `low` can be read, one of `high` can't
+    low, high = 0, length  # the first `low` values can be read, the first `high` can't
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if fails(middle) else (middle, high)
@@ -156,9 +156,9 @@ def _tensor_misfit(values: Any, spec: TensorSpec) -> tuple[list[int], str] | Non
         if sizes[depth] not in (-1, len(value)):
             return path or [0], f"expected a list of {sizes[depth]}, found {len(value)}"
         for position, inner in enumerate(value):
-            found = walk(inner, depth + 1, [*path, position])
-            if found is not None:
-                return found
+            misfit = walk(inner, depth + 1, [*path, position])
+            if misfit is not None:
+                return misfit
         return None
 
     return walk(values, 0, [])
@@ -185,19 +185,19 @@ def kind(value: Any) -> str:
     return _KINDS.get(type(value), f"a {type(value).__name__}")
 
 
-def _wanted(spec: ColSpec) -> str:
+def _expected(spec: ColSpec) -> str:
     if spec.type == DataType.datetime:  # pandas reads a column of them by the first one's form
         return "datetime without a zone, in the form of the first one"
     return _spec_name(spec)
 
 
-def _found(value: Any, wanted: Any) -> str:
-    found = kind(value)
-    if wanted in (DataType.integer, DataType.long) and found == "a whole number":
+def _actual(value: Any, expected: Any) -> str:
+    actual = kind(value)
+    if expected in (DataType.integer, DataType.long) and actual == "a whole number":
         return "a whole number beyond its range"
-    if found == "text" and wanted != DataType.string:
+    if actual == "text" and expected != DataType.string:
         return "text that is none"
-    return found
+    return actual
 
 
 def _spec_name(spec: Any) -> str:
@@ -207,7 +207,7 @@ def _spec_name(spec: Any) -> str:
 
 
 def listed(names: Any) -> str:
-    """Returns names as a message has them: some of many, and the beginning of long ones."""
+    """Returns names for a message: the first of many, and the beginning of long ones."""
     texts = [str(name) for name in islice(names, _MOST_NAMES)]
     shown = ", ".join(text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…" for text in texts)
     more = len(names) - len(texts)

@@ -1,6 +1,6 @@
 """Requests of one shape are read together: MLflow needs some milliseconds for a request, however few rows it has.
 
-Only where the rows of several requests mean together what they mean alone: each value is then converted by itself.
+Only where each value is converted by itself, so that rows mean together what they mean in their own requests.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,14 +30,14 @@ class Parsed(NamedTuple):
 def grouped(requests: Iterable[Parsed], schema: Schema) -> Iterator[list[Parsed]]:
     """Yields runs of consecutive requests that `merged` can take."""
     group: list[Parsed] = []
-    shape = None
+    group_shape = None
     for request in requests:
-        found = _shape(request, schema)
-        if group and (found is None or found != shape or len(group) == _MOST_REQUESTS):
+        shape = _shape(request, schema)
+        if group and (shape is None or shape != group_shape or len(group) == _MOST_REQUESTS):
             yield group
             group = []
         group.append(request)
-        shape = found
+        group_shape = shape
     if group:
         yield group
 

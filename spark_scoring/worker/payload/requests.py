@@ -83,7 +83,7 @@ def read_requests(content: bytes, name: str, reading: Reading) -> Iterator[Reque
 
     Args:
         content: The file: one JSON request, JSON lines of requests, or CSV with a header.
-        name: The file's name, whose ending may tell JSON lines.
+        name: The file's name, whose suffix may mark JSON lines.
         reading: How to read it.
 
     Raises:
@@ -123,10 +123,10 @@ def _parsed(line: str, document: Any, schema: Schema, reading: Reading) -> Parse
 
 
 def _in_line(exc: Exception, line: str) -> MalformedRequest:
-    told = exc if isinstance(exc, MalformedRequest) else unreadable(exc)
+    error = exc if isinstance(exc, MalformedRequest) else unreadable(exc)
     if not line:
-        return told
-    return MalformedRequest(f"{line}: {told.place}" if told.place else line, told.message, told.code)
+        return error
+    return MalformedRequest(f"{line}: {error.place}" if error.place else line, error.message, error.code)
 
 
 def _read_group(group: list[Parsed], schema: Schema, reading: Reading) -> Iterator[Request]:
@@ -135,7 +135,7 @@ def _read_group(group: list[Parsed], schema: Schema, reading: Reading) -> Iterat
         try:
             whole = _read(group[0].form, body, group[0].path, schema, reading)
         except Exception:
-            pass  # read one by one, they say where
+            pass  # reading them one by one reports the place
         else:
             if whole.rows == sum(counts):
                 yield from _parts(whole, counts)
@@ -161,11 +161,11 @@ def _form(document: Any, schema: Schema) -> tuple[str, Any, str]:
     expected = f"expected an object with one of {listed(FORMS)}"
     if not isinstance(document, dict):
         raise MalformedRequest("", f"{expected}, found {kind(document)}")
-    found = [key for key in document if key in FORMS]
-    if len(found) != 1:
-        said = f"found {listed(found)}" if found else f"found the keys {listed(document)}" if document else "it is {}"
-        raise MalformedRequest("", f"{expected}; {said}")
-    key = found[0]
+    forms = [key for key in document if key in FORMS]
+    if len(forms) != 1:
+        actual = f"found {listed(forms)}" if forms else f"found the keys {listed(document)}" if document else "it is {}"
+        raise MalformedRequest("", f"{expected}; {actual}")
+    key = forms[0]
     body = document[key]
     if key != INPUT_DATA:
         return key, body, key
@@ -197,13 +197,13 @@ def _refuse_other_params(params: Any, reading: Reading) -> None:
     schema = ParamSchema.from_json(reading.params)
     if not isinstance(params, dict):
         raise MalformedRequest("params", f"expected an object, found {kind(params)}")
-    ours = _enforce_params_schema(dict(reading.given), schema)
+    job_params = _enforce_params_schema(dict(reading.given), schema)
     for name in (spec.name for spec in schema.params):
         try:
-            theirs = _enforce_params_schema({name: params[name]} if name in params else {}, schema)
+            request_params = _enforce_params_schema({name: params[name]} if name in params else {}, schema)
         except Exception:
             raise MalformedRequest(f"params.{name}", "expected a value of the type that the signature says") from None
-        if not _same(theirs[name], ours[name]):
+        if not _same(request_params[name], job_params[name]):
             raise MalformedRequest(
                 f"params.{name}",
                 "expected the job's value (model.params), since all rows of a run are scored alike",
@@ -238,22 +238,22 @@ def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> 
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Mutes MLflow's warning of every request's extra columns, which a key is."""
+    """Mutes MLflow's warning about extra columns, which it gives for every request with a key."""
     logger = logging.getLogger("mlflow.models.utils")
-    was, logger.disabled = logger.disabled, True
+    was_disabled, logger.disabled = logger.disabled, True
     try:
         yield
     finally:
-        logger.disabled = was
+        logger.disabled = was_disabled
 
 
 def _without_unknown(form: str, body: Any, path: str, schema: Schema) -> Any:
-    """Leaves out of rows the columns that no input has: rows that each name others would make a square of a table."""
+    """Drops columns that are no input: rows with different columns would make a table as wide as it is long."""
     if form != RECORDS:
         return body
     if schema.has_input_names():
         names = set(schema.input_names())
-        # A row of none is a row all the same: pandas counts it as long as another one names a column.
+        # A row without any of them still counts: pandas keeps it as long as another row has a column.
         return [{key: value for key, value in row.items() if key in names} for row in body]
     values = sum(map(len, body))
     if len(set().union(*body)) * len(body) > _MOST_SPARSE * max(values, 1_000):
@@ -295,8 +295,8 @@ def _raw_columns(form: str, body: Any, schema: Schema, labels: tuple[str, ...] =
             return {columns[0]: [row[0] if isinstance(row, list) else row for row in data]}
         return {name: [row[position] for row in data] for position, name in enumerate(columns)}
     if isinstance(body, list) and body and all(isinstance(row, dict) for row in body):
-        wanted = {*specs_names(schema.inputs), *labels}
-        keys = dict.fromkeys(key for row in body for key in row if key in wanted)
+        kept = {*specs_names(schema.inputs), *labels}
+        keys = dict.fromkeys(key for row in body for key in row if key in kept)
         return {key: [row.get(key) for row in body] for key in keys}
     if isinstance(body, dict):
         return {name: values for name, values in body.items() if isinstance(values, list)}
@@ -321,7 +321,7 @@ def _places(form: str, path: str, body: Any, raw: dict[str, list[Any]] | None) -
 def present_inputs(content: bytes, name: str, reading: Reading) -> set[str]:
     """Returns which of the inputs the requests of a file name; a malformed file names those up to its mistake."""
     schema = Schema.from_json(reading.inputs)
-    names, found = set(specs_names(schema.inputs)), set[str]()
+    names, present = set(specs_names(schema.inputs)), set[str]()
     try:
         text = text_of(content).lstrip()
         if text and text[0] not in "{[":
@@ -331,16 +331,16 @@ def present_inputs(content: bytes, name: str, reading: Reading) -> set[str]:
         for _, document in documents(text, name):
             form, body, path = _form(document, schema)
             check_structure(form, body, path, schema)
-            found |= names & set(_raw_columns(form, _renamed(form, body, reading.names), schema) or ())
+            present |= names & set(_raw_columns(form, _renamed(form, body, reading.names), schema) or ())
     except Exception:
-        pass  # reading the rows tells what is wrong, and where
-    return found
+        pass  # reading the rows reports what is wrong, and where
+    return present
 
 
 def _labels(
     form: str, body: Any, path: str, raw: dict[str, list[Any]] | None, rows: int, reading: Reading
 ) -> dict[str, list[str | None]]:
-    found: dict[str, list[str | None]] = {}
+    labels: dict[str, list[str | None]] = {}
     for name in reading.labels:
         if name == INDEX and name not in (raw or {}):
             index = body.get("index") if form == SPLIT else None
@@ -351,8 +351,8 @@ def _labels(
             values = raw[name]
         if len(values) != rows:
             raise MalformedRequest(path, f"expected {rows} values of {name!r}, found {len(values)}")
-        found[name] = [_label(value) for value in values]
-    return found
+        labels[name] = [_label(value) for value in values]
+    return labels
 
 
 def _label(value: Any) -> str | None:

@@ -80,14 +80,14 @@ def faults_of(reading: Reading, layout: Layout) -> Callable[[Batches], Batches]:
     """Returns what maps batches of files to ``path``, ``code`` and ``message`` of those that are malformed."""
 
     def map_batches(files: Batches) -> Batches:
-        found = []
+        faults = []
         for path, content, given in _files(files, layout.given):
             try:
                 for _ in _batches(path, content, given, reading, layout):
                     pass
             except MalformedRequest as exc:
-                found.append({"path": path, "code": exc.code, "message": str(exc)})
-        yield pa.RecordBatch.from_pylist(found, schema=FAULTS)
+                faults.append({"path": path, "code": exc.code, "message": str(exc)})
+        yield pa.RecordBatch.from_pylist(faults, schema=FAULTS)
 
     return map_batches
 
@@ -99,10 +99,10 @@ def inputs_of(reading: Reading) -> Callable[[Batches], Batches]:
     """Returns what maps batches of files to the names of the inputs that they have, in a column ``name``."""
 
     def map_batches(files: Batches) -> Batches:
-        found: set[str] = set()
+        names: set[str] = set()
         for path, content, _ in _files(files, ()):
-            found |= present_inputs(content, path, reading)
-        yield pa.RecordBatch.from_pydict({"name": pa.array(sorted(map(str, found)), pa.string())})
+            names |= present_inputs(content, path, reading)
+        yield pa.RecordBatch.from_pydict({"name": pa.array(sorted(map(str, names)), pa.string())})
 
     return map_batches
 

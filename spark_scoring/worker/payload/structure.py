@@ -18,7 +18,7 @@ SPLIT_KEYS = {"columns", "index", "data"}
 
 
 class NamelessRows(dict[str, Any]):
-    """Rows that stand in the request by themselves, with the names that they go by."""
+    """Rows that a request gives without column names, with the names that they take from the signature."""
 
 
 def rows_path(body: Any, path: str) -> str:
@@ -30,7 +30,7 @@ def check_structure(form: str, body: Any, path: str, schema: Schema) -> None:
     """Refuses a body that does not have its form's lists and objects.
 
     Raises:
-        MalformedRequest: With the place of the first one that is another.
+        MalformedRequest: With the place of the first part that differs.
     """
     if form == SPLIT:
         _check_split(body, path, schema)
@@ -46,10 +46,10 @@ def check_structure(form: str, body: Any, path: str, schema: Schema) -> None:
         names = set(body[0])
         for position, row in enumerate(body):
             if not isinstance(row, dict) or set(row) != names:
-                found = f"one with {listed(row)}" if isinstance(row, dict) else kind(row)
+                actual = f"one with {listed(row)}" if isinstance(row, dict) else kind(row)
                 raise MalformedRequest(
                     f"{path}[{position}]",
-                    f"expected an object with {listed(names)} as in the first row, found {found}",
+                    f"expected an object with {listed(names)} as in the first row, found {actual}",
                 )
 
 
@@ -75,15 +75,15 @@ def _check_split(body: Any, path: str, schema: Schema) -> None:
         seen.add(str(name))
     width = len(columns) if columns is not None else len(data[0]) if data and isinstance(data[0], list) else 1
     for position, row in enumerate(data):
-        wanted = f"expected a list of {width} value{'s' * (width != 1)}"
+        expected = f"expected a list of {width} value{'s' * (width != 1)}"
         if not isinstance(row, list):
             if width == 1:  # pandas takes a list of values for one column
                 continue
-            raise MalformedRequest(f"{rows_path(body, path)}[{position}]", f"{wanted}, found {kind(row)}")
+            raise MalformedRequest(f"{rows_path(body, path)}[{position}]", f"{expected}, found {kind(row)}")
         if len(row) != width:
-            raise MalformedRequest(f"{rows_path(body, path)}[{position}]", f"{wanted}, found {len(row)}")
+            raise MalformedRequest(f"{rows_path(body, path)}[{position}]", f"{expected}, found {len(row)}")
     if index is not None and (not isinstance(index, list) or len(index) != len(data)):
-        found = f"{len(index)}" if isinstance(index, list) else kind(index)
+        actual = f"{len(index)}" if isinstance(index, list) else kind(index)
         raise MalformedRequest(
-            f"{path}.index", f"expected a list of {len(data)} labels, one for each row, found {found}"
+            f"{path}.index", f"expected a list of {len(data)} labels, one for each row, found {actual}"
         )

@@ -1,4 +1,4 @@
-"""What MLflow made of a request becomes columns of values, one a row; what it changed without a word is refused."""
+"""What MLflow made of a request becomes columns of values, one a row; what it changed silently is refused."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,18 +19,18 @@ def columns_of(enforced: Any, schema: Schema, place: Place) -> tuple[int, dict[s
         place: Writes the place of a value.
 
     Raises:
-        MalformedRequest: If a value is one that no column of that type holds.
+        MalformedRequest: If a column of that type can't hold a value.
     """
     specs: list[ColSpec | TensorSpec] = list(schema.inputs)
     if isinstance(enforced, pd.DataFrame):
         names = specs_names(specs)
-        found = {}
+        columns = {}
         for position, (name, spec) in enumerate(zip(names, specs, strict=True)):
             if schema.has_input_names() and name not in enforced.columns:
                 continue
             series = enforced[name] if schema.has_input_names() else enforced.iloc[:, position]
-            found[name] = _plain(series, spec, name, place)
-        return len(enforced), found
+            columns[name] = _plain(series, spec, name, place)
+        return len(enforced), columns
     tensors = enforced if isinstance(enforced, dict) else {"0": enforced}
     if not all(isinstance(value, np.ndarray) for value in tensors.values()):
         raise MalformedRequest("", "expected dense tensors")
@@ -90,7 +90,7 @@ def with_nulls(values: Any, raw: Sequence[Any]) -> Any:
 
 
 def refuse_changed(name: str, values: Any, raw: Sequence[Any], place: Place) -> None:
-    """Refuses what MLflow would change without a word: numbers that it cuts or wraps, and texts that it calls true."""
+    """Refuses what MLflow changes silently: numbers that it truncates or wraps, and texts that become true."""
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iub":
         return
     if values.ndim > 1:
@@ -101,13 +101,13 @@ def refuse_changed(name: str, values: Any, raw: Sequence[Any], place: Place) -> 
             inner = "".join(f"[{position}]" for position in deeper)
             raise MalformedRequest(place(name, row) + inner, f"expected {values.dtype}, found another number")
         return
-    wanted = {"i4": "integer", "i8": "long", "b1": "boolean"}.get(values.dtype.str[1:], str(values.dtype))
+    expected = {"i4": "integer", "i8": "long", "b1": "boolean"}.get(values.dtype.str[1:], str(values.dtype))
     for row, (value, given) in enumerate(zip(values.tolist(), raw, strict=True)):
         text = isinstance(given, str)
-        if (text and wanted == "boolean") or (not text and given is not None and value != given):
-            beyond = kind(given) == "a whole number" and wanted != "boolean"
-            found = "a whole number beyond its range" if beyond else kind(given)
-            raise MalformedRequest(place(name, row), f"expected {wanted}, found {found}")
+        if (text and expected == "boolean") or (not text and given is not None and value != given):
+            beyond = kind(given) == "a whole number" and expected != "boolean"
+            actual = "a whole number beyond its range" if beyond else kind(given)
+            raise MalformedRequest(place(name, row), f"expected {expected}, found {actual}")
 
 
 def is_missing(value: Any) -> bool:
