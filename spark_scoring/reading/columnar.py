@@ -123,13 +123,13 @@ def open_columnar(
     spark: SparkSession,
     path: str,
     config: InputConfig,
-    asked: ModelInput,
+    model_input: ModelInput,
     *,
     tolerant: bool,
     leave_out: Collection[str],
 ) -> DataFrame:
     """Returns the rows of Parquet, ORC or Avro files, lazily; see `files.open_files`."""
-    found = _open(spark, path, config, asked)
+    found = _open(spark, path, config, model_input)
     if found is None:
         return reader(spark, path, str(config.format)).load(path)
     if found.bad and (not tolerant or not found.union.values):
@@ -140,16 +140,16 @@ def open_columnar(
     return with_folder_types(spark, path, frame, found.folders, config.file_options.get("partitionTypes", {}))
 
 
-def bad_columnar(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput) -> list[BadFile]:
+def bad_columnar(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Reads every value of Parquet, ORC or Avro files once, and returns the files that can't be read."""
-    found = _open(spark, path, config, asked)
+    found = _open(spark, path, config, model_input)
     if found is None:
         return []
     files = [file for group, _ in found.union.values for file in group.files]
     return [*found.bad, *unreadable(lambda part: found.rows(of=set(part)), files)]
 
 
-def _open(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput) -> ColumnarFiles | None:
+def _open(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> ColumnarFiles | None:
     """Looks at the files' schemas; None where there is no file that holds anything."""
     files, kind = files_of(spark, path), str(config.format)
     if not files:
@@ -161,13 +161,15 @@ def _open(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput
         if file in cells:
             groups.setdefault(cells[file], []).append(file)
     found = [Group(tuple(named), columns) for columns, named in groups.items()]
-    union = unite(found, _needs(spark, kind, config, asked, [folder.name.lower() for folder in folders]))
+    union = unite(found, _needs(spark, kind, config, model_input, [folder.name.lower() for folder in folders]))
     bad += [BadFile(file, "bad_file", message) for file, message in union.faults.items()]
     return ColumnarFiles(spark, path, kind, union, folders, tuple(sorted(bad, key=lambda one: one.path)))
 
 
-def _needs(spark: SparkSession, kind: str, config: InputConfig, asked: ModelInput, folders: Collection[str]) -> Needs:
-    inputs = asked.signature.inputs if asked.signature is not None else None
+def _needs(
+    spark: SparkSession, kind: str, config: InputConfig, model_input: ModelInput, folders: Collection[str]
+) -> Needs:
+    inputs = model_input.signature.inputs if model_input.signature is not None else None
     named = inputs.inputs if inputs is not None and inputs.has_input_names() else []
     specs = {config.columns.get(spec.name, spec.name).lower(): spec for spec in named}
 
@@ -182,10 +184,14 @@ def _needs(spark: SparkSession, kind: str, config: InputConfig, asked: ModelInpu
         except SPARK_ERRORS:
             return False
 
-    kept = None if asked.kept is None else {*(name.lower() for name in asked.kept), *map(str.lower, config.key)}
+    kept = (
+        None
+        if model_input.kept is None
+        else {*(name.lower() for name in model_input.kept), *map(str.lower, config.key)}
+    )
     return Needs(
         {name: spec for name, spec in specs.items() if name not in folders},
-        Terms(policy=asked.policy, time_zone=config.time_zone),
+        Terms(policy=model_input.policy, time_zone=config.time_zone),
         kept,
         is_null,
     )

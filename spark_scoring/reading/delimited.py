@@ -95,7 +95,7 @@ def open_delimited(
     spark: SparkSession,
     path: str,
     config: InputConfig,
-    asked: ModelInput,
+    model_input: ModelInput,
     *,
     tolerant: bool,
     leave_out: Collection[str],
@@ -105,15 +105,15 @@ def open_delimited(
     Raises:
         InputError: If no file tells the columns, or the delimiter is another.
     """
-    found = _open(spark, path, config, asked, tolerant)
+    found = _open(spark, path, config, model_input, tolerant)
     kept = DelimitedFiles(without(found.files, leave_out), found.dialect, found.layout, found.schema, found.folders)
     frame = with_folder_types(spark, path, kept.rows(), found.folders, config.file_options.get("partitionTypes", {}))
-    return with_times(frame, config, asked)
+    return with_times(frame, config, model_input)
 
 
-def bad_delimited(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput) -> list[BadFile]:
+def bad_delimited(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Reads all CSV files once, and returns those that can't be read."""
-    found = _open(spark, path, config, asked, True)
+    found = _open(spark, path, config, model_input, True)
     try:
         return found.faults(found.files)
     except SPARK_ERRORS as exc:
@@ -123,12 +123,14 @@ def bad_delimited(spark: SparkSession, path: str, config: InputConfig, asked: Mo
     return [*bad, *found.faults(without(found.files, [file.path for file in bad]))]
 
 
-def _open(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput, tolerant: bool) -> DelimitedFiles:
+def _open(
+    spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput, tolerant: bool
+) -> DelimitedFiles:
     dialect, folders = dialect_of(config.file_options), folder_columns(spark, path)
     files = contents(spark, path, folders)
-    header = _header(spark, path, dialect, required_columns(config, asked), tolerant)
+    header = _header(spark, path, dialect, required_columns(config, model_input), tolerant)
     names = column_names(header) if dialect.header else [f"_c{number}" for number in range(len(header))]
-    _refuse_other_delimiter(names, path, dialect, config, asked)
+    _refuse_other_delimiter(names, path, dialect, config, model_input)
     taken = {field.name.lower() for field in folders}
     # A folder's column stands for one of its name in the files, as in Spark's own readers.
     own = [T.StructField(f"{name}_" if name.lower() in taken else name, T.StringType()) for name in names]
@@ -186,10 +188,10 @@ def _header_of(spark: SparkSession, file: str, dialect: Dialect) -> Record | Non
 
 
 def _refuse_other_delimiter(
-    names: Sequence[str], path: str, dialect: Dialect, config: InputConfig, asked: ModelInput
+    names: Sequence[str], path: str, dialect: Dialect, config: InputConfig, model_input: ModelInput
 ) -> None:
     """Refuses a file of one column that looks like several, which the model has no use for."""
-    inputs = asked.signature.inputs if asked.signature is not None else None
+    inputs = model_input.signature.inputs if model_input.signature is not None else None
     if len(names) != 1 or inputs is None or not inputs.has_input_names():
         return
     wanted = {config.columns.get(name, name).lower() for name in inputs.input_names()}

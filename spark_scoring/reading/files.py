@@ -43,7 +43,13 @@ _COLUMNAR = frozenset({"parquet", "orc", "avro"})
 
 
 def open_files(
-    spark: SparkSession, path: str, config: InputConfig, asked: ModelInput, *, tolerant: bool, without: Collection[str]
+    spark: SparkSession,
+    path: str,
+    config: InputConfig,
+    model_input: ModelInput,
+    *,
+    tolerant: bool,
+    without: Collection[str],
 ) -> DataFrame:
     """Returns the rows of files, lazily.
 
@@ -51,28 +57,28 @@ def open_files(
         spark: The session.
         path: A file, a folder, or a glob.
         config: The job's input, with a format.
-        asked: What the model asks of its input.
+        model_input: What the model asks of its input.
         tolerant: Whether the schema may be told by some of the files, where others can't be read.
         without: Files that are left out.
     """
     if config.format in _COLUMNAR:
-        return columnar.open_columnar(spark, path, config, asked, tolerant=tolerant, leave_out=without)
+        return columnar.open_columnar(spark, path, config, model_input, tolerant=tolerant, leave_out=without)
     if config.format == "json":
-        return json_files.open_json(spark, path, config, asked, tolerant=tolerant, leave_out=without)
+        return json_files.open_json(spark, path, config, model_input, tolerant=tolerant, leave_out=without)
     if config.format == "csv" and not _by_spark(config):
-        return delimited.open_delimited(spark, path, config, asked, tolerant=tolerant, leave_out=without)
+        return delimited.open_delimited(spark, path, config, model_input, tolerant=tolerant, leave_out=without)
     types = config.file_options.get("partitionTypes", {})
     folders = folder_columns(spark, path)
     if config.format == "csv":
-        rows = _left(_split_csv(spark, path, config, asked, tolerant), without)
-        return with_times(with_folder_types(spark, path, rows, folders, types), config, asked, _replaced(rows))
+        rows = _left(_split_csv(spark, path, config, model_input, tolerant), without)
+        return with_times(with_folder_types(spark, path, rows, folders, types), config, model_input, _replaced(rows))
     files = _left(contents(spark, path, folders), without)
     if config.format == "payload":
-        return with_folder_types(spark, path, open_requests(files, config, asked), folders, types)
+        return with_folder_types(spark, path, open_requests(files, config, model_input), folders, types)
     return with_folder_types(spark, path, files, folders, types)
 
 
-def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput) -> list[BadFile]:
+def find_bad_files(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Reads every value of every file once, and returns the files that can't be read.
 
     Where all can be read, that is one pass; otherwise halves are tried until each bad file is found. What "can be read"
@@ -82,14 +88,14 @@ def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: M
         spark: The session.
         path: A file, a folder, or a glob.
         config: The job's input, with a format.
-        asked: What the model asks of its input.
+        model_input: What the model asks of its input.
 
     Raises:
         InputError: If no file is left.
     """
     empty = empty_files(spark, path, config)
     files = files_of(spark, path)
-    found = list(_bad_files(spark, path, config, asked, files)) + empty if files else empty
+    found = list(_bad_files(spark, path, config, model_input, files)) + empty if files else empty
     if found and len(found) == len(files) + len(empty):
         first = found[0]
         raise InputError(
@@ -101,23 +107,23 @@ def find_bad_files(spark: SparkSession, path: str, config: InputConfig, asked: M
 
 
 def _bad_files(
-    spark: SparkSession, path: str, config: InputConfig, asked: ModelInput, files: Sequence[str]
+    spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput, files: Sequence[str]
 ) -> Sequence[BadFile]:
     if config.format in _COLUMNAR:
-        return columnar.bad_columnar(spark, path, config, asked)
+        return columnar.bad_columnar(spark, path, config, model_input)
     if config.format == "json":
         return json_files.bad_json(spark, path, config)
     if config.format == "csv" and not _by_spark(config):
-        return delimited.bad_delimited(spark, path, config, asked)
+        return delimited.bad_delimited(spark, path, config, model_input)
     if config.format == "csv":
-        frame = _split_csv(spark, path, config, asked, tolerant=True)
+        frame = _split_csv(spark, path, config, model_input, tolerant=True)
         return unreadable(lambda part: only(frame, part), files)
     frame = contents(spark, path)
     if config.format != "payload":
         return unreadable(lambda part: only(frame, part), files)
-    if asked.signature is None or asked.signature.inputs is None:
+    if model_input.signature is None or model_input.signature.inputs is None:
         return []
-    return _malformed(frame, files, config, asked)
+    return _malformed(frame, files, config, model_input)
 
 
 def empty_files(spark: SparkSession, path: str, config: InputConfig) -> list[BadFile]:
@@ -140,16 +146,16 @@ def _plain(file: str) -> str:
 _left = without
 
 
-def _malformed(frame: DataFrame, files: Sequence[str], config: InputConfig, asked: ModelInput) -> list[BadFile]:
+def _malformed(frame: DataFrame, files: Sequence[str], config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Returns the files that are no requests, and those that can't be read at all."""
     try:
-        return [BadFile(*row) for row in faults(frame, config, asked).collect()]
+        return [BadFile(*row) for row in faults(frame, config, model_input).collect()]
     except SPARK_ERRORS as exc:
         if not may_be_bad_file(exc):
             raise
     bad = unreadable(lambda part: only(frame, part), files)
     left = without(frame, [file.path for file in bad])
-    return [*bad, *(BadFile(*row) for row in faults(left, config, asked).collect())]
+    return [*bad, *(BadFile(*row) for row in faults(left, config, model_input).collect())]
 
 
 # --- CSV by Spark's own reader, which splits large files.
@@ -181,10 +187,12 @@ def _csv_options(config: InputConfig) -> dict[str, Any]:
     return options
 
 
-def _split_csv(spark: SparkSession, path: str, config: InputConfig, asked: ModelInput, tolerant: bool) -> DataFrame:
+def _split_csv(
+    spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput, tolerant: bool
+) -> DataFrame:
     options, folders = _csv_options(config), folder_columns(spark, path)
     taken = {field.name.lower() for field in folders}
-    schema = _split_schema(spark, path, options, required_columns(config, asked), tolerant)
+    schema = _split_schema(spark, path, options, required_columns(config, model_input), tolerant)
     own = [field for field in schema.fields if field.name.lower() not in taken]
     return reader(spark, path, "csv", options).schema(StructType([*own, *folders])).load(path)
 

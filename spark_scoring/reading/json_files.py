@@ -38,7 +38,7 @@ def open_json(
     spark: SparkSession,
     path: str,
     config: InputConfig,
-    asked: ModelInput,
+    model_input: ModelInput,
     *,
     tolerant: bool,
     leave_out: Collection[str],
@@ -50,7 +50,7 @@ def open_json(
         raise refused(extra[0].path, extra[0].message)
     frame = without(_frame(spark, path, options, folders, tolerant), leave_out)
     types = config.file_options.get("partitionTypes", {})
-    return with_times(with_folder_types(spark, path, frame, folders, types), config, asked)
+    return with_times(with_folder_types(spark, path, frame, folders, types), config, model_input)
 
 
 def bad_json(spark: SparkSession, path: str, config: InputConfig) -> list[BadFile]:

@@ -69,39 +69,39 @@ class ModelInput:
         return cls(signature, job.model.params, job.contract.policy, names)
 
 
-def required_columns(config: InputConfig, asked: ModelInput) -> frozenset[str]:
+def required_columns(config: InputConfig, model_input: ModelInput) -> frozenset[str]:
     """Returns the lower-case names of the columns that the model can't do without."""
-    inputs = asked.signature.inputs if asked.signature is not None else None
+    inputs = model_input.signature.inputs if model_input.signature is not None else None
     if inputs is None or not inputs.has_input_names():
         return frozenset()
     return frozenset(str(config.columns.get(name, name)).lower() for name in inputs.required_input_names())
 
 
-def open_requests(files: DataFrame, config: InputConfig, asked: ModelInput) -> DataFrame:
+def open_requests(files: DataFrame, config: InputConfig, model_input: ModelInput) -> DataFrame:
     """Returns the rows of the requests in `files`, lazily.
 
     Args:
         files: Files as Spark's ``binaryFile`` gives them.
         config: The job's input.
-        asked: The model's signature and the job's parameters.
+        model_input: The model's signature and the job's parameters.
 
     Raises:
         ContractError: If the signature has an input that no column can hold.
     """
-    if asked.signature is None or asked.signature.inputs is None:
+    if model_input.signature is None or model_input.signature.inputs is None:
         return files.select(F.col("path").alias(PLACE_COLUMNS[0]))  # the contract says what is missing
-    reading, inputs = _reading(config, asked, files), _inputs(config, asked.signature)
-    absent = _absent(files, reading, asked.signature)
+    reading, inputs = _reading(config, model_input, files), _inputs(config, model_input.signature)
+    absent = _absent(files, reading, model_input.signature)
     fields = [field for field in inputs if inputs[field] not in absent]
-    schema, layout = _layout(files, {field: inputs[field] for field in fields}, asked.signature, reading)
+    schema, layout = _layout(files, {field: inputs[field] for field in fields}, model_input.signature, reading)
     return files.mapInArrow(travelling(rows.rows_of(reading, layout)), schema)
 
 
-def faults(files: DataFrame, config: InputConfig, asked: ModelInput) -> DataFrame:
+def faults(files: DataFrame, config: InputConfig, model_input: ModelInput) -> DataFrame:
     """Returns ``path``, ``code`` and ``message`` of each file of `files` that is malformed, lazily."""
-    assert asked.signature is not None
-    reading, inputs = _reading(config, asked, files), _inputs(config, asked.signature)
-    _, layout = _layout(files, inputs, asked.signature, reading)
+    assert model_input.signature is not None
+    reading, inputs = _reading(config, model_input, files), _inputs(config, model_input.signature)
+    _, layout = _layout(files, inputs, model_input.signature, reading)
     # Under the names by which they can be left out.
     named = files.withColumn("path", F.col("_metadata.file_path"))
     return named.mapInArrow(travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
@@ -114,15 +114,15 @@ def travelling(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _reading(config: InputConfig, asked: ModelInput, files: DataFrame) -> Reading:
-    signature = asked.signature
+def _reading(config: InputConfig, model_input: ModelInput, files: DataFrame) -> Reading:
+    signature = model_input.signature
     assert signature is not None
     names = {table: model for model, table in config.columns.items() if table != model}
     known = {*_inputs(config, signature), *PLACE_COLUMNS, *files.columns}
     return Reading(
         inputs=signature.inputs.to_json(),
         params=signature.params.to_json() if signature.params else None,
-        given=json.loads(json.dumps(dict(asked.params or {}), default=str)),
+        given=json.loads(json.dumps(dict(model_input.params or {}), default=str)),
         names=names,
         labels=tuple(name for name in config.key if name not in known),
     )

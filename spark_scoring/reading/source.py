@@ -71,7 +71,7 @@ def open_quarantine(spark: SparkSession, config: InputConfig) -> Source:
 
 @dataclass(frozen=True)
 class _Files:
-    asked: ModelInput
+    model_input: ModelInput
     tolerant: bool = False
     without: Collection[str] = ()
 
@@ -79,7 +79,7 @@ class _Files:
 def open_input(
     spark: SparkSession,
     config: InputConfig,
-    asked: ModelInput = ModelInput(),  # noqa: B008  (frozen)
+    model_input: ModelInput = ModelInput(),  # noqa: B008  (frozen)
     *,
     tolerant: bool = False,
     without: Collection[str] = (),
@@ -89,7 +89,7 @@ def open_input(
     Args:
         spark: The session.
         config: Exactly one of table, sql and path.
-        asked: What the model asks of it: the schema of requests is the signature's.
+        model_input: What the model asks of it: the schema of requests is the signature's.
         tolerant: Whether single files may be damaged; where they are is `bad_files`' to say.
         without: Files that are left out, as `bad_files` names them.
 
@@ -97,11 +97,11 @@ def open_input(
         InputError: If it does not exist, has another format, lacks the version, or ``where`` is no condition on it.
         ContractError: If requests can't hold what the signature asks for.
     """
-    opened = _opened(spark, config, _Files(asked, tolerant, without))
+    opened = _opened(spark, config, _Files(model_input, tolerant, without))
     return _without_failure(spark, _filtered(opened, config.where))
 
 
-def bad_files(spark: SparkSession, config: InputConfig, asked: ModelInput) -> list[BadFile]:
+def bad_files(spark: SparkSession, config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Reads every value of an input of files once, and returns the files that can't be read.
 
     Raises:
@@ -110,7 +110,7 @@ def bad_files(spark: SparkSession, config: InputConfig, asked: ModelInput) -> li
     assert config.path is not None
     _refuse_lossy(spark)
     try:
-        return find_bad_files(spark, absolute(config.path), config, asked)
+        return find_bad_files(spark, absolute(config.path), config, model_input)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
 
@@ -225,7 +225,7 @@ def _open_path(spark: SparkSession, path: str, config: InputConfig, files: _File
             )
         pinned = latest if config.version is None else config.version
         return Source(spark.read.format("delta").option("versionAsOf", pinned).load(path), location, pinned, table=name)
-    df = open_files(spark, path, config, files.asked, tolerant=files.tolerant, without=files.without)
+    df = open_files(spark, path, config, files.model_input, tolerant=files.tolerant, without=files.without)
     places = tuple(name for name in config.row_key if name not in config.key)
     return Source(df, location, textual=config.format in TEXTUAL, of_files=True, places=places)
 

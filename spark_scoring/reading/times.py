@@ -21,13 +21,15 @@ _QUOTED = re.compile(r"'[^']*'")
 _ZONE = re.compile(r"[VzOXxZ]")
 
 
-def with_times(frame: DataFrame, config: InputConfig, asked: ModelInput, others: Sequence[RowFault] = ()) -> DataFrame:
+def with_times(
+    frame: DataFrame, config: InputConfig, model_input: ModelInput, others: Sequence[RowFault] = ()
+) -> DataFrame:
     """Reads the texts that the signature calls datetimes by ``dateFormat`` and ``timestampFormat``.
 
     A text of another form is its row's error, as what `others` say is.
     """
     forms = {name: config.file_options.get(name) for name in ("timestampFormat", "dateFormat")}
-    inputs = asked.signature.inputs if asked.signature is not None else None
+    inputs = model_input.signature.inputs if model_input.signature is not None else None
     specs = inputs.inputs if inputs is not None and inputs.has_input_names() and any(forms.values()) else ()
     wanted = {
         config.columns.get(spec.name, spec.name).lower()

@@ -88,7 +88,7 @@ class Needs:
         inputs: The specification of each input by the lower-case name of its column.
         terms: The contract's policy and time zone.
         kept: The lower-case names of the columns that are written, or None for all.
-        is_null: Tells whether a column of a group holds nothing but nulls; asked only where its type is in the way.
+        is_null: Tells whether a column of a group holds nothing but nulls; model_input only where its type is in the way.
     """
 
     inputs: Mapping[str, Any]
