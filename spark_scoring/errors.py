@@ -66,7 +66,8 @@ class ScoringError(Exception):
         return "\n".join(map(printable, lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, self.code, self.available, self.remedy, self.problems)
+        parts = {name: getattr(self, name) for name in ("code", "available", "remedy", "problems")}
+        return _rebuild, (type(self), self.message, parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the ``error`` object of ``--json``: code, exit, message, remedy, and any problems."""
@@ -86,15 +87,8 @@ def _bounded(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
-def _rebuild(
-    kind: type[ScoringError],
-    message: str,
-    code: str,
-    available: str | None,
-    remedy: str | None,
-    problems: tuple[ScoringError, ...],
-) -> ScoringError:
-    return kind(message, code=code, available=available, remedy=remedy, problems=problems)
+def _rebuild(kind: type[ScoringError], message: str, parts: dict[str, Any]) -> ScoringError:
+    return kind(message, **parts)
 
 
 class ConfigurationError(ScoringError):

@@ -254,7 +254,7 @@ def _way(
     if how is Rule.REFUSE:
         return None
     found = column.dataType.simpleString()
-    way = cast(name, quoted, source, found, wanted, how, column.nullable, terms.time_zone)
+    way = cast(name, quoted, source, found, wanted, how=how, nullable=column.nullable, time_zone=terms.time_zone)
     return NestedCast(way, how, {"type": wanted})
 
 

@@ -58,7 +58,7 @@ class Cast:
 
 
 def cast(
-    name: str, column: str, source: str, spark_type: str, target: str, how: Rule, nullable: bool, time_zone: str
+    name: str, column: str, source: str, spark_type: str, target: str, *, how: Rule, nullable: bool, time_zone: str
 ) -> Cast:
     """Returns the way of `column` to the model input `name`.
 

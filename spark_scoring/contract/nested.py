@@ -97,7 +97,7 @@ def nested_cast(
     """
     mismatches: list[Mismatch] = []
     terms = _Terms(policy, time_zone, hinted, lambda path: hinted and may_lack(path.removeprefix(name)))
-    part = _part(name, column, source, wanted, required, False, terms, mismatches, 0)
+    part = _part(name, column, source, wanted, terms, required=required, element=False, mismatches=mismatches, depth=0)
     if part is None:
         return mismatches
     if hinted:
@@ -120,9 +120,10 @@ def _part(
     expr: str,
     source: SparkType,
     wanted: Wanted,
+    terms: _Terms,
+    *,
     required: bool,
     element: bool,
-    terms: _Terms,
     mismatches: list[Mismatch],
     depth: int,
 ) -> _Part | None:
@@ -131,18 +132,30 @@ def _part(
         if inferred is None:
             mismatches.append(Mismatch(path, source.simpleString(), "any"))
             return None
-        part = _part(path, expr, source, inferred, False, False, terms, mismatches, depth)
+        part = _part(
+            path, expr, source, inferred, terms, required=False, element=False, mismatches=mismatches, depth=depth
+        )
         # pyfunc enforces nothing here, so a null inside is as good as any value.
         return part and replace(
             part, checks=tuple(c for c in part.checks if c.code != "null_in_required"), spec=_loosely(part.spec)
         )
     if isinstance(wanted, MlflowType):
-        return _leaf(path, expr, source, wanted.name, required, element, terms, mismatches)
+        return _leaf(path, expr, source, wanted.name, terms, required=required, element=element, mismatches=mismatches)
     null = () if not required else (Check(f"{expr} IS NULL", "null_in_required", f"{path} is null"),)
     required = required and not terms.hinted  # of what is inside
     if isinstance(wanted, Array) and isinstance(source, ArrayType):
         inner = f"x{depth}"
-        of = _part(f"{path}[]", inner, source.elementType, wanted.dtype, required, True, terms, mismatches, depth + 1)
+        of = _part(
+            f"{path}[]",
+            inner,
+            source.elementType,
+            wanted.dtype,
+            terms,
+            required=required,
+            element=True,
+            mismatches=mismatches,
+            depth=depth + 1,
+        )
         if of is None:
             return None
         value = expr if of.value == inner else f"transform({expr}, {inner} -> {of.value})"
@@ -150,7 +163,15 @@ def _part(
     if isinstance(wanted, Map) and isinstance(source, MapType) and isinstance(source.keyType, StringType):
         key, inner = f"k{depth}", f"x{depth}"
         of = _part(
-            f"{path}{{}}", inner, source.valueType, wanted.value_type, required, False, terms, mismatches, depth + 1
+            f"{path}{{}}",
+            inner,
+            source.valueType,
+            wanted.value_type,
+            terms,
+            required=required,
+            element=False,
+            mismatches=mismatches,
+            depth=depth + 1,
         )
         if of is None:
             return None
@@ -158,7 +179,7 @@ def _part(
         checks = null + _within(of.checks, f"map_values({expr})", inner)
         return _Part(value, checks, {"type": "map", "of": of.spec}, of.how)
     if isinstance(wanted, Object) and isinstance(source, StructType):
-        return _object(path, expr, source, wanted, null, terms, mismatches, depth)
+        return _object(path, expr, source, wanted, terms, null=null, mismatches=mismatches, depth=depth)
     mismatches.append(Mismatch(path, source.simpleString(), repr(wanted)))
     return None
 
@@ -168,8 +189,9 @@ def _object(
     expr: str,
     source: StructType,
     wanted: Object,
-    null: tuple[Check, ...],
     terms: _Terms,
+    *,
+    null: tuple[Check, ...],
     mismatches: list[Mismatch],
     depth: int,
 ) -> _Part | None:
@@ -187,11 +209,11 @@ def _object(
             f"{expr}.{sql.quote(field.name)}",
             field.dataType,
             prop.dtype,
-            prop.required,
-            False,
             terms,
-            mismatches,
-            depth,
+            required=prop.required,
+            element=False,
+            mismatches=mismatches,
+            depth=depth,
         )
         if part is not None:
             parts[prop.name] = part
@@ -218,9 +240,10 @@ def _leaf(
     expr: str,
     source: SparkType,
     wanted: str,
+    terms: _Terms,
+    *,
     required: bool,
     element: bool,
-    terms: _Terms,
     mismatches: list[Mismatch],
 ) -> _Part | None:
     name = spark_type_name(source)
@@ -228,7 +251,7 @@ def _leaf(
     if how is Rule.REFUSE:
         mismatches.append(Mismatch(path, source.simpleString(), wanted))
         return None
-    way = cast(path, expr, name, source.simpleString(), wanted, how, False, terms.time_zone)
+    way = cast(path, expr, name, source.simpleString(), wanted, how=how, nullable=False, time_zone=terms.time_zone)
     # pyfunc makes one typed array of an array's elements: a null is NaN or NaT there, or has no place at all.
     refuses_null = wanted not in ("float", "double", "datetime") and not terms.hinted if element else required
     checks = way.checks

@@ -85,12 +85,12 @@ def tensor_cast(
     spec = {"type": "tensor", "of": leaf, "dtype": dtype.str if dtype.kind != "U" else "U", "shape": list(shape)}
     null = Check(f"{column} IS NULL", "null_in_required", f"{name} is null")
     if levels == 0:
-        way = cast(name, column, kind, element.simpleString(), leaf, how, True, time_zone)
+        way = cast(name, column, kind, element.simpleString(), leaf, how=how, nullable=True, time_zone=time_zone)
         checks = (null, *_range(name, way.value, dtype), *way.checks)
         one = f"array({way.transport})"
         return NestedCast(Cast(way.value, f"to_json({one})" if leaf == "string" else one, checks), shown, spec)
     flat, shape_checks = _flatten(name, column, levels, shape, size)
-    way = cast(f"{name}[]", "x", kind, element.simpleString(), leaf, how, False, time_zone)
+    way = cast(f"{name}[]", "x", kind, element.simpleString(), leaf, how=how, nullable=False, time_zone=time_zone)
     inner = [*way.checks, *_range(f"{name}[]", way.value, dtype)]
     if leaf not in ("float", "double"):
         inner.insert(0, Check("x IS NULL", "null_in_required", f"an element of {name} is null"))

@@ -5,7 +5,6 @@ The keys are those of the job file. Reading files, ``--set`` and ``${…}`` is `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import partial
@@ -14,9 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -31,8 +28,20 @@ from spark_scoring.jobs.file_options import valid_options
 from spark_scoring.jobs.fingerprint import Fingerprint, fingerprint
 from spark_scoring.jobs.keys import NAME_KEYS, PATH_KEYS, SQL_KEYS, kind_of
 from spark_scoring.jobs.location import absolute, is_path
+from spark_scoring.jobs.parts import (
+    ENV_NAME,
+    READ_AT_START,
+    Keys,
+    Part,
+    holds_numpy,
+    refuse_version,
+    rows_or_ratio,
+    valid_columns,
+    valid_duration,
+    valid_threshold,
+)
 from spark_scoring.jobs.validation_messages import refusal
-from spark_scoring.redaction import is_secret_name, redact
+from spark_scoring.redaction import redact
 from spark_scoring.worker.arguments import readable
 from spark_scoring.worker.payload import PLACE_COLUMNS
 
@@ -40,106 +49,8 @@ Columns = Literal["all", "keys"] | tuple[str, ...]
 Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "binaryFile", "payload"]
 Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
 
-_PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
-_THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such as 0.01 or '1%'"
-_ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-_READ_AT_START = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_)")
-_DURATION = re.compile(r"^\d+[smhdw]$")
-# What Delta reads as time travel: a version, or yyyyMMddHHmmssSSS.
-_VERSIONED = re.compile(r"@([vV]\d+|\d{17})[`/]*$")
 
-
-def _redacted(value: Any) -> Any:
-    """Returns `value` with every secret in it redacted, however deep it lies."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, dict):
-        return {
-            _redacted(name): "***" if is_secret_name(str(name)) else _redacted(inner) for name, inner in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return type(value)(_redacted(inner) for inner in value)
-    return value
-
-
-def _holds_numpy(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_numpy(inner) for inner in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_holds_numpy(inner) for inner in value)
-    return hasattr(value, "dtype")
-
-
-def _rows_or_ratio(value: Any) -> Any:
-    # pydantic would take True for 1, which does not say what the author meant.
-    if isinstance(value, str) and (percent := _PERCENT.match(value.strip())):
-        return float(percent.group(1)) / 100
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(_THRESHOLDS)
-    return value
-
-
-def _threshold(value: int | float) -> int | float:
-    if isinstance(value, int):
-        if value < -1:
-            raise ValueError(_THRESHOLDS)
-        return value
-    if not 0 < value < 1:
-        raise ValueError("a ratio lies between 0 and 1, both excluded; for rows write a whole number")
-    return value
-
-
-def _duration(value: str) -> str:
-    if not _DURATION.match(value):
-        raise ValueError("write a number and one of s, m, h, d, w, such as 7d")
-    return value
-
-
-def _refuse_version(location: str) -> None:
-    """Refuses a target that Delta takes for a version of another one."""
-    if found := _VERSIONED.search(location):
-        what = f"version {found.group(1)[1:]}" if found.group(1)[0] in "vV" else "a moment"
-        raise ValueError(
-            f"@{found.group(1)} at a name's end reads as {what} of the table before it, which can't be written; "
-            "write another name"
-        )
-
-
-def _column_list(value: Any) -> Any:
-    if value not in ("all", "keys") and not isinstance(value, (list, tuple)):
-        raise ValueError("write all, keys, or a list of column names")
-    return value
-
-
-def _refuse_unwritable(value: Any) -> None:
-    """Refuses text that neither a file system nor Spark can hold."""
-    if isinstance(value, str):
-        if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
-            raise ValueError("text holds no NUL and no half of a surrogate pair")
-    elif isinstance(value, (list, tuple, dict)):
-        for inner in value:
-            _refuse_unwritable(inner)
-        if isinstance(value, dict):
-            _refuse_unwritable(list(value.values()))
-
-
-class _Keys(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
-
-    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        for name, value in super().__repr_args__():
-            yield name, _redacted(value)
-
-
-class _Part(_Keys):
-    @field_validator("*", mode="before")
-    @classmethod
-    def _writable(cls, value: Any) -> Any:
-        _refuse_unwritable(value)
-        return value
-
-
-class ModelConfig(_Part):
+class ModelConfig(Part):
     """Which model scores, and how it is called."""
 
     uri: str = Field(min_length=1)
@@ -165,7 +76,7 @@ class ModelConfig(_Part):
 
     @field_serializer("params", "loaded_with", when_used="json")
     def _as_json(self, value: dict[str, Any]) -> Any:
-        return readable(value) if _holds_numpy(value) else value
+        return readable(value) if holds_numpy(value) else value
 
     @model_serializer(mode="wrap")
     def _under_its_key(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -178,9 +89,9 @@ class ModelConfig(_Part):
     @classmethod
     def _settable(cls, env: dict[str, str]) -> dict[str, str]:
         for name in env:
-            if not _ENV_NAME.match(name):
+            if not ENV_NAME.match(name):
                 raise ValueError(f"{name!r} is no name of an environment variable: write letters, digits and _")
-            if _READ_AT_START.match(name):
+            if READ_AT_START.match(name):
                 raise ValueError(
                     f"{name} is read when a process starts, and the workers run already: set spark.executorEnv.{name} "
                     "for the whole session"
@@ -208,7 +119,7 @@ class ModelConfig(_Part):
         return self
 
 
-class InputConfig(_Part):
+class InputConfig(Part):
     """What is scored: exactly one of `table`, `sql` and `path`."""
 
     table: str | None = Field(default=None, min_length=1)
@@ -256,20 +167,20 @@ class InputConfig(_Part):
         return tuple(dict.fromkeys((*self.key, *places)))
 
 
-class ContractConfig(_Part):
+class ContractConfig(Part):
     """How far a column's type may be from the signature's."""
 
     policy: Literal["strict", "safe", "lenient"] = "safe"
     nulls: Literal["as_model", "forbid"] = "as_model"
 
 
-class OutputConfig(_Part):
+class OutputConfig(Part):
     """Where the predictions go: exactly one of `table` and `path`."""
 
     table: str | None = Field(default=None, min_length=1)
     path: str | None = Field(default=None, min_length=1)
     mode: Mode = "error"
-    columns: Annotated[Columns, BeforeValidator(_column_list)] = "all"
+    columns: Annotated[Columns, BeforeValidator(valid_columns)] = "all"
     prediction: str = Field(default="prediction", min_length=1)
     flatten: bool = False
     replace_where: dict[str, Any] = Field(default_factory=dict)
@@ -284,7 +195,7 @@ class OutputConfig(_Part):
             raise ValueError("name where to write: table or path, one of the two")
         if self.table is not None and is_path(self.table):
             raise ValueError("table names a table, and what has a / in it is a path: write path")
-        _refuse_version(self.location)
+        refuse_version(self.location)
         if self.mode == "merge" and not self.merge_keys:
             raise ValueError("mode merge needs merge_keys")
         if self.mode == "replace_where" and not self.replace_where:
@@ -313,10 +224,10 @@ class OutputConfig(_Part):
         return redact(absolute(self.path)) if self.path else self.location
 
 
-class ErrorsConfig(_Part):
+class ErrorsConfig(Part):
     """What becomes of rows that fail."""
 
-    threshold: Annotated[int | float, BeforeValidator(_rows_or_ratio), AfterValidator(_threshold)] = 0
+    threshold: Annotated[int | float, BeforeValidator(rows_or_ratio), AfterValidator(valid_threshold)] = 0
     quarantine: str | None = None
     inline: bool = False
     detail: Literal["code", "full"] = "code"
@@ -326,13 +237,13 @@ class ErrorsConfig(_Part):
     def _failed_rows_have_a_place(self) -> ErrorsConfig:
         if self.quarantine is not None and self.inline:
             raise ValueError("failed rows go to the quarantine or stay inline, not both")
-        _refuse_version(self.quarantine or "")
+        refuse_version(self.quarantine or "")
         if self.threshold != 0 and self.quarantine is None and not self.inline:
             raise ValueError("a threshold other than 0 needs quarantine (a table or path) or inline: true")
         return self
 
 
-class AuditConfig(_Part):
+class AuditConfig(Part):
     """Checks on the staged result, before anything is published."""
 
     min_rows: int | None = Field(default=None, ge=0, strict=True)
@@ -346,14 +257,14 @@ class AuditConfig(_Part):
     reconcile: bool = False
 
 
-class StagingConfig(_Part):
+class StagingConfig(Part):
     """Where a staged run waits, and how long a refused one is kept."""
 
     location: str | None = None
-    keep: Annotated[str, AfterValidator(_duration)] = "7d"
+    keep: Annotated[str, AfterValidator(valid_duration)] = "7d"
 
 
-class RecordConfig(_Part):
+class RecordConfig(Part):
     """Where runs are written down."""
 
     table: str | None = None
@@ -362,11 +273,11 @@ class RecordConfig(_Part):
     @field_validator("table")
     @classmethod
     def _no_version(cls, value: str | None) -> str | None:
-        _refuse_version(value or "")
+        refuse_version(value or "")
         return value
 
 
-class ScoringJob(_Keys):
+class ScoringJob(Keys):
     """A whole job: the model, the input, the contract, the output and what surrounds them.
 
     `output` may be missing where nothing is written, as in `check` and `load_scorer`.

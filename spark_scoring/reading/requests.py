@@ -7,13 +7,13 @@ package. No request is read to know the table's schema: it is the signature's.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from mlflow.models import ModelSignature
-from mlflow.types.schema import AnyType, Array, DataType, Map, Object, TensorSpec
+from mlflow.types.schema import Array, DataType, Map, Object, TensorSpec
 from pyspark import cloudpickle
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
@@ -24,7 +24,7 @@ from spark_scoring import worker
 from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.tensors import leaf_type
 from spark_scoring.errors import ContractError
-from spark_scoring.jobs.config import InputConfig, ScoringJob
+from spark_scoring.jobs.config import Columns, InputConfig
 from spark_scoring.worker.payload import PLACE_COLUMNS, rows
 from spark_scoring.worker.payload.malformed import specs_names
 from spark_scoring.worker.payload.requests import Reading
@@ -62,11 +62,17 @@ class ModelInput:
     kept: Collection[str] | None = None
 
     @classmethod
-    def of_job(cls, job: ScoringJob, signature: ModelSignature | None) -> ModelInput:
-        """Returns what a job asks of its input for a model of that signature."""
-        kept = job.output.columns if job.output is not None else "all"
-        names = {"all": None, "keys": job.input.row_key}[kept] if isinstance(kept, str) else kept
-        return cls(signature, job.model.params, job.contract.policy, names)
+    def of(
+        cls,
+        signature: ModelSignature | None,
+        params: Mapping[str, Any],
+        policy: Policy,
+        kept: Columns,
+        key: Sequence[str],
+    ) -> ModelInput:
+        """Returns what a job with that policy, and those columns in its output, takes from its input."""
+        names = {"all": None, "keys": key}[kept] if isinstance(kept, str) else kept
+        return cls(signature, params, policy, names)
 
 
 def required_columns(config: InputConfig, model_input: ModelInput) -> frozenset[str]:
@@ -99,12 +105,18 @@ def open_requests(files: DataFrame, config: InputConfig, model_input: ModelInput
 
 def faults(files: DataFrame, config: InputConfig, model_input: ModelInput) -> DataFrame:
     """Returns ``path``, ``code`` and ``message`` of each file of `files` that is malformed, lazily."""
-    assert model_input.signature is not None
-    reading, inputs = _reading(config, model_input, files), _inputs(config, model_input.signature)
-    _, layout = _layout(files, inputs, model_input.signature, reading)
+    signature = _signature(model_input)
+    reading, inputs = _reading(config, model_input, files), _inputs(config, signature)
+    _, layout = _layout(files, inputs, signature, reading)
     # Under the names by which they can be left out.
     named = files.withColumn("path", F.col("_metadata.file_path"))
     return named.mapInArrow(travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
+
+
+def _signature(model_input: ModelInput) -> ModelSignature:
+    if model_input.signature is None:
+        raise ValueError("requests are read by a signature, and there is none")
+    return model_input.signature
 
 
 def travelling(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,8 +127,7 @@ def travelling(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reading(config: InputConfig, model_input: ModelInput, files: DataFrame) -> Reading:
-    signature = model_input.signature
-    assert signature is not None
+    signature = _signature(model_input)
     names = {table: model for model, table in config.columns.items() if table != model}
     known = {*_inputs(config, signature), *PLACE_COLUMNS, *files.columns}
     return Reading(
@@ -182,7 +193,6 @@ def _column_type(name: str, wanted: Any) -> T.DataType:
         return T.MapType(T.StringType(), _column_type(name, wanted.value_type))
     if isinstance(wanted, Object):
         return T.StructType([T.StructField(prop.name, _column_type(name, prop.dtype)) for prop in wanted.properties])
-    assert isinstance(wanted, AnyType)
     raise ContractError(
         f"{name}: the signature takes anything there, so it does not say which column would hold a request's value",
         code="any_from_payload",

@@ -107,10 +107,9 @@ def bad_files(spark: SparkSession, config: InputConfig, model_input: ModelInput)
     Raises:
         InputError: If no file is left, or there is none.
     """
-    assert config.path is not None
     _refuse_lossy(spark)
     try:
-        return find_bad_files(spark, absolute(config.path), config, model_input)
+        return find_bad_files(spark, absolute(config.path or ""), config, model_input)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
 
@@ -121,8 +120,7 @@ def refuse_empty_files(spark: SparkSession, config: InputConfig) -> None:
     Raises:
         InputError: If there is one, of a format of which every file holds something.
     """
-    assert config.path is not None
-    found = empty_files(spark, absolute(config.path), config)
+    found = empty_files(spark, absolute(config.path or ""), config)
     if found:
         more = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
         raise InputError(
@@ -188,8 +186,7 @@ def _open(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
         return Source(spark.sql(config.sql), "sql", filtered=True)
     if config.table is not None:
         return _open_table(spark, config.table, config.version)
-    assert config.path is not None
-    return _open_path(spark, absolute(config.path), config, files)
+    return _open_path(spark, absolute(config.path or ""), config, files)
 
 
 def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:

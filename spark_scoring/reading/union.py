@@ -88,7 +88,7 @@ class Needs:
         inputs: The specification of each input by the lower-case name of its column.
         terms: The contract's policy and time zone.
         kept: The lower-case names of the columns that are written, or None for all.
-        is_null: Tells whether a column of a group holds nothing but nulls; model_input only where its type is in the way.
+        is_null: Tells whether a column of a group holds nothing but nulls; called only where its type is in the way.
     """
 
     inputs: Mapping[str, Any]
@@ -289,7 +289,7 @@ def _contracted(cell: Cell, wanted: str, terms: Terms) -> tuple[str, tuple[RowFa
     how = rule(source, wanted, terms.policy)
     if how is Rule.SAME and wanted != "datetime":
         return value, faults
-    way = cast(cell.name, value, source, shown, wanted, how, True, terms.time_zone)
+    way = cast(cell.name, value, source, shown, wanted, how=how, nullable=True, time_zone=terms.time_zone)
     checks = [check for check in way.checks if check.code != "null_in_required"]
     result = moment(way.value) if wanted == "datetime" else way.value
     return result, (*faults, *(RowFault(check.condition, check.code, check.message) for check in checks))

@@ -68,7 +68,7 @@ def read_csv(
         enforced = _enforce_schema(_cast(frame, Schema(present)) if present else frame, schema)
     except Exception as exc:
         raw = {str(name): list(frame[name].astype(object)) for name in frame.columns}
-        raise located(exc, raw, "", raw, schema, place) from None
+        raise located(exc, raw, "", raw, schema=schema, place=place) from None
     rows, columns = columns_of(enforced, schema, place)
     for name, values in columns.items():
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "f":

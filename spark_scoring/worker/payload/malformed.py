@@ -64,7 +64,7 @@ def specs_names(specs: Sequence[Any]) -> list[str]:
 
 
 def located(
-    exc: Exception, body: Any, path: str, raw: Mapping[str, Sequence[Any]] | None, schema: Schema, place: Place
+    exc: Exception, body: Any, path: str, raw: Mapping[str, Sequence[Any]] | None, *, schema: Schema, place: Place
 ) -> MalformedRequest:
     """Returns an error with the place for which MLflow raised `exc`, whose own message names none and quotes the data.
 

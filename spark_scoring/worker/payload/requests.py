@@ -227,13 +227,13 @@ def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> 
         with _without_warnings():
             enforced = _enforce_schema(parsed, schema)
     except Exception as exc:
-        raise located(exc, body, path, raw, schema, place) from None
+        raise located(exc, body, path, raw, schema=schema, place=place) from None
     rows, columns = columns_of(enforced, schema, place)
     for name, values in columns.items():
         if raw is not None and name in raw and len(raw[name]) == rows:
             refuse_changed(name, values, raw[name], place)
             columns[name] = with_nulls(values, raw[name])
-    return Request(rows, columns, _labels(form, body, path, raw, rows, reading))
+    return Request(rows, columns, _labels(form, body, path, raw, rows, reading=reading))
 
 
 @contextmanager
@@ -338,7 +338,7 @@ def present_inputs(content: bytes, name: str, reading: Reading) -> set[str]:
 
 
 def _labels(
-    form: str, body: Any, path: str, raw: dict[str, list[Any]] | None, rows: int, reading: Reading
+    form: str, body: Any, path: str, raw: dict[str, list[Any]] | None, rows: int, *, reading: Reading
 ) -> dict[str, list[str | None]]:
     labels: dict[str, list[str | None]] = {}
     for name in reading.labels:
