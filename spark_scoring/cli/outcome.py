@@ -73,25 +73,25 @@ class Request:
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
-def failure(command: str, error: ScoringError, known: Mapping[str, Any]) -> Outcome:
+def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) -> Outcome:
     """Returns the outcome of a command that ended with `error`: the data has the same keys as that of a success.
 
     Args:
         command: Which command; for one that is not known, the data is that of ``score``.
         error: What went wrong.
-        known: Values of some keys.
+        known_data: Values of some keys.
     """
     if command == "check":
         problems = [problem.to_dict() for problem in (error.problems or (error,))]
         parts = dict.fromkeys(("contract", "differences", "target", "mode", "sample"))
-        data = {"ok": False, **parts, **known, "problems": problems}
+        data = {"ok": False, **parts, **known_data, "problems": problems}
     elif command == "history":
-        data = {"runs_table": None, "runs": [], **known, "error": error.to_dict()}
+        data = {"runs_table": None, "runs": [], **known_data, "error": error.to_dict()}
     elif command == "env":
-        data = {**dict.fromkeys(_ENVIRONMENT_KEYS), **known, "error": error.to_dict()}
+        data = {**dict.fromkeys(_ENVIRONMENT_KEYS), **known_data, "error": error.to_dict()}
     elif command == "inspect":
-        data = {**dict.fromkeys(_MODEL_KEYS), **known, "error": error.to_dict()}
+        data = {**dict.fromkeys(_MODEL_KEYS), **known_data, "error": error.to_dict()}
     else:
         keys = [key.name for key in fields(RunResult)]
-        data = {**dict.fromkeys(keys), **known, "status": status_of(error), "error": error.to_dict()}
+        data = {**dict.fromkeys(keys), **known_data, "status": status_of(error), "error": error.to_dict()}
     return Outcome(data, error=error)

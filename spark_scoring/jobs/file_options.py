@@ -130,20 +130,22 @@ def valid_options(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any
     """
     if not options:
         return {}
-    known = _FORMATS.get(kind or "delta")
-    if known is None:
+    available = _FORMATS.get(kind or "delta")
+    if available is None:
         raise ValueError(f"options go with files: input.path and an input.format such as {', '.join(_FORMATS)}")
     found: dict[str, Any] = {}
     for given, value in options.items():
-        name = _own_name(given, known)
-        if name not in known:
-            near = difflib.get_close_matches(given, known, 1)
+        name = _own_name(given, available)
+        if name not in available:
+            near = difflib.get_close_matches(given, available, 1)
             guess = f"did you mean {near[0]}? " if near else ""
-            raise ValueError(f"options.{given}: {kind} files have no such option; {guess}there are {', '.join(known)}")
+            raise ValueError(
+                f"options.{given}: {kind} files have no such option; {guess}there are {', '.join(available)}"
+            )
         if name in found:
             raise ValueError(f"options.{given}: it is there twice, under two of its names")
         try:
-            found[name] = known[name](value)
+            found[name] = available[name](value)
         except ValueError as exc:
             raise ValueError(f"options.{given}: {exc}") from None
     if found.get("delimiter") and found["delimiter"] in {found.get("quote"), found.get("escape")}:
@@ -155,8 +157,8 @@ def valid_options(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def _own_name(given: str, known: Mapping[str, Any]) -> str:
+def _own_name(given: str, available: Mapping[str, Any]) -> str:
     """Returns the option that `given` names, in any case of letters and with or without underscores, as in Spark."""
     plain = given.replace("_", "").lower()
     name = _ALIASES.get(plain, plain)
-    return next((own for own in known if own.lower() == name), given)
+    return next((own for own in available if own.lower() == name), given)

@@ -160,9 +160,9 @@ def read_values(
             code="not_a_job_file",
             remedy="start it with model:, input: and output:",
         )
-    known = _variables(values, variables, path)
-    _refuse_long(values, known, str(path))
-    filled: dict[str, Any] = _fill(values, known, filling, str(path))
+    by_name = _variables(values, variables, path)
+    _refuse_long(values, by_name, str(path))
+    filled: dict[str, Any] = _fill(values, by_name, filling, str(path))
     filled = _anchor(filled, path_keys, path.resolve().parent)
     return apply_overrides(filled, overrides, path_keys, Path.cwd())
 
@@ -208,13 +208,13 @@ def _variables(values: dict[str, Any], given: Mapping[str, Any], path: Path) -> 
             available=", ".join(sorted(map(str, declared))) or "no variables",
             remedy=f"declare it in the file: vars: {{{unknown[0]}: null}}",
         )
-    known = {name: Variable(name, value) for name, value in declared.items()}
+    by_name = {name: Variable(name, value) for name, value in declared.items()}
     for name, value in given.items():
-        known[name] = Variable(name, value, isinstance(value, str), isinstance(declared[name], str))
-    return known
+        by_name[name] = Variable(name, value, isinstance(value, str), isinstance(declared[name], str))
+    return by_name
 
 
-def _refuse_long(values: Any, known: Mapping[str, Variable], source: str) -> None:
+def _refuse_long(values: Any, by_name: Mapping[str, Variable], source: str) -> None:
     """Refuses what would be longer than any job file once it is filled, before it is."""
     total, waiting = 0, [values]
     while waiting:
@@ -222,8 +222,8 @@ def _refuse_long(values: Any, known: Mapping[str, Variable], source: str) -> Non
         if isinstance(value, (dict, list)):
             waiting.extend(value.values() if isinstance(value, dict) else value)
         elif isinstance(value, str) and "${" in value:
-            names = [name for escaped, name in REFERENCE.findall(value) if not escaped and name in known]
-            total += len(value) + sum(len(known[name].text) for name in names)
+            names = [name for escaped, name in REFERENCE.findall(value) if not escaped and name in by_name]
+            total += len(value) + sum(len(by_name[name].text) for name in names)
     if total > _MOST_BYTES:
         raise ConfigurationError(
             f"{source} has {total:,} characters with its variables filled in",
@@ -232,21 +232,21 @@ def _refuse_long(values: Any, known: Mapping[str, Variable], source: str) -> Non
         )
 
 
-def _fill(values: Any, known: Mapping[str, Variable], filling: Filling, source: str, key: str = "") -> Any:
+def _fill(values: Any, by_name: Mapping[str, Variable], filling: Filling, source: str, key: str = "") -> Any:
     if isinstance(values, dict):
         return {
             name: value
             if not key and name == "vars"
-            else _fill(value, known, filling, source, f"{key}.{name}".lstrip("."))
+            else _fill(value, by_name, filling, source, f"{key}.{name}".lstrip("."))
             for name, value in values.items()
         }
     if isinstance(values, list):
-        return [_fill(value, known, filling, source, key) for value in values]
+        return [_fill(value, by_name, filling, source, key) for value in values]
     if not isinstance(values, str) or "${" not in values:
         return values
 
     def lookup(name: str) -> Variable:
-        return _lookup(name, known, source, key)
+        return _lookup(name, by_name, source, key)
 
     if key in filling.sql_keys:
         return fill_sql(values, lookup, key, source)
@@ -254,7 +254,7 @@ def _fill(values: Any, known: Mapping[str, Variable], filling: Filling, source: 
     if whole and not whole.group(1):
         variable = lookup(whole.group(2))
         if variable.value == "":
-            raise _unset(variable.name, "is empty", known, source, key)
+            raise _unset(variable.name, "is empty", by_name, source, key)
         return whole_value(variable, filling.kind_of(key), _scalar)
     return fill_name(values, lookup, key, source) if key in filling.name_keys else fill_text(values, lookup)
 
@@ -270,17 +270,17 @@ def _scalar(text: str) -> Any:
         return text
 
 
-def _lookup(name: str, known: Mapping[str, Variable], source: str, key: str) -> Variable:
-    if name not in known or known[name].value is None:
-        raise _unset(name, "is not set" if name in known else "is not declared", known, source, key)
-    return known[name]
+def _lookup(name: str, by_name: Mapping[str, Variable], source: str, key: str) -> Variable:
+    if name not in by_name or by_name[name].value is None:
+        raise _unset(name, "is not set" if name in by_name else "is not declared", by_name, source, key)
+    return by_name[name]
 
 
-def _unset(name: str, state: str, known: Mapping[str, Variable], source: str, key: str) -> ConfigurationError:
+def _unset(name: str, state: str, by_name: Mapping[str, Variable], source: str, key: str) -> ConfigurationError:
     return ConfigurationError(
         f"{source}: {key} uses ${{{name}}}, which {state}",
         code="unset_variable",
-        available=", ".join(sorted(map(str, known))) or "no variables",
+        available=", ".join(sorted(map(str, by_name))) or "no variables",
         remedy=f"give it: --var {name}=VALUE, or under vars: in the file (write $${{{name}}} for the text itself)",
     )
 

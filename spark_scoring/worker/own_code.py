@@ -53,24 +53,24 @@ class OwnCode:
         common = set(sys.path) - set(self._path)
         sys.modules.update(self._modules)
         _bind(self._modules)
-        known = dict(sys.modules)
+        loaded_before = dict(sys.modules)
         try:
             with _environment(self._env), _classes_of_pickles(self._classes):
                 yield
         finally:
             self._path = [entry for entry in dict.fromkeys(sys.path) if entry not in common]
-            self._keep_own(known)
+            self._keep_own(loaded_before)
             sys.path[:] = path_before
             sys.modules.update(hidden)
             _bind(hidden)
 
-    def _keep_own(self, known: Mapping[str, ModuleType]) -> None:
+    def _keep_own(self, loaded_before: Mapping[str, ModuleType]) -> None:
         """Takes out of ``sys.modules`` what was imported from this model's folders."""
         roots = tuple({_root(entry) for entry in (self._folder, *self._path)})
         mine = {
             name: module
             for name, module in sys.modules.items()
-            if (name in self._modules or known.get(name) is not module) and _lies_in(module, roots)
+            if (name in self._modules or loaded_before.get(name) is not module) and _lies_in(module, roots)
         }
         # A module that the model itself took out, or put another in the place of, is not put back.
         self._modules = mine
