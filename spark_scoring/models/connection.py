@@ -181,7 +181,10 @@ def _as_the_user_set() -> float:
 
 
 def _refuse_absent_sqlite(uri: str) -> None:
-    path, _, query = uri.partition("://")[2].removeprefix("/").partition("?")
+    rest = uri.partition("://")[2]
+    if rest and not rest.startswith("/"):
+        raise _absent(f"{redact(uri)} names a host, and SQLite has none: write sqlite:/// and the path")
+    path, _, query = rest.removeprefix("/").partition("?")
     if "uri=true" in query.lower():
         path = path.removeprefix("file:")
     if not path or ":memory:" in path:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from .digest import ADDED_BY_MLFLOW, hashed_files, model_digest, open_regular, unhashed_files
 
@@ -33,11 +33,39 @@ class ChangedError(Exception):
     """The files that were to be copied are not those that the digest names."""
 
 
+class Lock:
+    """The lock of a copy, which this process holds until it closes or forgets it.
+
+    Args:
+        name: The lock file's path.
+        descriptor: The open file.
+    """
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        self.name = name
+        self.descriptor = descriptor
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def __enter__(self) -> "Lock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Place(NamedTuple):
     """Where verified files lie; a copy is not removed while its `lock` is open, and None stands for the original."""
 
     folder: str
-    lock: TextIO | None
+    lock: Lock | None
 
 
 def verified(folder: str, digest: str, root: str | None = None) -> Place:
@@ -159,7 +187,7 @@ def model_size(folder: str) -> int:
     return sum(os.stat(os.path.join(folder, name)).st_size for name in hashed_files(Path(folder)))
 
 
-def _held(entry: str, digest: str, fill: Callable[[str], None]) -> TextIO | None:
+def _held(entry: str, digest: str, fill: Callable[[str], None]) -> Lock | None:
     """Returns the lock of an entry that is verified, or None where others use one that is not."""
     built = bad = None
     for _ in range(_ATTEMPTS):
@@ -233,7 +261,7 @@ def _bytes_below(folder: str) -> int:
     return sum(os.lstat(os.path.join(place, name)).st_size for place, _, names in os.walk(folder) for name in names)
 
 
-def _locked(path: str, how: int) -> TextIO:
+def _locked(path: str, how: int) -> Lock:
     """Opens a lock file and waits for its lock.
 
     Raises:
@@ -241,19 +269,15 @@ def _locked(path: str, how: int) -> TextIO:
     """
     while True:
         # Appending, since its time says when the copy was used last.
-        stream = open(path, "a", encoding="utf-8")  # noqa: SIM115  (who asked closes it)
-        try:
-            fcntl.flock(stream, how)
-        except BaseException:
-            stream.close()
-            raise
-        status = os.fstat(stream.fileno())
+        lock = Lock(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+        fcntl.flock(lock.descriptor, how)
+        status = os.fstat(lock.descriptor)
         if _identity(path, inode_only=True) == (status.st_dev, status.st_ino):
-            return stream
-        stream.close()  # removed together with its copy while this process waited
+            return lock
+        lock.close()  # removed together with its copy while this process waited
 
 
-def _try_alone(entry: str) -> TextIO | None:
+def _try_alone(entry: str) -> Lock | None:
     try:
         return _locked(f"{entry}{_LOCK}", fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
