@@ -65,7 +65,7 @@ def test_the_flights_file_explains_every_key():
 def keys_of(part):
     kind = ScoringJob.model_fields[part].annotation
     kind = kind if hasattr(kind, "model_fields") else kind.__args__[0]
-    return kind.model_fields
+    return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 def test_flights(demo, command, tmp_path):

@@ -133,7 +133,7 @@ def test_an_agent_answers_as_the_refusal_says(spark, tmp_path):
 
 class Shape(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
-        return [f"{model_input['x'].dtype.kind} {row.tolist()}" for row in model_input["x"]]
+        return [f"{model_input['x'].dtype.kind} {np.asarray(row).tolist()}" for row in model_input["x"]]
 
 
 @pytest.mark.parametrize(
