@@ -8,7 +8,8 @@ ScoringError            1  unexpected
 ├── RowsFailedError     6  more rows failed than the threshold allows
 ├── AuditError          7  a check on the result refused to publish it
 ├── TargetError         8  the target's state or schema is in the way
-└── Interrupted       130  somebody pressed Ctrl-C
+├── Interrupted       130  somebody pressed Ctrl-C
+└── Terminated        143  somebody sent SIGTERM
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spark_scoring.redaction import redact
+from spark_scoring.redaction import printable, redact
 
 # Of a message, which may name what a file holds; of several problems, each has its own.
 _LONGEST = 20_000
@@ -61,7 +62,8 @@ class ScoringError(Exception):
             lines.append(f"  available: {self.available}")
         if self.remedy:
             lines.append(f"  to do: {self.remedy}")
-        return "\n".join(lines)
+        # Each is one line: a name with a line end in it must not look like a line of ours.
+        return "\n".join(map(printable, lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         parts = {name: getattr(self, name) for name in ("code", "available", "remedy", "problems")}
@@ -135,6 +137,12 @@ class Interrupted(ScoringError):  # noqa: N818  (nothing was wrong)
     """The run was interrupted from the keyboard."""
 
     exit_code = 130
+
+
+class Terminated(ScoringError):  # noqa: N818  (nothing was wrong)
+    """The run was ended from outside, by SIGTERM."""
+
+    exit_code = 143
 
 
 # The order in which a run meets them: of several problems, the earliest step's decides the exit code.

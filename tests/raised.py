@@ -68,6 +68,8 @@ def _verdict(call: ast.Call, parents: Mapping[ast.AST, ast.AST]) -> frozenset[st
 CARRIERS: dict[str, Callable[[ast.Call, Mapping[ast.AST, ast.AST]], frozenset[str]]] = {
     "RowFailure": _row_failure,
     "Check": lambda call, parents: _OF_ROW,
+    # What reading sees of a row becomes a check of the contract.
+    "RowFault": lambda call, parents: _OF_ROW,
     "Verdict": _verdict,
     "OutputProblem": lambda call, parents: frozenset({"ContractError"}),
     "MalformedRequest": lambda call, parents: frozenset({"InputError"}),

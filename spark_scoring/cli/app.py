@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from importlib.metadata import version
 from itertools import takewhile
@@ -18,10 +18,15 @@ import typer
 
 from spark_scoring.cli import commands, console, databricks
 from spark_scoring.cli.outcome import Outcome, Request, failure
-from spark_scoring.errors import ConfigurationError, Interrupted, ScoringError, drop_telling_causes
+from spark_scoring.cli.signals import Signals, signals_raised
+from spark_scoring.cli.strict_json import to_json
+from spark_scoring.errors import ConfigurationError, ScoringError, drop_telling_causes
 from spark_scoring.jobs.location import name_a_home
 from spark_scoring.redaction import redact
+from spark_scoring.spark.java import check_working_directory
+from spark_scoring.spark.jvm import end_sessions, started_sessions
 from spark_scoring.spark.platform import is_databricks
+from spark_scoring.spark.scratch import temporary_files_in_scratch_folder
 
 _PROGRAM = "spark-scoring"
 _DEBUG = "SPARK_SCORING_DEBUG"
@@ -34,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 contract, 4 model, 5 input, 6 rows failed, "
-    "7 audit, 8 target, 130 interrupted.",
+    "7 audit, 8 target, 130 interrupted, 143 terminated.",
 )
 
 environments = typer.Typer(no_args_is_help=True, help="A model's Python packages, for workers that have none.")
@@ -229,7 +234,7 @@ def submit(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, and do not run it.")] = False,
     as_json: AsJson = False,
-) -> int:
+) -> int | Callable[[], int]:
     """Score a job file on a cluster, through spark-submit."""
     from spark_scoring.submit import run
 
@@ -238,7 +243,7 @@ def submit(
     if dry_run:
         console.show(shlex.join(command))
         return 0
-    return run(command)
+    return partial(run, command)
 
 
 @environments.command()
@@ -278,47 +283,78 @@ def main() -> int:
     name_a_home()
     words = sys.argv[1:]
     options = list(takewhile(lambda word: word != "--", words))
-    if not is_databricks():
-        console.quiet()
-    outcome = _attempt(words, next((word for word in options if not word.startswith("-")), ""))
-    if isinstance(outcome, int):
-        return outcome
-    if "--json" in options:
-        console.show(json.dumps(outcome.data, default=str))
-    elif outcome.text:
-        console.show(outcome.text)
+    command = next((word for word in options if not word.startswith("-")), "")
+    console.make_streams_last()
     if is_databricks():
+        outcome = _attempt(words, command, Signals())
+        if isinstance(outcome, int):
+            return outcome
+        _show(outcome, "--json" in options)
         _tell_databricks(outcome)
-    elif outcome.error is not None:
-        console.say(f"{_PROGRAM}: {outcome.error}")
-    return outcome.exit_code
+        return outcome.exit_code
+    console.quiet()
+    sessions = started_sessions()
+    with signals_raised() as signals:
+        try:
+            outcome = _attempt(words, command, signals)
+        except KeyboardInterrupt as exc:  # one came while that dealt with the one before
+            outcome = failure(command, _as_scoring_error(exc, command, signals), {})
+        # Who stops a command once wants to know how it ended; who stops one that can't be shown, to be rid of it.
+        signals.held = signals.first is not None
+        if not isinstance(outcome, int):
+            with suppress(KeyboardInterrupt):
+                _show(outcome, "--json" in options)
+                if outcome.error is not None:
+                    console.say(f"{_PROGRAM}: {outcome.error}")
+        signals.held = True
+        end_sessions(but=sessions)
+    return outcome if isinstance(outcome, int) else outcome.exit_code
+
+
+def _show(outcome: Outcome, as_json: bool) -> None:
+    """Shows a result; what is committed stays so, whatever goes wrong here."""
+    try:
+        text = to_json(outcome.data) if as_json else outcome.text
+    except Exception as exc:
+        console.say(f"the result can't be shown: {type(exc).__name__}")
+        return
+    if text:
+        console.show(text)
 
 
 # A number is an exit code: of --help, --version, and of submit, whose output is that of the program it ran.
-def _attempt(words: Sequence[str], command: str) -> Outcome | int:
-    request: Request | int = 0
+def _attempt(words: Sequence[str], command: str, signals: Signals) -> Outcome | int:
+    request: Request | Callable[[], int] | int = 0
     try:
-        request = app(list(words), prog_name=_PROGRAM, standalone_mode=False) or 0
-        if not isinstance(request, Request):
+        if not {"--help", "--version"} & set(words):
+            check_working_directory()
+        parsed: Request | Callable[[], int] | int | None = app(list(words), prog_name=_PROGRAM, standalone_mode=False)
+        request = parsed or 0
+        if isinstance(request, int):
+            if signals.first is not None:  # typer has made an exit code of it
+                raise KeyboardInterrupt
             return request
-        with console.stdout_kept_for_the_result(), console.progress_on_stderr():
+        if not isinstance(request, Request):
+            return request()
+        # On Databricks the process is not ours, and outlives the command.
+        files = nullcontext() if is_databricks() else temporary_files_in_scratch_folder()
+        with console.stdout_kept_for_the_result(), console.progress_on_stderr(), files:
             return request.run()
-    except (Exception, KeyboardInterrupt) as exc:
+    except BaseException as exc:  # also a SystemExit, of a library or of the user's own code
         known = request.known if isinstance(request, Request) else {}
-        return failure(command, _as_scoring_error(exc, command), known)
+        return failure(command, _as_scoring_error(exc, command, signals), known)
 
 
-def _as_scoring_error(exc: BaseException, command: str) -> ScoringError:
+def _as_scoring_error(exc: BaseException, command: str, signals: Signals) -> ScoringError:
     if isinstance(exc, ScoringError):
         drop_telling_causes(exc)
     if os.environ.get(_DEBUG):
-        traceback.print_exception(exc)
+        console.say("".join(traceback.format_exception(exc)).rstrip())
+    ended = signals.error(exc)
+    if ended is not None:
+        return ended
     if isinstance(exc, ScoringError):
         return exc
-    if isinstance(exc, KeyboardInterrupt):
-        return Interrupted(
-            "interrupted", code="interrupted", remedy="run it again; what was not committed is not in the target"
-        )
     if isinstance(exc, _USAGE_ERROR):
         known = {registered.callback.__name__ for registered in app.registered_commands if registered.callback}
         known |= {group.name or "" for group in app.registered_groups}

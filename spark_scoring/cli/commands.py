@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Out
     from spark_scoring.runs.run import score
 
     result = score(job, run_id=run_id, replay=replay)
-    return Outcome(result.to_dict(), summary.of_run(result))
+    return Outcome(result.to_dict(), partial(summary.of_run, result))
 
 
 def publish(run_id: str, job: ScoringJob | None) -> Outcome:
@@ -88,7 +89,7 @@ def publish(run_id: str, job: ScoringJob | None) -> Outcome:
     from spark_scoring.runs.run import publish
 
     result = publish(job or recall(run_id), run_id)
-    return Outcome(result.to_dict(), summary.of_run(result))
+    return Outcome(result.to_dict(), partial(summary.of_run, result))
 
 
 def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
@@ -116,10 +117,14 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
         "problems": [problem.to_dict() for problem in (error.problems or (error,))] if error else [],
     }
     width = get_terminal_size().columns if sys.__stdout__ is not None and sys.__stdout__.isatty() else None
-    parts = [summary.of_plan(found, job.output.mode if job.output else None, width=width)]
-    if rows is not None and found.contract is not None:
-        parts.append(summary.of_sample(rows, found.contract, job.input.key))
-    return Outcome(data, "\n\n".join(parts), error)
+
+    def text() -> str:
+        parts = [summary.of_plan(found, job.output.mode if job.output else None, width=width)]
+        if rows is not None and found.contract is not None:
+            parts.append(summary.of_sample(rows, found.contract, job.input.key))
+        return "\n\n".join(parts)
+
+    return Outcome(data, text, error)
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -181,7 +186,7 @@ def demo(folder: Path) -> Outcome:
     from spark_scoring.demo import run_demo
 
     shown = run_demo(folder)
-    return Outcome(shown.result.to_dict(), summary.of_demo(shown))
+    return Outcome(shown.result.to_dict(), partial(summary.of_demo, shown))
 
 
 def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
@@ -216,7 +221,8 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
         )
     place = runs_table(job) if job is not None else OutputConfig.at(location or "")
     found = read_runs(get_session(), place, limit)
-    return Outcome({"runs_table": redact(place.location), "runs": found}, summary.of_history(found, place.location))
+    data = {"runs_table": redact(place.location), "runs": found}
+    return Outcome(data, partial(summary.of_history, found, place.location))
 
 
 def submit_command(
@@ -259,7 +265,7 @@ def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) ->
         "packages": dict(manifest.packages),
         "notes": list(packed.notes),
     }
-    return Outcome(data, summary.of_environment(packed))
+    return Outcome(data, partial(summary.of_environment, packed))
 
 
 def target_of(output: OutputConfig | None) -> dict[str, Any]:

@@ -40,13 +40,19 @@ class Outcome:
 
     Attributes:
         data: The object that ``--json`` prints.
-        text: What a person reads on stdout.
+        says: What a person reads on stdout, or what makes it: where something is committed already, a text that can't
+            be made must not make it a failure.
         error: What was wrong, or None.
     """
 
     data: Mapping[str, Any]
-    text: str = ""
+    says: str | Callable[[], str] = ""
     error: ScoringError | None = None
+
+    @property
+    def text(self) -> str:
+        """What a person reads on stdout."""
+        return self.says if isinstance(self.says, str) else self.says()
 
     @property
     def exit_code(self) -> int:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spark_scoring.record.result import RunResult
-from spark_scoring.redaction import redact
+from spark_scoring.redaction import printable, redact
 
 if TYPE_CHECKING:
     from spark_scoring.contract import Contract
@@ -203,7 +203,7 @@ def of_demo(demo: Demo) -> str:
 def aligned(facts: Sequence[tuple[str, str]]) -> str:
     """Returns titles and values in two columns."""
     widest = max(len(title) for title, _ in facts)
-    return "\n".join(f"{title:<{widest}}  {value}".rstrip() for title, value in facts)
+    return "\n".join(f"{title:<{widest}}  {printable(value)}".rstrip() for title, value in facts)
 
 
 def _listed(title: str, values: Iterable[str]) -> list[tuple[str, str]]:
@@ -214,9 +214,9 @@ def _listed(title: str, values: Iterable[str]) -> list[tuple[str, str]]:
 def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for title in titles:
-        table.add_column(title, no_wrap=True)
+        table.add_column(Text(printable(title)), no_wrap=True)  # as a str it would be markup
     for row in rows:
-        table.add_row(*(Text("null" if value is None else str(value)) for value in row))
+        table.add_row(*(Text("null" if value is None else printable(str(value))) for value in row))
     buffer = StringIO()
     Console(file=buffer, width=10_000, color_system=None).print(table)
     lines = [line.rstrip() for line in buffer.getvalue().splitlines()]

@@ -18,6 +18,7 @@ from spark_scoring.contract.columns import Columns, yaml_name
 from spark_scoring.contract.hints import Hints
 from spark_scoring.contract.matrix import REMEDIES, Policy, Rule, accepted, rule, spark_type_name
 from spark_scoring.contract.nested import Mismatch, NestedCast, nested_cast
+from spark_scoring.contract.row_faults import is_untyped
 from spark_scoring.contract.tensors import fixed_shape, leaf_type, tensor_cast
 from spark_scoring.contract.terms import Terms
 from spark_scoring.contract.verdicts import BoundColumn, Verdict
@@ -215,6 +216,11 @@ def _fit(
 _WIDTHS = {("bigint", "integer"), ("double", "float")}
 
 
+def fits(column: StructField, spec: ColSpec | TensorSpec, terms: Terms) -> bool:
+    """Tells whether a column of that type can serve an input under the terms' policy."""
+    return isinstance(_way(column.name, column, spec, terms), NestedCast)
+
+
 def _checks_null(checks: Sequence[Check]) -> bool:
     return any(check.code == "null_in_required" for check in checks)
 
@@ -243,7 +249,7 @@ def _way(
     source, wanted = spark_type_name(column.dataType), spec.type.name
     # Text files have no types of their own: there the signature says what a string is, and how wide a JSON number.
     untyped = (source == "string" and wanted != "string") or (source, wanted) in _WIDTHS
-    textual = terms.textual and untyped
+    textual = (terms.textual or is_untyped(column)) and untyped
     how = rule(source, wanted, "lenient" if textual else terms.policy)
     if how is Rule.REFUSE:
         return None
@@ -321,9 +327,11 @@ def _absent(spec: ColSpec | TensorSpec, name: str, column_name: str, wanted: str
         return Verdict("default", "optional_absent", name, None, wanted, "not in the table; the model does not need it")
     near = table.near(column_name)
     if name != column_name:
-        message = f"input.columns names {column_name!r} for it, and the table has no such column"
+        message = (
+            f"input.columns names {column_name!r} for it, and the table has no such column; it has {table.listed(near)}"
+        )
     else:
-        message = "the table has no such column" + (f"; it has {', '.join(near)}" if near else "")
+        message = f"the table has no such column; it has {table.listed(near)}"
     target = near[0] if near else "TABLE_COLUMN"
     return Verdict(
         "error",

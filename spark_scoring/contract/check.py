@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlflow.models import ModelSignature
@@ -14,6 +15,7 @@ from spark_scoring.contract.columns import Columns, yaml_name
 from spark_scoring.contract.outputs import Output, read_outputs, twins
 from spark_scoring.contract.params import check_params
 from spark_scoring.contract.proposal import propose_signature
+from spark_scoring.contract.row_faults import ROW_FAULT, fault_checks
 from spark_scoring.contract.terms import Terms
 from spark_scoring.contract.verdicts import Contract, Verdict
 
@@ -34,8 +36,12 @@ def check_contract(
     """
     if signature is None or signature.inputs is None:
         return _unsigned(schema, terms, model)
-    table = Columns(schema)
+    faults = fault_checks(schema)
+    table = Columns(StructType([column for column in schema.fields if column.name != ROW_FAULT]))
     binding = bind_inputs(signature, table, terms)
+    columns = list(binding.columns)
+    if columns and faults:
+        columns[0] = replace(columns[0], checks=(*faults, *columns[0].checks))
     verdicts = list(binding.verdicts)
     verdicts += _mapping_problems(binding.names, terms)
     verdicts += _leftovers(table, binding.used, terms)
@@ -54,7 +60,7 @@ def check_contract(
         model,
         terms.policy,
         tuple(verdicts),
-        binding.columns,
+        tuple(columns),
         kept,
         outputs,
         params,

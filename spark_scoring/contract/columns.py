@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 
 from pyspark.sql.types import StructField, StructType
 
 _MOST_SUGGESTIONS = 50
 # What YAML takes for something else than text.
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+_MOST_LISTED = 10
 
 
 class Columns:
@@ -34,6 +36,12 @@ class Columns:
             return []
         names = difflib.get_close_matches(name.lower(), list(self._by_name), 3, 0.7)
         return [self._by_name[found][0].name for found in names]
+
+    def listed(self, first: Sequence[str] = ()) -> str:
+        """Returns the columns that there are, as a message has them: `first`, then the others, the first few of all."""
+        names = list(dict.fromkeys([*first, *(column.name for column in self.fields)]))
+        more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
+        return ", ".join(names[:_MOST_LISTED]) + more if names else "no column at all"
 
 
 def yaml_name(name: str) -> str:

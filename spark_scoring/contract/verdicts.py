@@ -18,6 +18,7 @@ from spark_scoring.contract.casts import Cast, Check
 from spark_scoring.contract.outputs import Output
 from spark_scoring.contract.proposal import Proposal
 from spark_scoring.errors import ContractError
+from spark_scoring.redaction import printable
 from spark_scoring.worker.arguments import readable
 
 Status = Literal["ok", "cast", "error", "ignored", "default"]
@@ -149,9 +150,12 @@ class Contract:
         for title in ("", "column", "table has", "model wants", "verdict"):
             table.add_column(title, no_wrap=width is None, overflow="fold")
         for verdict in sorted(self.verdicts, key=lambda verdict: verdict.status != "error"):
-            said = verdict.message + (f"\n-> {verdict.remedy}" if verdict.remedy and verdict.status == "error" else "")
-            cells = (_MARKS[verdict.status], verdict.column, verdict.found or "-", verdict.wanted or "-", said)
-            table.add_row(*(Text(cell) for cell in cells))
+            said = [
+                verdict.message,
+                *([f"-> {verdict.remedy}"] if verdict.remedy and verdict.status == "error" else []),
+            ]
+            cells = (_MARKS[verdict.status], verdict.column, verdict.found or "-", verdict.wanted or "-")
+            table.add_row(*(Text(printable(cell)) for cell in cells), Text("\n".join(map(printable, said))))
         buffer = StringIO()
         console = Console(file=buffer, width=width or 10_000, color_system=None, legacy_windows=False)
         console.print(table)

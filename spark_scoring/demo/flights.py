@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.spark.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -50,7 +51,7 @@ def write_table(spark: SparkSession, flights: pd.DataFrame, path: Path) -> None:
     types = {**dict.fromkeys(flights.columns, pa.int32()), **dict.fromkeys(_STRINGS, pa.string())}
     types["time_hour"] = pa.timestamp("us", tz="UTC")
     schema = pa.schema(list(types.items()))
-    with TemporaryDirectory(prefix="spark-scoring-") as scratch:
+    with TemporaryDirectory(dir=scratch_folder()) as scratch:
         file = Path(scratch) / "flights.parquet"
         pq.write_table(pa.Table.from_pandas(flights, schema=schema, preserve_index=False), file)
         spark.read.parquet(str(file)).write.format("delta").save(str(path.resolve()))

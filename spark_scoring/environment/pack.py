@@ -32,6 +32,7 @@ from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
+from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.requirements import named_packages
 
 # What a Python worker of Spark needs to run the scoring model, beside MLflow.
@@ -90,7 +91,7 @@ def pack_environment(config: ModelConfig, output: str, python: str | None = None
             code="no_requirements",
             remedy="log it with pip_requirements, or mlflow.models.update_model_requirements",
         )
-    scratch = tempfile.TemporaryDirectory(prefix="spark-scoring-env-")
+    scratch = tempfile.TemporaryDirectory(dir=scratch_folder())
     with _requirements_folder(model, config) as source, scratch as scratch_path:
         folder = Path(scratch_path)
         more = _more_requirements(model.requirements)
@@ -164,7 +165,7 @@ def _requirements_folder(model: PinnedModel, config: ModelConfig) -> Iterator[Pa
     if any(line.startswith("-") or "/" in line for line in model.requirements) or model.path is not None:
         yield Path(own_files(fetch(model, config)))
         return
-    with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
         (Path(folder) / "requirements.txt").write_text("\n".join(model.requirements), encoding="utf-8")
         yield Path(folder)
 

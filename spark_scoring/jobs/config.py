@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from spark_scoring.jobs import yaml_file
+from spark_scoring.jobs.file_options import valid_options
 from spark_scoring.jobs.fingerprint import Fingerprint, fingerprint
 from spark_scoring.jobs.keys import NAME_KEYS, PATH_KEYS, SQL_KEYS, kind_of
 from spark_scoring.jobs.location import absolute, is_path
@@ -33,6 +34,7 @@ from spark_scoring.jobs.parts import (
     Keys,
     Part,
     holds_numpy,
+    refuse_version,
     rows_or_ratio,
     valid_columns,
     valid_duration,
@@ -124,6 +126,7 @@ class InputConfig(Part):
     sql: str | None = Field(default=None, min_length=1)
     path: str | None = Field(default=None, min_length=1)
     format: Format | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
     version: int | None = Field(default=None, ge=0, strict=True)
     where: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
@@ -149,7 +152,13 @@ class InputConfig(Part):
             raise ValueError("incremental needs a Delta table or path: nothing else says what is new in it")
         if self.rescore is not None and not self.incremental:
             raise ValueError("rescore goes with incremental: true")
+        valid_options(self.format, self.options)
         return self
+
+    @property
+    def file_options(self) -> dict[str, Any]:
+        """The options of the files' format, under their one name each, as they are used."""
+        return valid_options(self.format, self.options)
 
     @property
     def row_key(self) -> tuple[str, ...]:
@@ -186,6 +195,7 @@ class OutputConfig(Part):
             raise ValueError("name where to write: table or path, one of the two")
         if self.table is not None and is_path(self.table):
             raise ValueError("table names a table, and what has a / in it is a path: write path")
+        refuse_version(self.location)
         if self.mode == "merge" and not self.merge_keys:
             raise ValueError("mode merge needs merge_keys")
         if self.mode == "replace_where" and not self.replace_where:
@@ -227,6 +237,7 @@ class ErrorsConfig(Part):
     def _failed_rows_have_a_place(self) -> ErrorsConfig:
         if self.quarantine is not None and self.inline:
             raise ValueError("failed rows go to the quarantine or stay inline, not both")
+        refuse_version(self.quarantine or "")
         if self.threshold != 0 and self.quarantine is None and not self.inline:
             raise ValueError("a threshold other than 0 needs quarantine (a table or path) or inline: true")
         return self
@@ -258,6 +269,12 @@ class RecordConfig(Part):
 
     table: str | None = None
     mlflow: bool = False
+
+    @field_validator("table")
+    @classmethod
+    def _no_version(cls, value: str | None) -> str | None:
+        refuse_version(value or "")
+        return value
 
 
 class ScoringJob(Keys):

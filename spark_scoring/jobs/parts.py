@@ -19,6 +19,8 @@ _THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such a
 ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 READ_AT_START = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_)")
 _DURATION = re.compile(r"^\d+[smhdw]$")
+# What Delta reads as time travel: a version, or yyyyMMddHHmmssSSS.
+_VERSIONED = re.compile(r"@([vV]\d+|\d{17})[`/]*$")
 
 
 def _redacted(value: Any) -> Any:
@@ -69,6 +71,16 @@ def valid_duration(value: str) -> str:
     if not _DURATION.match(value):
         raise ValueError("write a number and one of s, m, h, d, w, such as 7d")
     return value
+
+
+def refuse_version(location: str) -> None:
+    """Refuses a target that Delta takes for a version of another one."""
+    if found := _VERSIONED.search(location):
+        what = f"version {found.group(1)[1:]}" if found.group(1)[0] in "vV" else "a moment"
+        raise ValueError(
+            f"@{found.group(1)} at a name's end reads as {what} of the table before it, which can't be written; "
+            "write another name"
+        )
 
 
 def valid_columns(value: Any) -> Any:

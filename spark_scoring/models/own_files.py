@@ -11,6 +11,7 @@ from functools import cache
 
 from spark_scoring.errors import ModelError
 from spark_scoring.models.pinned import LocalModel
+from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.own_copies import ChangedError, Place, verified, verified_in_place
 
 # A copy is not removed while its place is known.
@@ -20,7 +21,7 @@ _places: dict[str, Place] = {}
 @cache
 def copies_folder() -> str:
     """Returns the folder of copies that this process and the workers on this machine use; it goes with the process."""
-    folder = tempfile.mkdtemp(prefix="spark-scoring-model-")
+    folder = tempfile.mkdtemp(prefix="copies-", dir=scratch_folder())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

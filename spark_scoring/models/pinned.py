@@ -34,6 +34,7 @@ from spark_scoring.models.registry import registry_uri, resolve_uri
 from spark_scoring.models.script import Script, read_script
 from spark_scoring.models.signature_file import read_signature
 from spark_scoring.redaction import redact
+from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.digest import digest_of, file_digests
 
 
@@ -160,7 +161,7 @@ def _read_small_files(
     if budget is None:
         return read("")
     # What still downloads when the time is over has its folder taken away.
-    with tempfile.TemporaryDirectory(prefix="spark-scoring-", ignore_cleanup_errors=True) as scratch:
+    with tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True) as scratch:
         return budget.ask(lambda: read(scratch), config.uri)
 
 
@@ -205,7 +206,7 @@ def fetch(model: PinnedModel, config: ModelConfig) -> LocalModel:
         ModelError: If the files can't be downloaded, or `config.digest` is another one.
     """
     if model.path is None or model.digest is None:
-        folder = tempfile.mkdtemp(prefix="spark-scoring-model-")
+        folder = tempfile.mkdtemp(prefix="model-", dir=scratch_folder())
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         try:
             path = download_artifacts(

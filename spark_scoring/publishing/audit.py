@@ -53,7 +53,7 @@ class LastRun:
     df: DataFrame
 
 
-def is_wanted(config: AuditConfig) -> bool:
+def has_checks(config: AuditConfig) -> bool:
     """Tells whether a job asks for any check."""
     return config != AuditConfig()
 

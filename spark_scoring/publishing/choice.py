@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spark_scoring.jobs.config import ScoringJob
-from spark_scoring.publishing.audit import is_wanted
+from spark_scoring.publishing.audit import has_checks
 from spark_scoring.publishing.direct import Direct
 from spark_scoring.publishing.quarantine import SetAside
 from spark_scoring.publishing.staged import Staged
@@ -19,7 +19,7 @@ def choose_publishing(job: ScoringJob) -> Publishing | None:
     output, errors = job.output, job.errors
     if output is None:
         return None
-    waits = job.input.incremental or output.mode == "merge" or is_wanted(job.audit)
+    waits = job.input.incremental or output.mode == "merge" or has_checks(job.audit)
     if waits or errors.threshold != 0 or errors.quarantine is not None or errors.inline:
         return Staged(output, job.staging, errors, SetAside.of(errors), job.audit, job.input.key, job.input.row_key)
     return Direct(output)

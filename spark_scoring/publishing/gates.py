@@ -14,7 +14,7 @@ from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.delta.table import Target
 from spark_scoring.errors import RowsFailedError, ScoringError, TargetError, combine
 from spark_scoring.jobs.config import AuditConfig, OutputConfig
-from spark_scoring.publishing.audit import Finding, LastRun, evaluate, is_wanted, reconcile, refusal
+from spark_scoring.publishing.audit import Finding, LastRun, evaluate, has_checks, reconcile, refusal
 from spark_scoring.publishing.staged_rows import ERROR, StagedRows
 from spark_scoring.reading.source import Source
 from spark_scoring.redaction import redact
@@ -109,7 +109,7 @@ def run_audit(
         target: Where the rows would go.
         read_again: For ``reconcile``: gives the rows that were scored, and their key.
     """
-    if not is_wanted(audit):
+    if not has_checks(audit):
         return ()
     last = None
     if target.exists and (audit.rows_vs_last is not None or audit.psi_vs_last is not None):

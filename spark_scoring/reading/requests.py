@@ -7,7 +7,7 @@ package. No request is read to know the table's schema: it is the signature's.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,10 @@ from pyspark.sql import types as T  # noqa: N812
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from spark_scoring import worker
+from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.tensors import leaf_type
 from spark_scoring.errors import ContractError
-from spark_scoring.jobs.config import InputConfig
+from spark_scoring.jobs.config import Columns, InputConfig
 from spark_scoring.worker.payload import PLACE_COLUMNS, rows
 from spark_scoring.worker.payload.malformed import specs_names
 from spark_scoring.worker.payload.requests import Reading
@@ -51,10 +52,35 @@ class ModelInput:
     Attributes:
         signature: The model's signature, or None.
         params: The parameters that the job gives.
+        policy: How far a column's type may be from the signature's, where files have several.
+        kept: The columns that are written beside the prediction, or None for all of them.
     """
 
     signature: ModelSignature | None = None
     params: Mapping[str, Any] | None = None
+    policy: Policy = "safe"
+    kept: Collection[str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        signature: ModelSignature | None,
+        params: Mapping[str, Any],
+        policy: Policy,
+        kept: Columns,
+        key: Sequence[str],
+    ) -> ModelInput:
+        """Returns what a job with that policy, and those columns in its output, takes from its input."""
+        names = {"all": None, "keys": key}[kept] if isinstance(kept, str) else kept
+        return cls(signature, params, policy, names)
+
+
+def required_columns(config: InputConfig, model_input: ModelInput) -> frozenset[str]:
+    """Returns the lower-case names of the columns that the model can't do without."""
+    inputs = model_input.signature.inputs if model_input.signature is not None else None
+    if inputs is None or not inputs.has_input_names():
+        return frozenset()
+    return frozenset(str(config.columns.get(name, name)).lower() for name in inputs.required_input_names())
 
 
 def open_requests(files: DataFrame, config: InputConfig, model_input: ModelInput) -> DataFrame:
@@ -74,20 +100,26 @@ def open_requests(files: DataFrame, config: InputConfig, model_input: ModelInput
     absent = _absent(files, reading, model_input.signature)
     fields = [field for field in inputs if inputs[field] not in absent]
     schema, layout = _layout(files, {field: inputs[field] for field in fields}, model_input.signature, reading)
-    return files.mapInArrow(_travelling(rows.rows_of(reading, layout)), schema)
+    return files.mapInArrow(travelling(rows.rows_of(reading, layout)), schema)
 
 
 def faults(files: DataFrame, config: InputConfig, model_input: ModelInput) -> DataFrame:
     """Returns ``path``, ``code`` and ``message`` of each file of `files` that is malformed, lazily."""
-    assert model_input.signature is not None
-    reading, inputs = _reading(config, model_input, files), _inputs(config, model_input.signature)
-    _, layout = _layout(files, inputs, model_input.signature, reading)
+    signature = _signature(model_input)
+    reading, inputs = _reading(config, model_input, files), _inputs(config, signature)
+    _, layout = _layout(files, inputs, signature, reading)
     # Under the names by which they can be left out.
     named = files.withColumn("path", F.col("_metadata.file_path"))
-    return named.mapInArrow(_travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
+    return named.mapInArrow(travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
 
 
-def _travelling(function: Callable[..., Any]) -> Callable[..., Any]:
+def _signature(model_input: ModelInput) -> ModelSignature:
+    if model_input.signature is None:
+        raise ValueError("requests are read by a signature, and there is none")
+    return model_input.signature
+
+
+def travelling(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function of `worker` travel as its code: the executors can't import it."""
     register: Any = cloudpickle.register_pickle_by_value
     register(worker)
@@ -95,8 +127,7 @@ def _travelling(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _reading(config: InputConfig, model_input: ModelInput, files: DataFrame) -> Reading:
-    signature = model_input.signature
-    assert signature is not None
+    signature = _signature(model_input)
     names = {table: model for model, table in config.columns.items() if table != model}
     known = {*_inputs(config, signature), *PLACE_COLUMNS, *files.columns}
     return Reading(
@@ -120,7 +151,7 @@ def _absent(files: DataFrame, reading: Reading, signature: ModelSignature) -> Co
     """Returns the optional inputs that no request has: the model shall not see a column of them either."""
     if not signature.inputs.has_input_names() or not signature.inputs.optional_input_names():
         return ()
-    found = files.mapInArrow(_travelling(rows.inputs_of(reading)), "name string").distinct().collect()
+    found = files.mapInArrow(travelling(rows.inputs_of(reading)), "name string").distinct().collect()
     return set(signature.inputs.optional_input_names()) - {row["name"] for row in found}
 
 
@@ -129,7 +160,7 @@ def _layout(
 ) -> tuple[T.StructType, rows.Layout]:
     specs = list(signature.inputs.inputs)
     by_name = dict(zip(specs_names(specs), specs, strict=True))
-    fields = [T.StructField(column, _spark_type(name, by_name[name])) for column, name in inputs.items()]
+    fields = [T.StructField(column, input_type(name, by_name[name])) for column, name in inputs.items()]
     fields += [T.StructField(name, T.StringType()) for name in reading.labels]
     taken = {field.name for field in fields}
     given = [field for field in files.schema.fields if field.name not in (*_FILE_COLUMNS, *taken)]
@@ -139,7 +170,12 @@ def _layout(
     return schema, rows.Layout(to_arrow_schema(schema), dict(inputs), tuple(field.name for field in given))
 
 
-def _spark_type(name: str, spec: Any) -> T.DataType:
+def input_type(name: str, spec: Any) -> T.DataType:
+    """Returns the Spark type that an input of a signature has by itself.
+
+    Raises:
+        ContractError: If it has none.
+    """
     if isinstance(spec, TensorSpec):
         dtype = _SPARK_TYPES[leaf_type(np.dtype(spec.type)) or "string"]
         for _ in spec.shape[1:]:

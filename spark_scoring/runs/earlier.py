@@ -124,10 +124,12 @@ def _reopen(request: RunRequest, spark: SparkSession, waiting: StagedRows, targe
         target_name = request.output.shown
         quarantined = open_quarantined(spark, config, request.replay.run_id, target_name, request.replay.job)
         return quarantined.open_again(spark)
-    # Requests are read by the signature of the model.
-    signature = pin(request.job.model).signature if config.format == "payload" else None
+    # Requests, and files whose columns differ, are read by the signature of the model.
+    signature = pin(request.job.model).signature if config.format not in (None, "delta") else None
     isolates = request.job.errors.bad_files == "quarantine"
-    reader = InputReader(config, ModelInput(signature, request.job.model.params), isolates_files=isolates)
+    job, kept = request.job, request.output.columns
+    model_input = ModelInput.of(signature, job.model.params, job.contract.policy, kept, job.input.row_key)
+    reader = InputReader(config, model_input, isolates_files=isolates)
     source = reader.open(spark, metadata.bad_files)
     if metadata.increment is None:
         return Batch(source, None, reader)

@@ -178,7 +178,10 @@ class _Planner:
         return self._try(lambda: resolve_method(self.spark, pinned, config, result))
 
     def _reader(self, model: PinnedModel | None) -> InputReader:
-        model_input = ModelInput(model.signature if model is not None else None, self.job.model.params)
+        signature = model.signature if model is not None else None
+        kept = self.job.output.columns if self.job.output is not None else "all"
+        policy, key = self.job.contract.policy, self.job.input.row_key
+        model_input = ModelInput.of(signature, self.job.model.params, policy, kept, key)
         return InputReader(self.job.input, model_input, self.job.errors.bad_files == "quarantine")
 
     def _open(self, reader: InputReader) -> Snapshot | Quarantined:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.contract import Contract
+from spark_scoring.contract.row_faults import UNTYPED
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring import python_udf, spark_ml
 from spark_scoring.scoring.stamp import STAMPS, Stamp
@@ -35,7 +36,7 @@ def result_schema(schema: StructType, contract: Contract) -> StructType:
     by_name = {column.name: column for column in schema.fields}
     types = [StringType(), StringType(), TimestampType(), ERROR_TYPE]
     stamps = [StructField(name, dtype) for name, dtype in zip(contract.stamps, types, strict=False)]
-    return StructType([*(by_name[name] for name in contract.kept), *contract.prediction_fields(), *stamps])
+    return StructType([*(_as_written(by_name[name]) for name in contract.kept), *contract.prediction_fields(), *stamps])
 
 
 def score_frame(
@@ -67,7 +68,7 @@ def score_frame(
         scored = spark_ml.transform(spark, df, model, contract, on_error)
     else:
         scored = python_udf.transform(spark, df, model, contract, on_error, detail=detail, end_after=end_after)
-    kept = [F.col(sql.quote(name)) for name in contract.kept]
+    kept = [_kept(df, name) for name in contract.kept]
     stamps = stamp.columns() if stamp is not None else []
     if on_error == "collect":
         stamps.append(scored.error)
@@ -78,6 +79,17 @@ def score_frame(
         whole = ", ".join(sql.quote(name) for name in df.columns)
         added.append(F.expr(f"CASE WHEN {scored.failed or 'false'} THEN struct({whole}) END").alias(rest))
     return scored.df.select(*kept, *added)
+
+
+def _kept(df: DataFrame, name: str) -> Column:
+    column, own = F.col(sql.quote(name)), df.schema[name]
+    return column if UNTYPED not in own.metadata else column.alias(name, metadata=_as_written(own).metadata)
+
+
+def _as_written(field: StructField) -> StructField:
+    """Returns a column of the input as the target gets it, without what reading says of it."""
+    metadata = {key: value for key, value in field.metadata.items() if key != UNTYPED}
+    return StructField(field.name, field.dataType, field.nullable, metadata)
 
 
 def _predictions(contract: Contract, values: Sequence[str], failed: str | None) -> list[Column]:

@@ -27,6 +27,7 @@ from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch
 from spark_scoring.scoring import spark_ml
+from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import RowFailure
 from spark_scoring.worker.methods import CLASS_METHODS
@@ -217,7 +218,7 @@ def _describe_in_subprocess(model: LocalModel, how: Mapping[str, Any]) -> dict[s
     if key not in _descriptions:
         code = Path(worker.__file__).parent
         packages = os.pathsep.join(path for path in sys.path if path)
-        with tempfile.TemporaryDirectory(prefix="spark-scoring-") as folder:
+        with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
             answer = os.path.join(folder, "answer.json")
             process = subprocess.run(
                 [sys.executable, "-c", _DESCRIBE.format(package=code.name), str(code.parent), files, question, answer],

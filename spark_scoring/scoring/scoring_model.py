@@ -25,6 +25,7 @@ from spark_scoring import worker
 from spark_scoring.models.own_files import copies_folder, own_files
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.spark.platform import is_connect, is_databricks, is_local
+from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.digest import hashed_files
 from spark_scoring.worker.loader import SETTINGS
 from spark_scoring.worker.own_copies import copy_model
@@ -53,7 +54,7 @@ def write_scoring_model(
         environment: The folder of a model whose environment it is to have, or None where the workers' own serves.
         model_files: The folder of the model that travels inside, if the settings have it ``embedded``.
     """
-    folder = Path(tempfile.mkdtemp(prefix="spark-scoring-model-"))
+    folder = Path(tempfile.mkdtemp(prefix="scoring-model-", dir=scratch_folder()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     code_name = f"spark_scoring_worker_{_code_digest()[:16]}"
     # What reads requests travels by itself; see inputs/payload.py.
@@ -112,7 +113,7 @@ def _ship(model: LocalModel, digest: str, spark: SparkSession) -> str:
     receiver = getattr(spark, "session_id") if is_connect(spark) else spark.sparkContext.applicationId  # noqa: B009
     key = (receiver, digest)
     if key not in _shipped:
-        folder = tempfile.mkdtemp(prefix="spark-scoring-ship-")
+        folder = tempfile.mkdtemp(prefix="ship-", dir=scratch_folder())
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         archive = os.path.join(folder, f"{digest.replace(':', '-')}.zip")
         _zip(Path(own_files(model)), archive)

@@ -41,6 +41,7 @@ _BAD_FILE = (
     "orc.protobuf.InvalidProtocolBufferException",
     "CSV header does not conform to the schema",
     "exceeds the max length allowed",
+    "Relative path in absolute URI",
 )
 # What Delta says where another writer was quicker.
 _CONFLICTS = (
@@ -57,6 +58,10 @@ BAD_FILE_REMEDY = (
 _FILE = re.compile(r"(?:reading file|read file:) (\w+:/.+?)(?:\.\s|\s*$)", re.MULTILINE)
 # What is wrong with a file, by what Spark's exception says somewhere; the rest of that may be text of a row.
 _FILE_FAULTS = (
+    (
+        "Relative path in absolute URI",
+        "its name has a colon, which Hadoop's file systems can't read; the file itself may be whole: rename it",
+    ),
     ("CSV header does not conform", "its header is another than that of the files before it"),
     ("Malformed records", "a record is malformed"),
     ("MALFORMED_RECORD", "a record is malformed"),
@@ -179,8 +184,9 @@ def from_worker(exc: BaseException) -> ScoringError | None:
             remedy="make the model's requirements (see: spark-scoring inspect) available on the workers",
         )
     if kind == "file":
+        what = "can't be read" if failure.code == "bad_file" else "is no request"
         return InputError(
-            f"the input has a file that is no request: {failure.message}",
+            f"the input has a file that {what}: {failure.message}",
             code=failure.code,
             remedy=BAD_FILE_REMEDY,
         )

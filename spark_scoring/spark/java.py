@@ -1,19 +1,15 @@
-"""Whether there is a Java that the installed pyspark can use."""
+"""Whether there is a Java that the installed pyspark can use, and whether this process can start it."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 from spark_scoring.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    pass
-
 
 _JAVA_WANTED = {3: 8, 4: 17}
 _INSTALL_JAVA = "install a JDK 17 or 21 (such as the package openjdk-17-jdk, or temurin), or point JAVA_HOME to one"
@@ -45,6 +41,39 @@ def check_java() -> None:
             code="java_too_old",
             remedy=_INSTALL_JAVA,
         )
+
+
+def check_process() -> None:
+    """Makes sure that this process has what a JVM with Spark needs to start: a working directory and a user's name.
+
+    Raises:
+        ConfigurationError: If it lacks one of them.
+    """
+    check_working_directory()
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError as exc:
+        raise ConfigurationError(
+            f"Spark needs the name of its user, and the user id {os.geteuid()} has no entry in /etc/passwd",
+            code="no_user_name",
+            remedy="add an entry when the container starts, as Spark's own images do, or run as a user that has one",
+        ) from exc
+
+
+def check_working_directory() -> None:
+    """Makes sure that the working directory is there.
+
+    Raises:
+        ConfigurationError: If it was removed, or can't be entered.
+    """
+    try:
+        os.getcwd()
+    except OSError as exc:
+        raise ConfigurationError(
+            "the working directory does not exist any more, or can't be read",
+            code="no_working_directory",
+            remedy="change to a folder that is there, and run it again",
+        ) from exc
 
 
 if __name__ == "__main__":

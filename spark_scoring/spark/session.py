@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+import pwd
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.spark.jars import delta_jars, remember_jars
-from spark_scoring.spark.java import check_java
+from spark_scoring.spark.java import check_java, check_process
+from spark_scoring.spark.jvm import start_session
 from spark_scoring.spark.platform import is_databricks
+from spark_scoring.spark.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,7 +53,7 @@ def get_session() -> SparkSession:
     Maven packages that `SPARK_SCORING_PACKAGES` names beside Delta's.
 
     Raises:
-        ConfigurationError: If pyspark is missing, or there is no JDK that it can use.
+        ConfigurationError: If pyspark is missing, or there is no JDK that it can use, or this process can't start one.
     """
     try:
         from pyspark.sql import SparkSession
@@ -64,21 +70,66 @@ def get_session() -> SparkSession:
         return SparkSession.builder.getOrCreate()
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM, with the jars that it was told
         return _submitted(SparkSession.builder)
+    check_process()
     check_java()
-    builder = SparkSession.builder.appName("spark-scoring")
     # Local workers run this Python, not the first python3 on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = {**DELTA_CONF, **_LOCAL_CONF, **delta_jars(), **_logging()}
+    conf = {**DELTA_CONF, **_LOCAL_CONF, **delta_jars(), **_java_options(scratch_folder())}
     conf["spark.driver.memory"] = os.environ.get("SPARK_DRIVER_MEMORY", "2g")
-    session: SparkSession = _with(builder.master(f"local[{os.cpu_count()},4]"), conf).getOrCreate()
+    builder = _with(SparkSession.builder.appName("spark-scoring").master(f"local[{os.cpu_count()},4]"), conf)
+    session = start_session(lambda: _answering(builder), _warehouse_remover())
     remember_jars(session)
     return session
+
+
+def _answering(builder: SparkSession.Builder) -> SparkSession:
+    """Returns a builder's session.
+
+    Raises:
+        ConfigurationError: If its JVM ended before it answered.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        session: SparkSession = builder.getOrCreate()
+    except PySparkException as exc:
+        if "JAVA_GATEWAY_EXITED" not in str(exc):
+            raise
+        raise ConfigurationError(
+            "Spark's JVM ended while it started; what it said stands above",
+            code="no_jvm",
+            remedy="make sure that there is memory for it (SPARK_DRIVER_MEMORY, 2g by default), and that the packages "
+            "it needs can be downloaded the first time",
+        ) from exc
+    return session
+
+
+def _warehouse_remover() -> Callable[[], None]:
+    """Returns what removes the ``spark-warehouse`` that Spark makes in the working directory, if no table is in it.
+
+    Spark makes the folder as soon as it looks into its catalog. Tables that a job writes there stay, and so does a
+    folder that was there before, or that the settings name.
+    """
+    place = os.path.abspath("spark-warehouse")
+    if os.path.lexists(place):
+        return lambda: None
+
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:
+            with contextlib.suppress(OSError):
+                os.rmdir(place)  # does nothing to a folder that holds something
+
+    atexit.register(remove)
+    return remove
 
 
 def _submitted(builder: SparkSession.Builder) -> SparkSession:
     """Returns the session of the application that spark-submit started; what it was told wins over Delta's settings."""
     from pyspark import SparkConf, SparkContext
 
+    _warehouse_remover()
     SparkContext._ensure_initialized()  # until then a SparkConf does not see what spark-submit was told
     told = SparkConf()
     return _with(builder, {key: value for key, value in DELTA_CONF.items() if not told.contains(key)}).getOrCreate()
@@ -87,6 +138,25 @@ def _submitted(builder: SparkSession.Builder) -> SparkSession:
 def _logging() -> dict[str, str]:
     # Spark's own log repeats each task's failure with a stack trace; ours tells it once, in words.
     return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG4J.as_uri()}"}
+
+
+def _java_options(scratch: str) -> dict[str, str]:
+    """Returns the JVM's options: its log, and where it puts files."""
+    # There they are removed also after a kill. It is Java's setting and not Spark's, so that a spark.local.dir that the
+    # user has set is still the one that counts.
+    folders = {"java.io.tmpdir": scratch}
+    if not os.access(pwd.getpwuid(os.geteuid()).pw_dir, os.W_OK):
+        folders["user.home"] = scratch  # where packages are kept, if no setting of Spark's says otherwise
+    options = " ".join(_quoted(f"-D{name}={folder}") for name, folder in folders.items())
+    return {name: f"{value} {options}" for name, value in _logging().items()}
+
+
+def _quoted(option: str) -> str:
+    """Returns an option as Spark's launcher reads it: a folder's name may hold blanks and quotes."""
+    if option.isprintable() and not set(option) & set(" \"'\\"):
+        return option
+    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _with(builder: SparkSession.Builder, conf: dict[str, str]) -> SparkSession.Builder:

@@ -9,20 +9,27 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from spark_scoring.environment.manifest import FOLDER, PYTHON, read_manifest
-from spark_scoring.errors import ConfigurationError
+from spark_scoring.errors import ConfigurationError, ScoringError
 from spark_scoring.spark.jars import delta_package
+from spark_scoring.spark.java import check_process
+from spark_scoring.spark.jvm import Termination, delayed_signals
+from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.spark.session import DELTA_CONF
 
 # Names the file for the driver's stdout: spark-submit would mix that with the driver's stderr.
 RESULT_FILE = "SPARK_SCORING_RESULT_FILE"
 
+# How long a driver may take to cancel its job and to say how it ended.
+_ENDING = 60.0
 _APPLICATION = Path(__file__).parent / "application.py"
 _WITHOUT_VALUE = {"--verbose", "-v", "--supervise", "--help", "-h", "--version", "--usage-error"}
 _CONF = ("--conf", "-c")
@@ -87,22 +94,72 @@ def build_command(
 def run(command: Sequence[str]) -> int:
     """Runs a command of `build_command` and returns its exit code, which is that of ``spark-scoring score``.
 
-    What that prints on stdout comes out on stdout, and everything else on stderr.
+    What that prints on stdout comes out on stdout, and everything else on stderr. Ctrl-C and SIGTERM reach it.
+
+    Raises:
+        ConfigurationError: If this process can't start a JVM.
+        ScoringError: If there is no JSON object to print, with ``--json``; the exit code is spark-submit's.
+        KeyboardInterrupt: If that came before there was anything to print.
     """
     environment = dict(os.environ)
     home = Path(command[0]).resolve().parent.parent
     if (home / "jars").is_dir():
         # Otherwise pip's spark-submit asks the first python3 on the PATH where Spark is, or takes another Spark's jars.
         environment["SPARK_HOME"] = str(home)
-    with tempfile.NamedTemporaryFile(prefix="spark-scoring-result-") as result:
-        environment[RESULT_FILE] = result.name
-        with subprocess.Popen(command, env=environment, stdout=2) as process:
-            try:
-                code = process.wait()
-            except KeyboardInterrupt:
-                code = process.wait()  # Ctrl-C reached spark-submit too: let it end the application
-        sys.stdout.write(result.read().decode())
-    return 128 - code if code < 0 else code
+    check_process()
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
+        result = Path(folder) / "result"
+        result.touch()
+        environment[RESULT_FILE] = str(result)
+        process, interrupt = None, None
+        try:
+            with delayed_signals():
+                # A session of its own: a signal comes to this process, which passes it on to the one that can end well.
+                process = subprocess.Popen(command, env=environment, stdout=2, start_new_session=True)
+            code = process.wait()
+        except KeyboardInterrupt as exc:
+            if process is None:
+                raise
+            interrupt = exc
+            code = _end(process, driver_file(str(result)), exc)
+        text = result.read_bytes().decode(sys.stdout.encoding or "utf-8", "replace") if sys.stdout is not None else ""
+    if interrupt is not None and not text:
+        raise interrupt
+    code = 128 - code if code < 0 else code
+    if code and not text and "--json" in command:
+        raise _no_result(code)
+    if sys.stdout is not None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    return code
+
+
+def driver_file(result: str) -> Path:
+    """Returns the file in which the driver writes its process id, beside that of its result."""
+    return Path(f"{result}.driver")
+
+
+def _end(process: subprocess.Popen[bytes], driver: Path, interrupt: KeyboardInterrupt) -> int:
+    """Has the driver end as `interrupt` says, kills it if it takes too long, and returns spark-submit's exit code."""
+    number = signal.SIGTERM if isinstance(interrupt, Termination) else signal.SIGINT
+    try:
+        # spark-submit itself would end without waiting for the driver, whose job and result it is.
+        os.kill(int(driver.read_text()), number)
+        return process.wait(_ENDING)
+    except (OSError, ValueError, subprocess.TimeoutExpired, KeyboardInterrupt):  # no driver yet, or stopped twice
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
+
+
+def _no_result(code: int) -> ScoringError:
+    error = ScoringError(
+        f"spark-submit ended with {code} before the driver gave a result",
+        code="submit_failed",
+        remedy="see what it said above; what was not committed is not in the target",
+    )
+    error.exit_code = code
+    return error
 
 
 def _refuse_unfit(environment: str, given: Mapping[str, str]) -> None:

@@ -127,6 +127,15 @@ def test_yaml_takes_as_long_as_it_is(what):
     grows_evenly(lambda text: read_yaml(text, "job.yml"), unit, 6_000, start, end)
 
 
+@pytest.fixture(scope="module")
+def patience():
+    """Seconds in which bounded work ends: a few times what the largest job file takes, however slow the machine is."""
+    largest = "".join(f"k{at}: 1\n" for at in range(9_990))
+    before = time.process_time()
+    assert len(read_yaml(largest, "job.yml")) == 9_990
+    return 4 * (time.process_time() - before)
+
+
 CHAIN = "a: &a {x: 1}\n" + "".join(
     f"{name}: &{name} {{<<: [{', '.join(['*' + last] * 9)}]}}\n"
     for last, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -154,12 +163,12 @@ NESTED = "a0: &a0 [1]\n" + "".join(f"a{at}: &a{at} [*a{at - 1}]\n" for at in ran
     ],
     ids=range(14),
 )
-def test_yaml_that_would_become_more_than_it_is_is_refused_at_once(text, said):
+def test_yaml_that_would_become_more_than_it_is_is_refused_at_once(text, said, patience):
     before = time.process_time()
     with pytest.raises(ConfigurationError) as caught:
         read_yaml(text, "job.yml")
     assert (caught.value.code, said in caught.value.message) == ("not_yaml", True), caught.value.message
-    assert time.process_time() - before < 5
+    assert time.process_time() - before < patience
 
 
 def test_aliases_that_become_little_are_read():
@@ -171,12 +180,12 @@ def test_aliases_that_become_little_are_read():
     }
 
 
-def test_unknown_keys_without_end_are_told_quickly():
+def test_unknown_keys_without_end_are_told_quickly(patience):
     values = {"model": {"uri": "m"}, "input": {"table": "t"}, **{f"k{at}": 1 for at in range(90_000)}}
     before = time.process_time()
     with pytest.raises(ConfigurationError) as caught:
         ScoringJob.from_values(values, source="job.yml")
-    assert time.process_time() - before < 5
+    assert time.process_time() - before < patience
     assert len(caught.value.problems) == 101
     assert "89,900 more problems" in str(caught.value)
     with pytest.raises(ConfigurationError) as caught:

@@ -22,6 +22,7 @@ from spark_scoring.errors import (
     RowsFailedError,
     ScoringError,
     TargetError,
+    Terminated,
 )
 from spark_scoring.record import local_index as local_runs
 from tests import models
@@ -163,6 +164,7 @@ def test_a_wrong_command_line_is_told_in_a_sentence_and_exits_with_2(cli, words,
         (AuditError("x"), 7, "refused"),
         (TargetError("x"), 8, "refused"),
         (Interrupted("x"), 130, "failed"),
+        (Terminated("x"), 143, "failed"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )

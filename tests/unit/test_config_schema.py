@@ -29,6 +29,7 @@ input:
   sql: null
   path: null
   format: null
+  options: {}
   version: null
   where: null
   columns: {}

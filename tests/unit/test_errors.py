@@ -14,6 +14,7 @@ from spark_scoring.errors import (
     RowsFailedError,
     ScoringError,
     TargetError,
+    Terminated,
     combine,
 )
 
@@ -27,6 +28,7 @@ EXIT_CODES = {
     AuditError: 7,
     TargetError: 8,
     Interrupted: 130,
+    Terminated: 143,
 }
 
 

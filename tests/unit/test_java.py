@@ -1,13 +1,18 @@
 """Java is the one prerequisite that pip can't bring: its absence is one clear sentence, and no stack trace."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.spark.java import check_java
+from spark_scoring.spark.java import check_java, check_process
+from spark_scoring.spark.session import _java_options, _quoted
+from tests.unit.programs import environment, run
 
 
 @pytest.fixture
@@ -91,3 +96,78 @@ def test_the_module_says_it_in_one_sentence_and_ends_with_an_error(version, java
     assert said.stderr.startswith("Spark ")
     assert "install a JDK 17 or 21" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_a_user_without_a_name_is_told_before_a_jvm_fails(monkeypatch):
+    def no_entry(_):
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", no_entry)
+    with pytest.raises(ConfigurationError) as caught:
+        check_process()
+    assert caught.value.code == "no_user_name"
+
+
+@pytest.mark.parametrize("words", [("inspect", "m", "--json"), ("score", "job.yml", "--json"), ("history", "--json")])
+def test_a_working_directory_that_was_removed_is_told(tmp_path, words):
+    place = tmp_path / "place"
+    place.mkdir()
+    body = "return Outcome({})"
+
+    def leave():
+        os.chdir(place)
+        place.rmdir()
+
+    done = run(body, *words, preexec_fn=leave)
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "no_working_directory")
+    assert "Traceback" not in done.stderr
+
+
+def test_help_needs_no_working_directory(tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+
+    def leave():
+        os.chdir(place)
+        place.rmdir()
+
+    assert run("pass", "--help", preexec_fn=leave).returncode == 0
+
+
+def test_java_gets_the_temporary_folder_whatever_its_name():
+    assert "-Djava.io.tmpdir=/tmp/x" in _java_options("/tmp/x")["spark.driver.extraJavaOptions"].split()
+    assert _quoted('-Da=/my folder/"x\\y') == '"-Da=/my folder/\\"x\\\\y"'
+    assert _quoted("-Da=/plain") == "-Da=/plain"
+
+
+def test_a_home_that_takes_no_file_is_not_where_packages_are_kept(monkeypatch):
+    monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_dir="/nonexistent"))
+    assert "-Duser.home=/tmp/x" in _java_options("/tmp/x")["spark.driver.extraJavaOptions"]
+
+
+WAREHOUSE = """
+import os, sys
+from spark_scoring.spark.session import _warehouse_remover
+{before}
+remove = _warehouse_remover()
+os.makedirs("spark-warehouse", exist_ok=True)
+{then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "stays"),
+    [
+        ("", "", False),
+        ("", "remove()\nassert not os.path.exists('spark-warehouse')", False),
+        ("", "os.chdir('/')", False),
+        ("", "os.mkdir('spark-warehouse/scores')", True),
+        ("os.mkdir('spark-warehouse')", "remove()", True),
+        ("", "os.rmdir('spark-warehouse')\nos.mkdir('theirs')\nos.symlink('theirs', 'spark-warehouse')", True),
+        ("", "if os.fork() == 0:\n    sys.exit()\nos.wait()\nassert os.path.exists('spark-warehouse')", False),
+    ],
+)
+def test_only_an_empty_warehouse_that_was_not_there_before_is_removed(tmp_path, before, then, stays):
+    code = WAREHOUSE.format(before=before, then=then)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), check=True)
+    assert (tmp_path / "spark-warehouse").exists() == stays

@@ -8,7 +8,7 @@ import pyarrow as pa
 from mlflow.types import ColSpec, Schema
 from pyspark import cloudpickle
 
-from spark_scoring.reading.requests import _travelling
+from spark_scoring.reading.requests import travelling
 from spark_scoring.worker.payload.requests import Reading
 from spark_scoring.worker.payload.rows import Layout, rows_of
 
@@ -26,7 +26,7 @@ for batch in function([pa.RecordBatch.from_pydict({"path": ["one.json"], "conten
 def test_it_travels_as_code(tmp_path):
     schema = pa.schema([("a", pa.float64()), ("_file", pa.string()), ("_request", pa.int64()), ("_row", pa.int64())])
     function = rows_of(Reading(Schema([ColSpec("double", "a")]).to_json()), Layout(schema, {"a": "a"}, ()))
-    (tmp_path / "function").write_bytes(cloudpickle.dumps(_travelling(function)))
+    (tmp_path / "function").write_bytes(cloudpickle.dumps(travelling(function)))
     words = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path / "function")]
     good = subprocess.run([*words, json.dumps({"inputs": [1, 2]})], capture_output=True, text=True, cwd=tmp_path)
     assert good.stdout.strip() == str(

@@ -1,7 +1,9 @@
 """The spark-submit command: what it is made of, whose word wins, and that its exit code arrives."""
 
 import importlib.util
+import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from spark_scoring.errors import ConfigurationError
 from spark_scoring.spark.jars import delta_package
 from spark_scoring.spark.session import DELTA_CONF
 from spark_scoring.submit import build_command, run
+from tests.unit.programs import environment, interruptible, is_running, wait_for
 
 CLUSTER = ["--master", "spark://host:7077"]
 
@@ -181,3 +184,96 @@ def test_the_application_is_the_command_line(tmp_path):
     )
     assert (ran.returncode, ran.stdout) == (0, "")
     assert "submit" in out.read_text()
+
+
+# A driver as spark-submit starts it ends in its own time, and spark-submit with it; but a signal of its own ends
+# spark-submit at once.
+DRIVER = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+result = os.environ["SPARK_SCORING_RESULT_FILE"]
+def end(number, _):
+    time.sleep(0.3)
+    Path(result).write_text('{"ended": "by a signal"}\\n')
+    os._exit(128 + number)
+if sys.argv[1:]:
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    Path(result + ".driver").write_text(str(os.getpid()))
+    Path("READY").touch()
+    time.sleep(300)
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: os._exit(99))
+sys.exit(subprocess.run([sys.executable, __file__, "driver"]).returncode)
+"""
+
+
+@pytest.fixture
+def submitting(program, tmp_path):
+    """Starts `submit` with a spark-submit that is this text, and returns it once that is ready."""
+    processes = []
+
+    def begin(text, *words):
+        ready = tmp_path / "ready"
+        file = program(text.replace("READY", str(ready)))
+        conf = tmp_path / "job.yml"
+        conf.write_text("model: {uri: m/1}\ninput: {table: t}\noutput: {table: s}\n")
+        body = (
+            "import sys; from spark_scoring import submit; from spark_scoring.cli import main;"
+            f"submit._find_submit = lambda: {str(file)!r};"
+            f"sys.argv = ['spark-scoring', 'submit', {str(conf)!r}, *{words}]; sys.exit(main())"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", body],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(TMPDIR=str(tmp_path)),
+            preexec_fn=interruptible,
+        )
+        processes.append(process)
+        wait_for(lambda: ready.exists() or process.poll() is not None)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_reaches_the_driver_whose_result_and_code_are_those_of_submit(submitting, tmp_path, number, code):
+    driver = tmp_path / "driver.py"
+    driver.write_text(DRIVER.replace("READY", str(tmp_path / "ready")))
+    process = submitting(f"exec {sys.executable} {driver}", "--json")
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, '{"ended": "by a signal"}\n')
+    assert not list(tmp_path.glob("spark-scoring-*"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_there_is_a_driver_ends_spark_submit(submitting, tmp_path, number, code):
+    process = submitting(f"echo $$ > {tmp_path}/pid\ntouch READY\nsleep 300\n", "--json")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["error"]["exit"]) == (code, code)
+    assert "Traceback" not in err
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_a_spark_submit_without_a_result_leaves_one_json_object_all_the_same(submitting):
+    process = submitting("echo no such master >&2\nexit 7", "--json")
+    out, err = process.communicate(timeout=60)
+    error = json.loads(out)["error"]
+    assert (process.returncode, error["exit"], error["code"]) == (7, 7, "submit_failed")
+    assert "no such master" in err
+
+
+def test_a_closed_stdout_does_not_fail_what_was_submitted(program):
+    file = program(f'echo "done" > "${submit.RESULT_FILE}"')
+    body = f"import sys; from spark_scoring.submit import run; sys.exit(run([{str(file)!r}]))"
+    done = subprocess.run(
+        [sys.executable, "-c", body], preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE, env=environment()
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,158 @@
+"""Files of delimited text become Arrow rows, on the executors."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ..failures import RowFailure, ScoringFailedError
+from .content import MalformedFile, decode, unpack
+from .records import Dialect, Record, column_names, first_record, read_records
+
+_BATCH_ROWS = 10_000
+_SHOWN = 3
+
+Batches = Iterable[Any]
+FAULTS = pa.schema([(name, pa.string()) for name in ("path", "code", "message")])
+
+
+class Layout(NamedTuple):
+    """The rows' columns.
+
+    Attributes:
+        schema: Their Arrow schema: the files' own columns, then those of folders.
+        header: The first record of each file, where they have a header; otherwise only its length counts.
+        given: The columns of folders.
+    """
+
+    schema: Any
+    header: Record
+    given: tuple[str, ...]
+
+
+def header_of(beginning: bytes, path: str, dialect: Dialect, *, whole: bool) -> Record | None:
+    """Returns the first record of a file, or None where it has none.
+
+    Args:
+        beginning: The file's first bytes.
+        path: Its name.
+        dialect: How it is written.
+        whole: Whether these are all of its bytes.
+
+    Raises:
+        MalformedFile: If it is malformed there.
+        EOFError: If the record is longer than that.
+    """
+    unpacked = unpack(beginning, path, dialect.compression, whole=whole)
+    return first_record(decode(unpacked, dialect.encoding, whole=whole), dialect, whole=whole)
+
+
+def rows_of(dialect: Dialect, layout: Layout) -> Callable[[Batches], Batches]:
+    """Returns what maps batches of files, with ``path`` and ``content``, to batches of the layout's rows.
+
+    A malformed file ends the task with a `ScoringFailedError` that names the file and the line.
+    """
+
+    def map_batches(files: Batches) -> Batches:
+        for path, content, given in _files(files, layout.given):
+            try:
+                table = _table(content, path, dialect, layout)
+            except MalformedFile as exc:
+                raise ScoringFailedError("file", RowFailure("bad_file", "input", f"{path}: {exc}")) from None
+            del content
+            arrays = list(table.columns)
+            repeated = pa.array(np.zeros(table.num_rows, np.int64))
+            arrays += [given[name].take(repeated) for name in layout.given]
+            rows = pa.table(arrays, names=layout.schema.names).cast(layout.schema)
+            yield from rows.to_batches(max_chunksize=_BATCH_ROWS)
+
+    return map_batches
+
+
+def faults_of(dialect: Dialect, layout: Layout) -> Callable[[Batches], Batches]:
+    """Returns what maps batches of files to ``path``, ``code`` and ``message`` of those that are malformed."""
+
+    def map_batches(files: Batches) -> Batches:
+        found = []
+        for path, content, _ in _files(files, ()):
+            try:
+                _table(content, path, dialect, layout)
+            except MalformedFile as exc:
+                found.append({"path": path, "code": "bad_file", "message": str(exc)})
+        yield pa.RecordBatch.from_pylist(found, schema=FAULTS)
+
+    return map_batches
+
+
+def many_documents(files: Batches) -> Batches:
+    """Maps batches of JSON files to those that are not one document each; Spark would read the first one alone."""
+    found = []
+    for path, content, _ in _files(files, ()):
+        try:
+            message = _beyond_one(decode(unpack(content, path), None))
+        except MalformedFile as exc:
+            message = str(exc)
+        if message:
+            found.append({"path": path, "code": "bad_file", "message": message})
+    yield pa.RecordBatch.from_pylist(found, schema=FAULTS)
+
+
+def _beyond_one(text: str) -> str | None:
+    stripped = text.lstrip(" \t\r\n")
+    try:
+        _, end = json.JSONDecoder().raw_decode(stripped)
+    except (ValueError, RecursionError):
+        return "it is no JSON, or not all of it"
+    if stripped[end:].strip(" \t\r\n"):
+        return (
+            "it holds more than one JSON value, and others of the files are one value over several lines each: give "
+            "those that have one on each line an input of their own"
+        )
+    return None
+
+
+def _table(content: bytes, path: str, dialect: Dialect, layout: Layout) -> Any:
+    text = decode(unpack(content, path, dialect.compression), dialect.encoding)
+    first = first_record(text, dialect)
+    width = len(layout.header)
+    own = len(layout.schema) - len(layout.given)
+    if first is None:
+        return pa.table([pa.array([], pa.string())] * own, names=layout.schema.names[:own])
+    if dialect.header:
+        _refuse_other(first, layout.header)
+    table = read_records(text, dialect, width)
+    for number in range(own, width):
+        if table.column(number).null_count < table.num_rows:
+            raise MalformedFile(f"column {number + 1:,} holds a value, and has no name in the header")
+    return table.select(list(range(own)))
+
+
+def _refuse_other(first: Record, header: Record) -> None:
+    """Refuses a header that is another than that of the other files; only the case of letters may differ."""
+    ours, theirs = ([(name or "").lower() for name in names] for names in (first, header))
+    if ours == theirs:
+        return
+    said = "its header is another than that of the files before it"
+    if sorted(ours) == sorted(theirs):
+        raise MalformedFile(f"{said}: the same names in another order")
+    lacks, more = ([name for name in these if name not in those] for these, those in ((theirs, ours), (ours, theirs)))
+    told = [f"{what} {_few(names)}" for what, names in (("it lacks", lacks), ("only it has", more)) if names]
+    raise MalformedFile(f"{said}: {', '.join(told)}" if told else said)
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(name[:40] or "a blank one" for name in names[:_SHOWN]) + more
+
+
+def _files(batches: Batches, given: tuple[str, ...]) -> Iterator[tuple[str, bytes, dict[str, Any]]]:
+    for batch in batches:
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for row in range(batch.num_rows):
+            values = {name: columns[name].slice(row, 1) for name in given}
+            yield columns["path"][row].as_py(), columns["content"][row].as_py(), values
+
+
+__all__ = ["FAULTS", "Layout", "column_names", "faults_of", "header_of", "many_documents", "rows_of"]

@@ -1,0 +1,109 @@
+"""How a whole process ends, with a JVM of its own: which processes and files it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from tests import models
+from tests.unit.programs import environment, interruptible, is_running, wait_for
+
+MINUTES = 600  # how long a JVM may take to start on a machine that does other things, too
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts `score` of 20 rows in an empty working directory, with an empty temporary folder."""
+    write_deltalake(str(tmp_path / "numbers"), pd.DataFrame({"id": range(20), "a": 1.0, "b": 0.5}))
+    processes = []
+    for name in ("tmp", "here"):
+        (tmp_path / name).mkdir()
+
+    def begin(model, **settings):
+        options = ("--model", model, "--input", str(tmp_path / "numbers"), "--output", str(tmp_path / "scores"))
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "spark_scoring", "score", *options, "--json"],
+                cwd=tmp_path / "here",
+                env=environment(TMPDIR=str(tmp_path / "tmp")),
+                text=True,
+                preexec_fn=interruptible,
+                **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings},
+            )
+        )
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def children(pid: int) -> list[int]:
+    """Returns the processes that were started by one, with theirs."""
+    parents = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    own = [child for child, parent in parents.items() if parent == pid]
+    return [*own, *(below for child in own for below in children(child))]
+
+
+def javas(pid: int) -> list[int]:
+    return [child for child in children(pid) if "java" in os.path.basename(os.path.realpath(f"/proc/{child}/exe"))]
+
+
+def left(tmp_path: Path) -> list[str]:
+    return [*os.listdir(tmp_path / "tmp"), *os.listdir(tmp_path / "here")]
+
+
+def test_sigterm_in_the_middle_of_a_run_ends_its_job_and_its_jvm_and_leaves_nothing(start, tmp_path):
+    marker = tmp_path / "called"
+    process = start(models.save(tmp_path / "model", "waits", config={"marker": str(marker)}))
+    wait_for(lambda: marker.exists() or process.poll() is not None, MINUTES)
+    running = children(process.pid)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=MINUTES)
+    error = json.loads(out)["error"]
+    assert (process.returncode, error["code"]) == (143, "terminated"), err
+    assert running
+    assert not [pid for pid in javas(os.getpid()) if pid in running]
+    wait_for(lambda: not [pid for pid in running if is_running(pid)])
+    assert left(tmp_path) == []
+    assert not DeltaTable.is_deltatable(str(tmp_path / "scores"))
+    assert "Traceback" not in err
+    assert "Exception" not in err
+
+
+def test_ctrl_c_while_the_jvm_starts_leaves_none_and_says_nothing_of_java(start, adds, tmp_path):
+    process = start(adds)
+    wait_for(lambda: bool(javas(process.pid)) or process.poll() is not None, MINUTES)
+    running = children(process.pid)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=MINUTES)
+    assert (process.returncode, json.loads(out)["error"]["code"]) == (130, "interrupted"), err
+    assert running
+    wait_for(lambda: not [pid for pid in running if is_running(pid)], 5)
+    assert left(tmp_path) == []
+    assert "Traceback" not in err
+    assert "Exception" not in err
+
+
+def test_a_result_that_can_not_be_shown_is_a_success_that_leaves_nothing(start, adds, tmp_path):
+    with open("/dev/full", "w") as full:
+        process = start(adds, stdout=full)
+        _, err = process.communicate(timeout=MINUTES)
+    assert process.returncode == 0, err
+    assert "could not be written to stdout" in err
+    assert len(DeltaTable(str(tmp_path / "scores")).to_pandas()) == 20
+    assert left(tmp_path) == []
