@@ -10,11 +10,10 @@ from spark_scoring.contract.outputs import (
     top_classes,
 )
 from spark_scoring.contract.proposal import Proposal, propose_signature
-from spark_scoring.contract.terms import PREDICT, Terms
+from spark_scoring.contract.terms import Terms
 from spark_scoring.contract.verdicts import BoundColumn, Contract, Verdict
 
 __all__ = [
-    "PREDICT",
     "BoundColumn",
     "Contract",
     "DeclaredOutputs",

@@ -74,9 +74,9 @@ def check_contract(
 
 def _params(signature: ModelSignature, terms: Terms) -> tuple[dict[str, Any], list[Verdict]]:
     """Returns the parameters of ``predict``, which the signature declares; another method has keywords of its own."""
-    if terms.call["method"] == "predict":
+    if terms.call.method == "predict":
         return check_params(signature.params, terms.params)
-    given = f"given to {terms.call['method']}"
+    given = f"given to {terms.call.method}"
     return {}, [
         Verdict("ok", "param", f"params.{name}", repr(value), None, given) for name, value in terms.params.items()
     ]

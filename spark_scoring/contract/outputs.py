@@ -26,6 +26,7 @@ from pyspark.sql.types import (
 from spark_scoring.contract.result_type import nested, spec_of, suggested_type, tensor_type
 from spark_scoring.spark import sql
 from spark_scoring.worker import encoding
+from spark_scoring.worker.protocol import OutputColumn
 
 _SPARK_TYPES: dict[str, DataType] = {
     "boolean": BooleanType(),
@@ -103,9 +104,9 @@ class Output:
             "datetime": sql.timestamp_of_micros(f"nullif({value}, {encoding.DATETIME_NULL + 1}L - 1L)", time_zone),
         }[self.spec["type"]]
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> OutputColumn:
         """Returns what the worker needs to know."""
-        return {"name": self.name, "spec": self.spec, "shape": self.shape, "required": self.required}
+        return OutputColumn(self.name, self.spec, self.shape, self.required)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from spark_scoring.contract.hints import UNHINTED, Hints
 from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.outputs import DeclaredOutputs
 from spark_scoring.jobs.config import ScoringJob
-
-PREDICT: Mapping[str, Any] = {"method": "predict"}
+from spark_scoring.worker.protocol import PREDICT, Call
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Terms:
         added: The columns that scoring adds, the prediction first.
         flatten: Whether several outputs become a column each, and not the fields of one struct.
         result: The outputs in place of the signature's, with what is wrong with them; or None.
-        call: What is called with the rows, see `worker.calls.call_of`.
+        call: What is called with the rows.
         hints: What the model's type hints mean, which the signature says and no job.
     """
 
@@ -45,7 +44,7 @@ class Terms:
     added: Sequence[str] = ("prediction",)
     flatten: bool = False
     result: DeclaredOutputs | None = None
-    call: Mapping[str, Any] = field(default_factory=lambda: PREDICT)
+    call: Call = PREDICT
     hints: Hints = UNHINTED
 
     @classmethod
@@ -57,7 +56,7 @@ class Terms:
         textual: bool = False,
         places: Sequence[str] = (),
         result: DeclaredOutputs | None = None,
-        call: Mapping[str, Any] = PREDICT,
+        call: Call = PREDICT,
     ) -> Terms:
         """Returns the terms that a job states; `places` are columns that the source adds, kept as the key is."""
         return cls(

@@ -20,6 +20,7 @@ from spark_scoring.contract.proposal import Proposal
 from spark_scoring.errors import ContractError
 from spark_scoring.redaction import printable
 from spark_scoring.worker.arguments import readable
+from spark_scoring.worker.protocol import PREDICT, Call
 
 Status = Literal["ok", "cast", "error", "ignored", "default"]
 
@@ -85,7 +86,7 @@ class Contract:
         predictions: The names of the columns that hold the outputs: one, or one for each output.
         stamps: The names of the columns that scoring adds behind them.
         proposal: Where the model has no signature: the one that the table suggests.
-        call: What is called with the rows, see `worker.calls.call_of`.
+        call: What is called with the rows.
     """
 
     model: str
@@ -100,7 +101,7 @@ class Contract:
     predictions: tuple[str, ...] = ("prediction",)
     stamps: tuple[str, ...] = ()
     proposal: Proposal | None = field(default=None, repr=False)
-    call: Mapping[str, Any] = field(default_factory=lambda: {"method": "predict"}, repr=False)
+    call: Call = field(default=PREDICT, repr=False)
 
     @property
     def problems(self) -> tuple[Verdict, ...]:

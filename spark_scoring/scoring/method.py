@@ -15,12 +15,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pyspark.sql import SparkSession
 
 from spark_scoring import worker
-from spark_scoring.contract import PREDICT, DeclaredOutputs, Output, outputs_of_classes, top_classes
+from spark_scoring.contract import DeclaredOutputs, Output, outputs_of_classes, top_classes
 from spark_scoring.contract.hints import HintedSignature, Hints
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
@@ -31,6 +31,7 @@ from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import RowFailure
 from spark_scoring.worker.methods import CLASS_METHODS
+from spark_scoring.worker.protocol import Call
 
 _NAMED = "model.result_type: struct<CLASS: double, …>, with the model's classes in their order"
 _DESCRIBE = "import sys; sys.path.insert(0, sys.argv[1]); from {package}.methods import main; main(*sys.argv[2:])"
@@ -41,7 +42,7 @@ _REMEDIES = {
     "model_not_loadable": f"make the model's requirements available here, or say what it returns: {_NAMED}",
 }
 # What models returned before in this process, by digest and question: each takes seconds.
-_descriptions: dict[tuple[str, str], dict[str, Any]] = {}
+_descriptions: dict[tuple[str, str, str], dict[str, Any]] = {}
 
 
 class Called(NamedTuple):
@@ -49,12 +50,12 @@ class Called(NamedTuple):
 
     Attributes:
         model: The model, with its files in a local folder if they were needed.
-        how: See `worker.calls.call_of`.
+        how: What is called, as the workers are told.
         result: The outputs in place of the signature's, or None.
     """
 
     model: PinnedModel
-    how: Mapping[str, Any]
+    how: Call
     result: DeclaredOutputs | None
 
 
@@ -80,9 +81,9 @@ def resolve_method(
         spark_ml.refuse_where_impossible(spark, model, config)
     loading = _loading(model, config)
     if config.method == "predict":
-        return Called(_with_defaults(model, config, loading), {**PREDICT, **loading}, declared)
+        return Called(_with_defaults(model, config, loading), loading, declared)
     _refuse_unsendable(config)
-    how = {"method": config.method, "keywords": dict(config.params), "classes": None, "top_k": config.top_k, **loading}
+    how = replace(loading, method=config.method, keywords=dict(config.params), top_k=config.top_k)
     if declared is None:
         local = fetch(model, config)
         classes, result = _describe_result(spark, local, how)
@@ -91,11 +92,11 @@ def resolve_method(
         classes, result = _declared_classes(config, declared[0]), declared
     if config.top_k is not None:
         result = top_classes()
-    return Called(model, {**how, "classes": classes}, result)
+    return Called(model, replace(how, classes=classes), result)
 
 
-def _loading(model: PinnedModel, config: ModelConfig) -> dict[str, Any]:
-    """Returns how the model is loaded otherwise than it was logged, for `worker.models.load_once`.
+def _loading(model: PinnedModel, config: ModelConfig) -> Call:
+    """Returns a call of ``predict`` that says how the model is loaded otherwise than it was logged.
 
     Raises:
         ConfigurationError: If ``model_config`` or ``extra_env`` would have no effect.
@@ -118,12 +119,10 @@ def _loading(model: PinnedModel, config: ModelConfig) -> dict[str, Any]:
             available=", ".join(own) or "nothing",
             remedy=f"did you mean {near[0]}?" if near else f"remove {unknown[0]}, or log the model with model_config=…",
         )
-    loading: dict[str, Any] = {}
-    if config.loaded_with:
-        loading["model_config"] = _packed(config.loaded_with)
-    if config.extra_env:
-        loading["extra_env"] = dict(config.extra_env)
-    return loading
+    return Call(
+        model_config=_packed(config.loaded_with) if config.loaded_with else None,
+        extra_env=dict(config.extra_env) if config.extra_env else None,
+    )
 
 
 def _packed(values: Mapping[str, Any]) -> Any:
@@ -139,14 +138,14 @@ def _packed(values: Mapping[str, Any]) -> Any:
     return pack(values)
 
 
-def _with_defaults(model: PinnedModel, config: ModelConfig, loading: Mapping[str, Any]) -> PinnedModel:
+def _with_defaults(model: PinnedModel, config: ModelConfig, loading: Call) -> PinnedModel:
     """Returns the model with a signature that can look up the defaults of its type hints' fields."""
     signature = model.signature
     if signature is None or not Hints.of(signature).hinted or config.script is not None:
         return model
 
     def read_defaults() -> list[str]:
-        described = _describe_in_subprocess(fetch(model, config), {"fields": True, **loading})
+        described = _describe_in_subprocess(fetch(model, config), "fields", loading)
         return list(described.get("fields", ()))
 
     return replace(model, signature=HintedSignature(signature, read_defaults))
@@ -179,11 +178,11 @@ def _declared_classes(config: ModelConfig, outputs: Sequence[Output]) -> list[st
     return None
 
 
-def _describe_result(
-    spark: SparkSession, model: LocalModel, how: Mapping[str, Any]
-) -> tuple[list[str] | None, DeclaredOutputs]:
+def _describe_result(spark: SparkSession, model: LocalModel, how: Call) -> tuple[list[str] | None, DeclaredOutputs]:
     described = (
-        spark_ml.describe_method(spark, model, how) if model.is_spark_ml else _describe_in_subprocess(model, how)
+        spark_ml.describe_method(spark, model, how)
+        if model.is_spark_ml
+        else _describe_in_subprocess(model, "method", how)
     )
     if "failure" in described:
         raise _refusal(model, RowFailure(*described["failure"]))
@@ -193,12 +192,12 @@ def _describe_result(
         return list(described["classes"]), outputs_of_classes(described["classes"])
     if described["result"] == "classes":
         raise ModelError(
-            f"{how['method']} returns a column for each class, and {model.pinned_uri} does not tell its classes",
+            f"{how.method} returns a column for each class, and {model.pinned_uri} does not tell its classes",
             code="classes_unknown",
             remedy=_NAMED,
         )
     raise ModelError(
-        f"only the model's author knows what {how['method']} of {model.pinned_uri} returns",
+        f"only the model's author knows what {how.method} of {model.pinned_uri} returns",
         code="result_unknown",
         remedy="model.result_type: double, or array<double>, or whatever it returns for a row",
     )
@@ -209,22 +208,21 @@ def _refusal(model: PinnedModel, failure: RowFailure) -> ModelError | Configurat
     return kind(f"{model.pinned_uri}: {failure.message}", code=failure.code, remedy=_REMEDIES.get(failure.code, _NAMED))
 
 
-def _describe_in_subprocess(model: LocalModel, how: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_in_subprocess(model: LocalModel, question: Literal["method", "fields"], how: Call) -> dict[str, Any]:
     """Loads the model in a process of its own, and returns what `worker.methods.main` writes there."""
     files = own_files(model)
-    names = ("method", "keywords", "fields", "model_config", "extra_env")
-    question = json.dumps({name: how[name] for name in names if name in how}, sort_keys=True)
-    key = (model.digest, question)
+    asked = (question, how.to_json())
+    key = (model.digest, *asked)
     if key not in _descriptions:
         code = Path(worker.__file__).parent
         packages = os.pathsep.join(path for path in sys.path if path)
         with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
             answer = os.path.join(folder, "answer.json")
             process = subprocess.run(
-                [sys.executable, "-c", _DESCRIBE.format(package=code.name), str(code.parent), files, question, answer],
+                [sys.executable, "-c", _DESCRIBE.format(package=code.name), str(code.parent), files, *asked, answer],
                 env={
                     **os.environ,
-                    **how.get("extra_env", {}),
+                    **(how.extra_env or {}),
                     "PYTHONPATH": packages,
                     "PYTHONDONTWRITEBYTECODE": "1",
                 },

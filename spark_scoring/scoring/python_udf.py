@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import mlflow.pyfunc
@@ -21,6 +22,7 @@ from spark_scoring.scoring.scoring_model import locate, write_scoring_model
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import MARK
+from spark_scoring.worker.protocol import InputColumn, ModelFiles, ScriptFile, Settings
 
 _TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
 _CARRIER = "__spark_scoring_carrier"
@@ -51,7 +53,7 @@ def transform(
         ModelError: If the model's environment is to be restored, and can't be.
     """
     served = model.env_manager != "local"
-    errors = {"on_error": on_error, "detail": detail, "end_after": end_after, "served": served}
+    errors = _Errors(on_error, detail, end_after, served)
     udf = _scoring_udf(spark, model, contract, errors)
     carried = df.select("*", udf(*_arguments(contract, served)).alias(_CARRIER))
     if served:
@@ -62,34 +64,46 @@ def transform(
     return Transformed(carried, values, f"{_CARRIER}.e <> ''", _error())
 
 
-def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, errors: Mapping[str, Any]) -> Any:
-    call = dict(contract.call)
-    files = {}
+@dataclass(frozen=True)
+class _Errors:
+    """What becomes of failures, see `worker.protocol.Settings`."""
+
+    on_error: OnError
+    detail: Literal["code", "full"]
+    end_after: int
+    served: bool
+
+
+def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, errors: _Errors) -> Any:
+    call, files = contract.call, {}
     if model.script is not None:
-        file = f"script/{model.script.name}"
-        call["script"], files = {"file": file, "digest": model.script.digest}, {file: model.script.source}
-    settings = {
-        "model": {**locate(model, spark), **_required(model)},
-        "columns": [
-            {"name": column.name if column.label is None else column.label, "spec": dict(column.spec)}
+        script = ScriptFile(f"script/{model.script.name}", model.script.digest)
+        call, files = replace(call, script=script), {script.file: model.script.source}
+    settings = Settings(
+        model=_compared(locate(model, spark), model),
+        columns=[
+            InputColumn(column.name if column.label is None else column.label, dict(column.spec))
             for column in contract.columns
         ],
-        "form": contract.form,
-        "call": call,
-        "checks": [[check.code, "input", check.message] for check in contract.checks()],
-        "outputs": [output.settings() for output in contract.outputs],
-        "time_zone": contract.time_zone,
-        "params": pack(contract.params),
-        **errors,
-    }
-    verified = own_files(model) if errors["served"] or "embedded" in settings["model"] else None
-    laid = write_scoring_model(settings, files, verified if errors["served"] else None, verified)
+        form=contract.form,
+        outputs=[output.settings() for output in contract.outputs],
+        checks=[(check.code, "input", check.message) for check in contract.checks()],
+        call=call,
+        params=pack(contract.params),
+        time_zone=contract.time_zone,
+        on_error=errors.on_error,
+        detail=errors.detail,
+        end_after=errors.end_after,
+        served=errors.served,
+    )
+    verified = own_files(model) if errors.served or settings.model.embedded is not None else None
+    scoring_model = write_scoring_model(settings, files, verified if errors.served else None, verified)
     carrier = _carrier_type(contract, errors)
     with _without_advice():
-        if errors["served"]:
-            udf = _served_udf(spark, laid, carrier, model.env_manager, call.get("extra_env", {}))
+        if errors.served:
+            udf = _served_udf(spark, scoring_model, carrier, model.env_manager, call.extra_env or {})
         else:
-            udf = mlflow.pyfunc.spark_udf(spark, laid, result_type=carrier, env_manager="local")
+            udf = mlflow.pyfunc.spark_udf(spark, scoring_model, result_type=carrier, env_manager="local")
     # Without this, a filter on the prediction makes Spark run the model twice.
     return udf.asNondeterministic()
 
@@ -115,11 +129,11 @@ def _served_udf(spark: SparkSession, scoring_model: str, carrier: str, env_manag
         ) from exc
 
 
-def _required(model: LocalModel) -> dict[str, Any]:
-    """Returns what the workers hold against their own packages, which may not be the driver's."""
+def _compared(files: ModelFiles, model: LocalModel) -> ModelFiles:
+    """Adds what the workers compare with their own packages, which may not be the driver's."""
     if not is_compared(model):
-        return {}
-    return {"requirements": list(model.requirements), "match": model.on_difference == "match"}
+        return files
+    return replace(files, requirements=list(model.requirements), match=model.on_difference == "match")
 
 
 @contextmanager
@@ -145,16 +159,16 @@ def _arguments(contract: Contract, served: bool) -> list[Column]:
     return arguments
 
 
-def _is_bare(contract: Contract, errors: Mapping[str, Any]) -> bool:
+def _is_bare(contract: Contract, errors: _Errors) -> bool:
     """Tells whether the carrier is the one value itself: a struct around it would cost a tenth of a light run."""
-    return len(contract.outputs) == 1 and errors["on_error"] == "raise" and not errors["served"]
+    return len(contract.outputs) == 1 and errors.on_error == "raise" and not errors.served
 
 
-def _carrier_type(contract: Contract, errors: Mapping[str, Any]) -> str:
+def _carrier_type(contract: Contract, errors: _Errors) -> str:
     if _is_bare(contract, errors):
         return contract.outputs[0].transport_type
     fields = [f"v{i}: {output.transport_type}" for i, output in enumerate(contract.outputs)]
-    fields += ["e: string"] if errors["on_error"] == "collect" or errors["served"] else []
+    fields += ["e: string"] if errors.on_error == "collect" or errors.served else []
     return f"struct<{', '.join(fields)}>"
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import json
 import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import mlflow.pyfunc
 from mlflow.models import Model
@@ -27,8 +26,8 @@ from spark_scoring.models.pinned import LocalModel
 from spark_scoring.spark.platform import is_connect, is_databricks, is_local
 from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.digest import hashed_files
-from spark_scoring.worker.loader import SETTINGS
 from spark_scoring.worker.own_copies import copy_model
+from spark_scoring.worker.protocol import SETTINGS, ModelFiles, Settings
 
 _SHARED_ROOTS = ("/Volumes/", "/dbfs/", "/Workspace/")
 # One zip for each receiver and model: sending it again would only fill the executors' disks.
@@ -41,7 +40,7 @@ _WHEELS = "wheels"
 
 
 def write_scoring_model(
-    settings: Mapping[str, Any],
+    settings: Settings,
     files: Mapping[str, bytes] | None = None,
     environment: str | None = None,
     model_files: str | None = None,
@@ -49,7 +48,7 @@ def write_scoring_model(
     """Writes a scoring model to a new temporary folder, which lives as long as this process, and returns its path.
 
     Args:
-        settings: What the worker needs to know; see `worker.loader.ScoringModel`.
+        settings: What the worker needs to know.
         files: More files of its data folder, by relative path, such as a scoring script.
         environment: The folder of a model whose environment it is to have, or None where the workers' own serves.
         model_files: The folder of the model that travels inside, if the settings have it ``embedded``.
@@ -61,13 +60,12 @@ def write_scoring_model(
     other = shutil.ignore_patterns("__pycache__", "payload")
     shutil.copytree(Path(worker.__file__).parent, folder / "code" / code_name, ignore=other)
     (folder / "data").mkdir()
-    embedded = settings["model"].get("embedded")
-    if embedded is not None and model_files is not None:
-        copy_model(model_files, str(folder / "data" / embedded))
+    if settings.model.embedded is not None and model_files is not None:
+        copy_model(model_files, str(folder / "data" / settings.model.embedded))
     for name, content in (files or {}).items():
         (folder / "data" / name).parent.mkdir(exist_ok=True)
         (folder / "data" / name).write_bytes(content)
-    (folder / "data" / SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
+    (folder / "data" / SETTINGS).write_text(settings.to_json(), encoding="utf-8")
     model = Model()
     files_of = _copy_environment(Path(environment), folder) if environment is not None else {}
     mlflow.pyfunc.add_to_model(model, loader_module=f"{code_name}.loader", data="data", code="code", **files_of)
@@ -86,7 +84,7 @@ def _copy_environment(model: Path, folder: Path) -> dict[str, str]:
     return {key: name for key, name in named.items() if (folder / name).is_file()}
 
 
-def locate(model: LocalModel, spark: SparkSession) -> dict[str, str]:
+def locate(model: LocalModel, spark: SparkSession) -> ModelFiles:
     """Returns how workers find the user's model, and ships it where they can't see its folder.
 
     Local workers read the folder itself. A cluster gets the model's zip once, by `SparkContext.addFile`. On Databricks,
@@ -97,15 +95,14 @@ def locate(model: LocalModel, spark: SparkSession) -> dict[str, str]:
         model: A fetched model.
         spark: The session whose workers will score.
     """
-    path, digest = model.path, model.digest
-    locator = {"digest": digest, "path": path}
+    files = ModelFiles(model.digest, model.path)
     if is_local(spark):
-        return {**locator, "copies": copies_folder()}
-    if path.startswith(_SHARED_ROOTS):
-        return locator
+        return replace(files, copies=copies_folder())
+    if model.path.startswith(_SHARED_ROOTS):
+        return files
     if is_databricks() or model.env_manager != "local":
-        return {**locator, "embedded": "model"}
-    return {**locator, "archive": _ship(model, digest, spark)}
+        return replace(files, embedded="model")
+    return replace(files, archive=_ship(model, model.digest, spark))
 
 
 def _ship(model: LocalModel, digest: str, spark: SparkSession) -> str:

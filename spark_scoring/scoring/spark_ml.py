@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mlflow.spark
@@ -26,6 +26,7 @@ from spark_scoring.spark.failures import first_line
 from spark_scoring.spark.platform import is_connect, is_local
 from spark_scoring.worker.failures import MARK, RowFailure
 from spark_scoring.worker.own_copies import leave_no_bytecode
+from spark_scoring.worker.protocol import Call
 
 METHODS = ("predict", "predict_proba")
 _ROW, _VALUE, _ERROR = "__spark_scoring_row", "__spark_scoring_value", "__spark_scoring_error"
@@ -95,13 +96,13 @@ def _has_names(signature: ModelSignature | None) -> bool:
     return all(spec.name is not None and not isinstance(spec, TensorSpec) for spec in signature.inputs.inputs)
 
 
-def describe_method(spark: SparkSession, model: LocalModel, how: Mapping[str, Any]) -> dict[str, Any]:
+def describe_method(spark: SparkSession, model: LocalModel, how: Call) -> dict[str, Any]:
     """Returns what `worker.methods.describe_method` returns for other models, of the loaded pipeline."""
     pipeline = _load(spark, model)
     classifier = _classifier(pipeline)
     if classifier is None:
         last = type(_stages(pipeline)[-1]).__name__
-        message = f"the pipeline ends in a {last}, which has no method {how['method']}; it has predict"
+        message = f"the pipeline ends in a {last}, which has no method {how.method}; it has predict"
         return {"failure": RowFailure("unsupported_method", "load", message)}
     return {"result": "classes", "classes": _class_names(pipeline, classifier)}
 
@@ -243,7 +244,7 @@ def _transform(pipeline: Any, df: DataFrame) -> DataFrame:
 
 def _values(pipeline: Any, out: DataFrame, contract: Contract, uri: str) -> list[Column]:
     """Returns the columns of the contract's outputs."""
-    if contract.call["method"] == "predict":
+    if contract.call.method == "predict":
         return [_prediction(pipeline, out, contract, uri)]
     classifier = _classifier(pipeline)
     if classifier is None:
@@ -254,7 +255,7 @@ def _values(pipeline: Any, out: DataFrame, contract: Contract, uri: str) -> list
             remedy="write it into model.method",
         )
     probabilities = _as_array(out, classifier.getProbabilityCol())
-    requested, model_classes = contract.call["classes"], _class_names(pipeline, classifier)
+    requested, model_classes = contract.call.classes, _class_names(pipeline, classifier)
     if requested is None:
         return [probabilities]
     numbered = model_classes == [str(number) for number in range(len(model_classes))]
@@ -269,8 +270,8 @@ def _values(pipeline: Any, out: DataFrame, contract: Contract, uri: str) -> list
             remedy="name its classes in model.result_type, or leave that out",
         )
     chosen = [F.get(probabilities, F.lit(model_classes.index(name))) for name in requested]
-    if contract.call["top_k"] is not None:
-        return [_top(chosen, requested, contract.call["top_k"])]
+    if contract.call.top_k is not None:
+        return [_top(chosen, requested, contract.call.top_k)]
     if len(contract.outputs) == 1 and contract.outputs[0].spec["type"] == "object":
         return [F.struct(*(value.alias(name) for name, value in zip(requested, chosen, strict=True)))]
     return chosen

@@ -1,41 +1,41 @@
 """What is called with a batch that satisfies the signature: ``predict``, another method, or a scoring script."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from .failures import ModelRaisedError, RowFailure
 from .methods import method_call
+from .protocol import Call
 
 # Takes the model's input and the parameters, or None, and returns what the model says to each row.
-Call = Callable[[Any, dict[str, Any] | None], Any]
+Callee = Callable[[Any, dict[str, Any] | None], Any]
 
 # The flavors of chats and agents, whose input is one request.
 _ONE_REQUEST = tuple(f"mlflow.pyfunc.loaders.{name}" for name in ("chat_model", "chat_agent", "responses_agent"))
 
 
-def call_of(model: Any, how: Mapping[str, Any]) -> Call:
+def call_of(model: Any, how: Call) -> Callee:
     """Returns what is called with each batch.
 
     Args:
         model: The loaded pyfunc, or the started script.
-        how: What the driver decided: ``script``, where there is one, or else ``method``, and what
-            `methods.method_call` needs for any other than ``predict``.
+        how: What the driver decided.
     """
-    if "script" in how:
+    if how.script is not None:
         return lambda piece, _: model.run(piece)
     if takes_one_request(model, how):
         return lambda piece, params: [model.predict(piece, params=params)]
-    if how["method"] == "predict":
+    if how.method == "predict":
         return lambda piece, params: _in_order(piece, model.predict(piece, params=params))
     call = method_call(model, how)
     return lambda piece, _: _in_order(piece, call(piece))
 
 
-def takes_one_request(model: Any, how: Mapping[str, Any]) -> bool:
+def takes_one_request(model: Any, how: Call) -> bool:
     """Tells whether a row goes to the model alone, since of a frame it answers the first row and no other."""
-    return "script" not in how and how["method"] == "predict" and getattr(model, "loader_module", None) in _ONE_REQUEST
+    return how.script is None and how.method == "predict" and getattr(model, "loader_module", None) in _ONE_REQUEST
 
 
 def _in_order(piece: Any, result: Any) -> Any:

@@ -6,11 +6,13 @@ Spark has already cast every value to its signature type; what is left is its Py
 import base64
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from .protocol import InputColumn
 
 # Stand-ins for a null, in columns whose Arrow type would change with one. The driver's SQL writes them, see
 # contract/casts.py.
@@ -23,18 +25,18 @@ Series = pd.Series
 Restore = Callable[[Any], Any]
 
 
-def build_input(arguments: pd.DataFrame, columns: Sequence[dict[str, Any]], form: str) -> Any:
+def build_input(arguments: pd.DataFrame, columns: Sequence[InputColumn], form: str) -> Any:
     """Returns n rows in the form that the model takes.
 
     Args:
         arguments: n rows, with a column for each of `columns` in that order, and maybe more behind them.
-        columns: For each column its ``name`` and its ``spec``: the ``type``, and what that type needs to know.
+        columns: The columns; a spec holds its ``type``, and what that type needs to know.
         form: ``frame``: a DataFrame with the signature's names and dtypes; ``unnamed``: one without names;
             ``tensors``: a dict of arrays by name; ``tensor``: one array; ``stacked``: one array of rank 2, made of a
             column for each argument.
     """
-    names = [column["name"] for column in columns]
-    specs = [column["spec"] for column in columns]
+    names = [column.name for column in columns]
+    specs = [column.spec for column in columns]
     frame = arguments.iloc[:, : len(columns)]
     if form == "unnamed":  # a signature without names: any will do, and a position says most
         names, form = list(range(len(columns))), "frame"
@@ -58,7 +60,7 @@ def have_gaps(arguments: pd.DataFrame) -> Any:
     return gaps
 
 
-def _restore(values: Any, spec: dict[str, Any]) -> Any:
+def _restore(values: Any, spec: Mapping[str, Any]) -> Any:
     return _COLUMNS[spec["type"]](values, spec)
 
 

@@ -16,9 +16,8 @@ from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
 from .frames import build_input, have_gaps
 from .isolation import Room, isolate
 from .models import LoadedModel, load_once
+from .protocol import SETTINGS, Settings
 from .results import encode, nothing
-
-SETTINGS = "settings.json"
 
 
 def _load_pyfunc(data_path: str) -> "ScoringModel":
@@ -29,35 +28,23 @@ def _load_pyfunc(data_path: str) -> "ScoringModel":
     own = {mine, os.path.join(os.path.dirname(os.path.abspath(data_path)), "code")}
     sys.path[:] = [entry for entry in sys.path if entry not in own]
     with open(os.path.join(data_path, SETTINGS), encoding="utf-8") as stream:
-        return ScoringModel(json.load(stream), data_path)
+        return ScoringModel(Settings.from_json(stream.read()), data_path)
 
 
 class ScoringModel:
     """Calls the user's model on frames that satisfy its signature, and encodes what it returns.
 
     Args:
-        settings: What the driver decided: ``model`` (see `models.load_once`), ``call`` (see `calls.call_of`),
-            ``columns`` and ``form`` (see `frames.build_input`), ``checks`` (the failures that Spark found before
-            scoring, by number), ``outputs``, ``time_zone`` (whose wall clock a datetime is), ``params``, ``on_error``,
-            ``detail``, which is ``full`` where messages may hold the exception's text, ``end_after``, the number of
-            failed rows beyond which a task ends the job, or -1, and ``served``, whether this runs behind MLflow's
-            scoring server, which would lose what is raised.
+        settings: What the driver decided.
         folder: The scoring model's data folder.
     """
 
-    def __init__(self, settings: dict[str, Any], folder: str) -> None:
-        self._model = settings["model"]
-        self._columns = settings["columns"]
-        self._form = settings["form"]
-        self._checks = [RowFailure(*check) for check in settings["checks"]]
-        self._outputs = settings["outputs"]
-        self._call = settings["call"]
-        self._params = unpack(settings["params"]) or None
-        self._time_zone = settings.get("time_zone", "UTC")
-        self._raises = settings["on_error"] == "raise"
-        self._in_full = settings.get("detail") == "full"
-        self._end_after = settings.get("end_after", -1)
-        self._served = settings.get("served", False)
+    def __init__(self, settings: Settings, folder: str) -> None:
+        self._settings = settings
+        self._outputs = settings.outputs
+        self._checks = [RowFailure(*check) for check in settings.checks]
+        self._params = unpack(settings.params) or None
+        self._raises = settings.on_error == "raise"
         self._failed_in_task: tuple[Any, int] = (None, 0)
         self._folder = folder
 
@@ -76,7 +63,7 @@ class ScoringModel:
             ScoringFailedError: If the model can't be loaded, a row failed and ``on_error`` is ``raise``, or too many
                 rows failed in this task. A served model says so in ``e`` of every row.
         """
-        if not self._served:
+        if not self._settings.served:
             return self._predict(arguments)
         try:
             return self._predict(arguments)
@@ -113,8 +100,9 @@ class ScoringModel:
         task, failed = _task(), self._failed_in_task[1]
         if task != self._failed_in_task[0]:
             self._failed_in_task = (task, 0)
-        elif task is not None and -1 < self._end_after < failed:
-            message = f"{failed:,} rows failed in one task alone, and errors.threshold is {self._end_after:,}"
+        elif task is not None and -1 < self._settings.end_after < failed:
+            threshold = self._settings.end_after
+            message = f"{failed:,} rows failed in one task alone, and errors.threshold is {threshold:,}"
             raise ScoringFailedError("threshold", RowFailure("threshold_exceeded", "model", message))
 
     def _failed_checks(self, arguments: pd.DataFrame) -> dict[int, RowFailure]:
@@ -125,14 +113,14 @@ class ScoringModel:
 
     def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
-        loaded = load_once(self._model, self._folder, self._call)
+        loaded = load_once(self._settings.model, self._folder, self._settings.call)
         with loaded.code.entered():
             return self._score_with(loaded, arguments)
 
     def _score_with(self, loaded: LoadedModel, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
-        rows = len(arguments)
-        call = call_of(loaded.model, self._call)
-        place = f"{loaded.model.place}: " if "script" in self._call else ""
+        rows, settings = len(arguments), self._settings
+        call = call_of(loaded.model, settings.call)
+        place = f"{loaded.model.place}: " if settings.call.script is not None else ""
         order = np.arange(rows)
 
         def suspects() -> int:
@@ -144,22 +132,22 @@ class ScoringModel:
         def attempt(start: int, stop: int) -> list[Encoded]:
             # Built anew for each try: a model may have changed its input before it raised.
             part = arguments if stop - start == rows else arguments.take(order[start:stop]).reset_index(drop=True)
-            piece = build_input(part, self._columns, self._form)
+            piece = build_input(part, settings.columns, settings.form)
             try:
                 result = call(piece, self._params)
             except (MemoryError, ModelRaisedError):
                 raise
             except Exception as exc:
-                told = describe(exc, loaded.folder, in_full=self._in_full)
+                told = describe(exc, loaded.folder, in_full=settings.detail == "full")
                 raise ModelRaisedError(RowFailure("model_raised", "model", told)) from None
             try:
-                return encode(result, self._outputs, stop - start, self._time_zone, is_part=stop - start < rows)
+                return encode(result, self._outputs, stop - start, settings.time_zone, is_part=stop - start < rows)
             except ModelRaisedError as exc:
                 raise ModelRaisedError(exc.failure._replace(message=place + exc.failure.message)) from None
 
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
-        room = Room(1) if takes_one_request(loaded.model, self._call) else loaded.room
+        room = Room(1) if takes_one_request(loaded.model, settings.call) else loaded.room
         for start, _, outcome in isolate(rows, attempt, room, loaded.breaker, suspects):
             if isinstance(outcome, RowFailure):
                 failures[int(order[start])] = outcome
@@ -178,23 +166,23 @@ class ScoringModel:
 
     def _nothing(self, rows: int) -> list[Array]:
         """Returns the transport values of rows without a prediction."""
-        fillers = [nothing(output["spec"]) for output in self._outputs]
+        fillers = [nothing(output.spec) for output in self._outputs]
         return [np.full(rows, filler, dtype=object if isinstance(filler, str) else None) for filler in fillers]
 
     def _carrier(self, values: Sequence[Array], failures: dict[int, RowFailure], ended: str = "") -> Any:
         """Returns what travels to Spark; `ended` is the error that a served model has for the whole task."""
-        if self._raises and not self._served and len(values) == 1:
+        if self._raises and not self._settings.served and len(values) == 1:
             return values[0]
         if failures:  # they may be the model's own arrays, which are not to be changed
             values = [one.copy() for one in values]
         data: dict[str, Any] = {f"v{position}": one for position, one in enumerate(values)}
-        if not self._raises or self._served:
+        if not self._raises or self._settings.served:
             # MLflow's conversion makes "None" of a null text, so no error is an empty one.
             texts = np.full(len(values[0]), ended, dtype=object)
             for row, failure in failures.items():
                 texts[row] = json.dumps(failure)
                 for one, output in zip(values, self._outputs, strict=True):
-                    one[row] = nothing(output["spec"])
+                    one[row] = nothing(output.spec)
             data["e"] = texts
         return pd.DataFrame(data, copy=False)
 

@@ -16,6 +16,7 @@ import pandas as pd
 from .failures import ModelRaisedError, RowFailure, ScoringFailedError
 from .hints import fields_with_default
 from .models import load
+from .protocol import Call
 
 # Methods that return a column for each class.
 CLASS_METHODS = ("predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function")
@@ -24,39 +25,38 @@ _PROBABILITIES = CLASS_METHODS[:3]
 _SCORING = re.compile(r"^(predict|decision_function|transform|score_samples|apply$|embed|encode|forecast|kneighbors)")
 
 
-def method_call(model: Any, how: Mapping[str, Any]) -> Callable[[Any], Any]:
+def method_call(model: Any, how: Call) -> Callable[[Any], Any]:
     """Returns what calls a method of the model with each batch.
 
     Args:
         model: The loaded pyfunc.
-        how: ``method``, ``keywords`` for it, ``classes`` (the names of the classes, in the order of the outputs, or
-            None where the result stays as it is) and ``top_k`` (how many of them, or None).
+        how: Which method, with which keywords, and which classes are wanted of its result.
 
     Raises:
         ScoringFailedError: With the kind ``model``, if it has no such method, or none of the named classes.
     """
-    native = _Native(model, how["method"], how["keywords"])
+    native = _Native(model, how.method, how.keywords)
     # Through pyfunc itself, so that its enforcement hands over the very rows that predict would get.
     pyfunc = mlflow.pyfunc.PyFuncModel(model.metadata, native, predict_fn="call")
-    requested = how["classes"]
+    requested = how.classes
     if requested is None:
         return lambda piece: pyfunc.predict(piece)
     model_classes = native.classes()
-    _refuse_unknown(requested, model_classes, how["method"])
+    _refuse_unknown(requested, model_classes, how.method)
 
     def call(piece: Any) -> Any:
-        columns = _by_class(pyfunc.predict(piece), model_classes, requested, how["method"])
-        return columns if how["top_k"] is None else _top(columns, requested, how["top_k"])
+        columns = _by_class(pyfunc.predict(piece), model_classes, requested, how.method)
+        return columns if how.top_k is None else _top(columns, requested, how.top_k)
 
     return call
 
 
-def describe_method(model: Any, how: Mapping[str, Any]) -> dict[str, Any]:
+def describe_method(model: Any, how: Call) -> dict[str, Any]:
     """Returns what the driver needs to know of a method before anything runs.
 
     Args:
         model: The loaded pyfunc.
-        how: ``method`` and ``keywords``.
+        how: Which method, with which keywords.
 
     Returns:
         ``result``: ``classes`` for a column for each class, ``one`` for a number, or None where only the model's author
@@ -65,16 +65,16 @@ def describe_method(model: Any, how: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ScoringFailedError: With the kind ``model``, if the model has no such method, or it takes no such keyword.
     """
-    native = _Native(model, how["method"], how["keywords"])
+    native = _Native(model, how.method, how.keywords)
     classes = native.classes()
-    if how["method"] in _PROBABILITIES:
+    if how.method in _PROBABILITIES:
         return {"result": "classes", "classes": classes}
-    if how["method"] == "decision_function" and (classes or not native.is_python_model):
+    if how.method == "decision_function" and (classes or not native.is_python_model):
         if classes is None or len(classes) <= 2:
             return {"result": "one", "classes": classes}
         if getattr(_last(native.owner), "decision_function_shape", None) != "ovo":  # a column for each pair of classes
             return {"result": "classes", "classes": classes}
-    if how["method"] == "score_samples" and not native.is_python_model:
+    if how.method == "score_samples" and not native.is_python_model:
         return {"result": "one", "classes": classes}
     return {"result": None, "classes": classes}
 
@@ -214,19 +214,19 @@ def _unusable(code: str, message: str) -> ScoringFailedError:
     return ScoringFailedError("model", RowFailure(code, "load", message))
 
 
-def main(folder: str, question: str, answer: str) -> None:
+def main(folder: str, question: str, how: str, answer: str) -> None:
     """Loads a model and writes what the driver needs to know of it into a file; runs in a process of its own.
 
     Args:
         folder: The model's folder, whose digest is verified.
-        question: ``method`` and ``keywords``, or ``fields`` for those with a default; and how the model is loaded, see
-            `models.load_once`; as JSON.
+        question: ``method`` for what `describe_method` returns, or ``fields`` for the fields that have a default.
+        how: The call and how the model is loaded for it, see `protocol.Call.to_json`.
         answer: The file: what `describe_method` returns, ``fields``, or ``failure``, as JSON.
     """
-    request = json.loads(question)
+    call = Call.from_json(how)
     try:
-        model = load(folder, request.get("model_config"))
-        reply = {"fields": fields_with_default(model)} if "fields" in request else describe_method(model, request)
+        model = load(folder, call.model_config)
+        reply = {"fields": fields_with_default(model)} if question == "fields" else describe_method(model, call)
     except ScoringFailedError as exc:
         reply = {"failure": exc.failure}
     with open(answer, "w", encoding="utf-8") as stream:

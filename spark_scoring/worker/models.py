@@ -18,11 +18,11 @@ from .failures import RowFailure, ScoringFailedError, describe
 from .isolation import Room
 from .own_code import OwnCode
 from .own_copies import ChangedError, Place, leave_no_bytecode, own_copy, own_folder, verified
+from .protocol import PREDICT, Call, ModelFiles
 from .requirements import differences, note
 
 # A process that scores with several models in turn keeps the last few; more would only hold memory.
 _CAPACITY = 2
-_PREDICT = {"method": "predict"}
 _loaded: "OrderedDict[str, LoadedModel]" = OrderedDict()
 
 
@@ -37,44 +37,39 @@ class LoadedModel(NamedTuple):
     place: Place
 
 
-def load_once(locator: dict[str, Any], wrapper_folder: str, how: Mapping[str, Any] = _PREDICT) -> LoadedModel:
-    """Returns the model of `locator`, or the script that is called in its place, once this process has loaded it.
+def load_once(files: ModelFiles, wrapper_folder: str, how: Call = PREDICT) -> LoadedModel:
+    """Returns the model that `files` are, or the script that is called in its place, once this process has loaded it.
 
     Args:
-        locator: ``digest`` and at least one of ``path`` (a folder that workers may see), ``archive`` (the name of a
-            zip that Spark distributes) and ``embedded`` (a folder inside the scoring model). ``copies`` is a folder
-            for copies that the driver removes, where it is on this machine. ``requirements`` are lines that are held
-            against the packages here; with ``match``, a difference is an error.
+        files: Where the model is.
         wrapper_folder: The scoring model's data folder.
-        how: What is called, see `calls.call_of`; and ``model_config`` and ``extra_env``, where the job has them.
+        how: What is called, and how it is loaded.
 
     Raises:
         ScoringFailedError: With the kind ``model``, if the files are missing, changed, or can't be loaded.
     """
-    digest = locator["digest"]
-    config, env = how.get("model_config"), how.get("extra_env")
-    script_digest = how["script"]["digest"] if "script" in how else None
-    key = json.dumps([digest, script_digest, config, env], sort_keys=True)
+    script_digest = how.script.digest if how.script is not None else None
+    key = json.dumps([files.digest, script_digest, how.model_config, how.extra_env], sort_keys=True)
     if key in _loaded:
         _loaded.move_to_end(key)
         return _loaded[key]
-    place = _find(locator, wrapper_folder)
-    if different := differences(locator.get("requirements", ())):
+    place = _find(files, wrapper_folder)
+    if different := differences(files.requirements):
         _note(note(different))
-        if locator.get("match"):
+        if files.match:
             raise ScoringFailedError("model", RowFailure("requirements_differ", "load", "; ".join(map(str, different))))
-    code = OwnCode(place.folder, env)
-    if "script" in how:
+    code = OwnCode(place.folder, how.extra_env)
+    if how.script is not None:
         leave_no_bytecode()
         with code.entered():
-            started = script.start(how["script"], wrapper_folder, place.folder)
+            started = script.start(how.script, wrapper_folder, place.folder)
         loaded = LoadedModel(started, started.folder, code, Room(), Breaker(), place)
-        _note(f"started {how['script']['digest']}")
+        _note(f"started {how.script.digest}")
     else:
         with code.entered():
-            model = load(place.folder, config)
+            model = load(place.folder, how.model_config)
         loaded = LoadedModel(model, place.folder, code, Room(), Breaker(), place)
-        _note(f"loaded {digest}")
+        _note(f"loaded {files.digest}")
     _loaded[key] = loaded
     while len(_loaded) > _CAPACITY:
         _loaded.popitem(last=False)
@@ -104,31 +99,28 @@ def _reason(exc: Exception, folder: str) -> str:
     return f"{describe(exc, folder)}: {str(exc)[:500]}"
 
 
-def _find(locator: dict[str, Any], wrapper_folder: str) -> Place:
+def _find(files: ModelFiles, wrapper_folder: str) -> Place:
     """Returns where the model's verified files may be loaded from.
 
     Raises:
         ScoringFailedError: With the kind ``model``, if they are missing, changed or can't be read.
     """
-    tried = []
-    if "embedded" in locator:
-        tried.append(os.path.join(wrapper_folder, locator["embedded"]))
-    if "path" in locator:
-        tried.append(locator["path"])
+    tried = [os.path.join(wrapper_folder, files.embedded)] if files.embedded is not None else []
+    tried += [files.path] if files.path is not None else []
     reason = f"the model's files are gone: {', '.join(tried)}"
     code = "model_not_loadable"
     for folder in tried:
         if not os.path.isdir(folder):
             continue
         try:
-            return verified(folder, locator["digest"], locator.get("copies"))
+            return verified(folder, files.digest, files.copies)
         except ChangedError as exc:
             code = "digest_mismatch"
             reason = str(exc) or f"the model's files changed after they were pinned: {', '.join(tried)}"
         except OSError as exc:
             reason = f"the model's files can't be read: {_reason_of(exc)}"
-    if "archive" in locator:
-        return _unpack_once(_spark_file(locator["archive"]), locator["digest"])
+    if files.archive is not None:
+        return _unpack_once(_spark_file(files.archive), files.digest)
     raise ScoringFailedError("model", RowFailure(code, "load", reason))
 
 

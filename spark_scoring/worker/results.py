@@ -14,23 +14,20 @@ from .columns import Column, column_of, is_list, objects
 from .encoding import NOTHING, Encoded, encode_column
 from .failures import ModelRaisedError, RowFailure
 from .nested import encode_nested
+from .protocol import OutputColumn
 from .scalars import UnfitError, is_missing
 from .structs import Properties, by_name
 from .wall_clock import WallClock, wall_clock
 
-Output = Mapping[str, Any]
-
 
 def encode(
-    result: Any, outputs: Sequence[Output], rows: int, time_zone: str = "UTC", *, is_part: bool = False
+    result: Any, outputs: Sequence[OutputColumn], rows: int, time_zone: str = "UTC", *, is_part: bool = False
 ) -> list[Encoded]:
     """Returns the carrier columns for each declared output.
 
     Args:
         result: What ``predict`` returned: DataFrame, Series, ndarray, list, dict or sparse matrix.
-        outputs: For each declared output its ``name`` (or None), its ``spec`` (the type of one row's value), its
-            ``shape`` (of a tensor, or None), and ``required``: whether a result may lack it (False), or a row of a
-            result by rows may (None).
+        outputs: The declared outputs.
         rows: How many rows the model was given.
         time_zone: Whose wall clock a datetime is.
         is_part: Whether the rows are some of a batch that failed as a whole.
@@ -57,8 +54,8 @@ def _bad(message: str) -> ModelRaisedError:
     return ModelRaisedError(RowFailure("bad_output", "output", message))
 
 
-def _encoded(source: Any, output: Output, rows: int, clock: WallClock, is_part: bool) -> Encoded:
-    kind = output["spec"]["type"]
+def _encoded(source: Any, output: OutputColumn, rows: int, clock: WallClock, is_part: bool) -> Encoded:
+    kind = output.spec["type"]
     if kind in NOTHING:
         column = _vector(source, kind)
         _refuse_length(column.values, rows)
@@ -67,9 +64,9 @@ def _encoded(source: Any, output: Output, rows: int, clock: WallClock, is_part: 
         values = _rows(source, output, is_part)
         _refuse_length(values, rows)
         encoded = encode_nested(values, _sized(output), clock)
-    if output["name"] is None or not encoded.failures:
+    if output.name is None or not encoded.failures:
         return encoded
-    named = {row: f"{why} (output {output['name']})" for row, why in encoded.failures.items()}
+    named = {row: f"{why} (output {output.name})" for row, why in encoded.failures.items()}
     return Encoded(encoded.values, named)
 
 
@@ -112,7 +109,7 @@ def _table(result: Any) -> _Table | None:
     return None
 
 
-def _sources(result: Any, outputs: Sequence[Output], rows: int, is_part: bool) -> list[Any]:
+def _sources(result: Any, outputs: Sequence[OutputColumn], rows: int, is_part: bool) -> list[Any]:
     """Returns where each output's values are."""
     if hasattr(result, "toarray"):  # a scipy sparse matrix, without importing scipy
         result = result.toarray()
@@ -121,10 +118,10 @@ def _sources(result: Any, outputs: Sequence[Output], rows: int, is_part: bool) -
         return [_only(result, outputs[0], rows) if table is None else _only_of_table(table, outputs[0], rows)]
     if table is None:
         return _by_row(result, outputs, rows, is_part)
-    names = [output["name"] for output in outputs]
+    names = [output.name for output in outputs]
     if table.is_frame and all(name is None for name in names) and len(table.names) == len(names):
         return table.columns
-    return [_pick(table, output["name"], output.get("required", True), rows) for output in outputs]
+    return [_pick(table, output.name, output.required, rows) for output in outputs]
 
 
 def _pick(table: _Table, name: str | None, required: bool | None, rows: int) -> Any:
@@ -135,8 +132,8 @@ def _pick(table: _Table, name: str | None, required: bool | None, rows: int) -> 
     raise _bad(f"the model did not return the declared output {name!r}; it returned {_list(table.names)}")
 
 
-def _only_of_table(table: _Table, output: Output, rows: int) -> Any:
-    spec, name = output["spec"], output["name"]
+def _only_of_table(table: _Table, output: OutputColumn, rows: int) -> Any:
+    spec, name = output.spec, output.name
     declared = spec["of"] if spec["type"] == "object" else {}
     if name in table.names and name not in declared:
         if len(table.names) > 1 or declared:
@@ -176,9 +173,9 @@ def _items(source: Any) -> list[Any]:
     return column.items()
 
 
-def _only(result: Any, output: Output, rows: int) -> Any:
+def _only(result: Any, output: OutputColumn, rows: int) -> Any:
     """Returns the rows of the one output, without the name that a model may put around each value."""
-    name, spec = output["name"], output["spec"]
+    name, spec = output.name, output.spec
     if name is None or spec["type"] == "map" or (spec["type"] == "object" and name in spec["of"]):
         return result
     if not is_list(result) or not any(isinstance(row, Mapping) for row in result):
@@ -186,7 +183,7 @@ def _only(result: Any, output: Output, rows: int) -> Any:
     return [row[name] if isinstance(row, Mapping) and list(row) == [name] else row for row in result]
 
 
-def _by_row(result: Any, outputs: Sequence[Output], rows: int, is_part: bool) -> list[Any]:
+def _by_row(result: Any, outputs: Sequence[OutputColumn], rows: int, is_part: bool) -> list[Any]:
     """Takes several outputs from a result by rows: a matrix, or a list of dicts, tuples or lists."""
     count = len(outputs)
     column = column_of(result)
@@ -207,11 +204,11 @@ def _by_row(result: Any, outputs: Sequence[Output], rows: int, is_part: bool) ->
     return [Column(objects([row[position] for row in found])) for position in range(count)]
 
 
-def _properties(outputs: Sequence[Output]) -> Properties:
+def _properties(outputs: Sequence[OutputColumn]) -> Properties:
     """Returns the outputs as the properties of a row; a row may hold more than them, as a DataFrame may."""
     # Without a name, an output can only be found by its place.
-    names = tuple(output["name"] if output["name"] is not None else str(i) for i, output in enumerate(outputs))
-    by_required = {name: output.get("required", True) for name, output in zip(names, outputs, strict=True)}
+    names = tuple(output.name if output.name is not None else str(i) for i, output in enumerate(outputs))
+    by_required = {name: output.required for name, output in zip(names, outputs, strict=True)}
     required = frozenset(name for name, one in by_required.items() if one)
     optional = frozenset(name for name, one in by_required.items() if one is False)
     return Properties(names, required, optional, exact=False)
@@ -280,9 +277,9 @@ def _alone(value: Any) -> Any:
     return value
 
 
-def _rows(source: Any, output: Output, is_part: bool) -> Any:
+def _rows(source: Any, output: OutputColumn, is_part: bool) -> Any:
     """Returns a sequence of one nested value a row, after holding an array's shape against the declared one."""
-    shape = output["shape"]
+    shape = output.shape
     column = source if isinstance(source, Column) else column_of(source)
     if column is None or column.values.ndim == 0:
         raise _bad(f"the model returned {_kind(source)} instead of a value for each row")
@@ -298,10 +295,10 @@ def _rows(source: Any, output: Output, is_part: bool) -> Any:
     return column.items()
 
 
-def _sized(output: Output) -> Mapping[str, Any]:
+def _sized(output: OutputColumn) -> Mapping[str, Any]:
     """Returns the type of a row's value, with the sizes that its tensor declares."""
-    spec = output["spec"]
-    sizes = (output["shape"] or ())[1:]
+    spec = output.spec
+    sizes = (output.shape or ())[1:]
     return _with_sizes(spec, sizes)
 
 

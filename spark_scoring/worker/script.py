@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from .failures import RowFailure, ScoringFailedError, describe
+from .protocol import ScriptFile
 
 # Where a script finds the model's files, as on Azure ML.
 MODEL_DIR = "AZUREML_MODEL_DIR"
@@ -39,25 +40,25 @@ class Script(NamedTuple):
         return self.module.run(batch)
 
 
-def start(how: dict[str, Any], wrapper_folder: str, model_folder: str) -> Script:
+def start(script: ScriptFile, wrapper_folder: str, model_folder: str) -> Script:
     """Imports a script under a name of its own and calls its ``init``, if it has one.
 
     Args:
-        how: ``file``, the script in the scoring model's data folder, and ``digest``.
+        script: The script's file.
         wrapper_folder: The scoring model's data folder.
         model_folder: The model's files, which have been verified.
 
     Raises:
         ScoringFailedError: With the kind ``model``, if the script was changed, or raises, or has no ``run``.
     """
-    file = os.path.join(wrapper_folder, how["file"])
+    file = os.path.join(wrapper_folder, script.file)
     folder, name = os.path.split(file)
     with open(file, "rb") as stream:
         source = stream.read()
-    if f"sha256:{hashlib.sha256(source).hexdigest()}" != how["digest"]:
+    if f"sha256:{hashlib.sha256(source).hexdigest()}" != script.digest:
         raise _failed("digest_mismatch", f"{name} changed on the way to the worker")
     # Two scripts of the same name are two modules.
-    module = ModuleType(f"spark_scoring_script_{how['digest'].partition(':')[2][:16]}")
+    module = ModuleType(f"spark_scoring_script_{script.digest.partition(':')[2][:16]}")
     module.__file__ = file
     os.environ[MODEL_DIR] = model_folder
     sys.modules[module.__name__] = module

@@ -22,6 +22,7 @@ from spark_scoring.contract import Terms, check_contract
 from spark_scoring.contract.hints import HintedSignature
 from spark_scoring.worker.arguments import pack, unpack
 from spark_scoring.worker.frames import build_input
+from spark_scoring.worker.protocol import InputColumn
 
 DOUBLE = Schema([ColSpec("double")])
 ITEM = Object([Property("i", DataType.long), Property("j", DataType.long)])
@@ -102,7 +103,7 @@ def test_the_frame_has_the_signature_s_own_labels():
     signature = infer_signature(data, [1.0, 2.0])
     contract = check_contract(struct(**{"1": "double", "0": "double"}), signature, Terms())
     assert contract.ok
-    columns = [{"name": one.name if one.label is None else one.label, "spec": one.spec} for one in contract.columns]
+    columns = [InputColumn(one.name if one.label is None else one.label, one.spec) for one in contract.columns]
     made = build_input(pd.DataFrame({"x": [1.0, 3.0], "y": [2.0, 4.0]}), columns, contract.form)
     pd.testing.assert_frame_equal(made, data, check_column_type=False)
     assert list(made.columns) == [0, 1]
@@ -218,7 +219,7 @@ def test_text_tensors_are_what_pyfunc_makes_of_the_frame(dtype, column, shape, t
     assert contract.ok
     assert contract.columns[0].cast.transport.startswith("to_json(")
     arguments = pd.DataFrame({"x": [json.dumps(text) for text in texts]})
-    ours = build_input(arguments, [{"name": "x", "spec": contract.columns[0].spec}], contract.form)["x"]
+    ours = build_input(arguments, [InputColumn("x", contract.columns[0].spec)], contract.form)["x"]
     frame = pd.DataFrame({"x": [text[0] for text in texts] if shape == (-1,) else texts})
     theirs = mlflow.models.utils._enforce_schema(frame, Schema([spec]))["x"]
     assert (ours.dtype, ours.tolist(), ours.shape) == (theirs.dtype, theirs.tolist(), theirs.shape)
@@ -246,7 +247,7 @@ def test_strict_takes_no_long_for_an_unsigned_one_and_the_remedy_works():
 def test_unsigned_longs_arrive_as_such():
     spec = {"type": "tensor", "of": "long", "dtype": "<u8", "shape": [2]}
     rows = pd.DataFrame({"x": [np.array([0, 2**63 - 1]), np.array([1, 2])]})
-    made = build_input(rows, [{"name": "x", "spec": spec}], "tensors")["x"]
+    made = build_input(rows, [InputColumn("x", spec)], "tensors")["x"]
     assert (made.dtype, made.tolist()) == (np.uint64, [[0, 2**63 - 1], [1, 2]])
 
 

@@ -16,6 +16,7 @@ from mlflow.types.responses import ResponsesAgentResponse
 from spark_scoring.worker import models as worker_models
 from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.loader import ScoringModel
+from spark_scoring.worker.protocol import InputColumn, ModelFiles, OutputColumn, Settings
 
 CALLS: list[str] = []
 
@@ -76,19 +77,13 @@ def test_each_row_is_one_request_and_one_call(kind, tmp_path):
         warnings.simplefilter("ignore")
         mlflow.pyfunc.save_model(str(tmp_path / "model"), python_model=model(), pip_requirements=[])
     column = items({"type": "object", "of": {"role": TEXT, "content": TEXT}})
-    settings = {
-        "model": {"path": str(tmp_path / "model"), "digest": model_digest(str(tmp_path / "model"))},
-        "call": {"method": "predict"},
-        "columns": [{"name": name, "spec": {"type": "json", "of": column}}],
-        "form": "frame",
-        "checks": [],
-        "outputs": [
-            {"name": outputs[0], "spec": TEXT, "shape": None},
-            {"name": outputs[1], "spec": spec, "shape": None},
-        ],
-        "params": {},
-        "on_error": "collect",
-    }
+    settings = Settings(
+        model=ModelFiles(model_digest(str(tmp_path / "model")), str(tmp_path / "model")),
+        columns=[InputColumn(name, {"type": "json", "of": column})],
+        form="frame",
+        outputs=[OutputColumn(outputs[0], TEXT), OutputColumn(outputs[1], spec)],
+        on_error="collect",
+    )
     texts = ["one", "bad", "two", "one", "bad", "three"]
     requests = [[{"role": "user", "content": text}] for text in texts]
     worker_models._loaded.clear()

@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,7 @@ from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ScoringFailedError
 from spark_scoring.worker.models import load_once
-
-PREDICT = {"method": "predict"}
+from spark_scoring.worker.protocol import ModelFiles
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def _marking_model(tmp_path: Path) -> tuple[Path, Path, Path]:
 def test_the_marking_model_marks(tmp_path):
     folder, _, marker = _marking_model(tmp_path)
     with pytest.raises(ScoringFailedError):  # it is no more than its mark
-        load_once({"digest": model_digest(str(folder)), "path": str(folder)}, "", PREDICT)
+        load_once(ModelFiles(model_digest(str(folder)), str(folder)), "")
     assert marker.exists()
 
 
@@ -114,7 +114,7 @@ def test_a_folder_that_others_may_write_to_takes_no_model(tmp_path, adds, monkey
     (tmp_path / f"spark-scoring-{os.getuid()}").chmod(0o777)
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", adds)
     monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
-    found = load_once({"digest": model_digest(adds), "archive": "model.zip"}, "", PREDICT).folder
+    found = load_once(ModelFiles(model_digest(adds), archive="model.zip"), "").folder
     assert not found.startswith(f"{tmp_path}/spark-scoring-{os.getuid()}/")
 
 
@@ -132,15 +132,15 @@ def test_nothing_of_a_changed_model_runs(way, kind, tmp_path, monkeypatch):
         assert refused.value.code == "digest_mismatch"
     else:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        locator = {"digest": digest, "path": str(folder)}
+        locator = ModelFiles(digest, str(folder))
         if way == "embedded":
-            locator = {"digest": digest, "embedded": "model"}
+            locator = ModelFiles(digest, embedded="model")
         elif way == "archive":
             archive = shutil.make_archive(str(tmp_path / "model"), "zip", folder)
             monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
-            locator["archive"] = "model.zip"
+            locator = replace(locator, archive="model.zip")
         with pytest.raises(ScoringFailedError) as failed:
-            load_once(locator, str(tmp_path / "in"), PREDICT)
+            load_once(locator, str(tmp_path / "in"))
         assert failed.value.failure.code == "digest_mismatch"
     assert not marker.exists()
 

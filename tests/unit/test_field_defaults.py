@@ -17,6 +17,7 @@ from spark_scoring.models.pinned import pin
 from spark_scoring.scoring.method import resolve_method
 from spark_scoring.worker.frames import build_input
 from spark_scoring.worker.methods import main
+from spark_scoring.worker.protocol import PREDICT, Call, InputColumn
 from tests import models
 from tests.models import hinted
 from tests.unit.test_bindings import struct
@@ -32,13 +33,13 @@ def items(tmp_path):
 
 
 def test_the_model_names_its_fields_with_a_default(items, tmp_path):
-    main(items, json.dumps({"fields": True}), str(tmp_path / "answer"))
+    main(items, "fields", PREDICT.to_json(), str(tmp_path / "answer"))
     answer = json.loads((tmp_path / "answer").read_text())
     assert answer == {"fields": [".note", ".parts[].sold", ".size"]}
 
 
 def test_a_model_without_hints_has_none(adds, tmp_path):
-    main(adds, json.dumps({"fields": True}), str(tmp_path / "answer"))
+    main(adds, "fields", PREDICT.to_json(), str(tmp_path / "answer"))
     assert json.loads((tmp_path / "answer").read_text()) == {"fields": []}
 
 
@@ -69,7 +70,7 @@ def test_plain_values_go_into_objects_arrays_and_maps(items):
     fields = {name: _plain(kind) for name, kind in kinds.items()}
     fields |= {"parts": {"type": "items", "of": parts}, "tags": {"type": "map", "of": _plain("long")}}
     spec = {"type": "json", "of": {"type": "object", "of": fields}}
-    made = build_input(pd.DataFrame({"x": [json.dumps(values)]}), [{"name": "0", "spec": spec}], "unnamed")
+    made = build_input(pd.DataFrame({"x": [json.dumps(values)]}), [InputColumn("0", spec)], "unnamed")
     (seen,) = mlflow.pyfunc.load_model(items).predict(made)
     assert seen == (
         "Item(i=9007199254740993, flag=True, when=datetime.datetime(2024, 1, 2, 3, 4, 5, 6), "
@@ -96,12 +97,12 @@ def called(config, **changes):
 
 
 def test_without_them_nothing_is_sent(configured):
-    assert called(configured()) == {"method": "predict"}
+    assert called(configured()) == PREDICT
 
 
 def test_they_are_sent_with_the_call(configured):
     how = called(configured(model_config={"kind": "x"}, extra_env={"A": "1"}))
-    assert how == {"method": "predict", "model_config": {"kind": "x"}, "extra_env": {"A": "1"}}
+    assert how == Call(model_config={"kind": "x"}, extra_env={"A": "1"})
 
 
 @pytest.mark.parametrize(

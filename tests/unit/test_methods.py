@@ -16,6 +16,7 @@ from mlflow.types import ColSpec, Schema
 from spark_scoring.worker.calls import call_of
 from spark_scoring.worker.failures import ModelRaisedError, ScoringFailedError
 from spark_scoring.worker.methods import class_names, describe_method, main
+from spark_scoring.worker.protocol import PREDICT, Call
 
 ROWS = pd.DataFrame({"a": [3.0, 1.0, 2.0]})
 
@@ -52,7 +53,7 @@ def load(tmp_path):
 
 
 def how(method, **more):
-    return {"method": method, "keywords": {}, "classes": None, "top_k": None, **more}
+    return Call(method, **more)
 
 
 def test_a_python_model_gets_its_context_and_its_params(load):
@@ -86,7 +87,7 @@ def test_rows_that_come_back_in_another_order_are_no_result(load):
 def test_a_column_of_arrays_that_the_model_returns_changed_is_no_other_order():
     piece = pd.DataFrame({"xs": [np.array([1.0, 2.0]), np.array([3.0, 4.0])]})
     model = SimpleNamespace(predict=lambda rows, params: pd.DataFrame({"xs": rows["xs"] * 2}))
-    result = call_of(model, {"method": "predict"})(piece, None)
+    result = call_of(model, PREDICT)(piece, None)
     assert [xs.tolist() for xs in result["xs"]] == [[2.0, 4.0], [6.0, 8.0]]
 
 
@@ -112,6 +113,6 @@ def test_labels_become_text_as_spark_writes_them():
 
 
 def test_a_model_that_can_t_be_loaded_is_an_answer_too(tmp_path):
-    main(str(tmp_path), json.dumps(how("predict_proba")), str(tmp_path / "answer"))
+    main(str(tmp_path), "method", how("predict_proba").to_json(), str(tmp_path / "answer"))
     code, stage, _ = json.loads((tmp_path / "answer").read_text())["failure"]
     assert (code, stage) == ("model_not_loadable", "load")

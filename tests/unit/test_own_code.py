@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from spark_scoring.worker import models as worker_models
 from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ScoringFailedError
 from spark_scoring.worker.loader import ScoringModel, _load_pyfunc
+from spark_scoring.worker.protocol import SETTINGS, Call, InputColumn, ModelFiles, OutputColumn, Settings
 
 ROWS = pd.DataFrame({"0": [1.0, 2.0]})
 # The module of both models' code that MLflow loads, under the same name in each.
@@ -66,16 +66,14 @@ def save(tmp_path: Path) -> Callable[..., str]:
 
 
 def scoring(folder: str, tmp_path: Path, **call: Any) -> ScoringModel:
-    settings = {
-        "model": {"path": folder, "digest": model_digest(folder)},
-        "call": {"method": "predict", **call},
-        "columns": [{"name": "a", "spec": {"type": "double"}}],
-        "form": "frame",
-        "checks": [],
-        "outputs": [{"name": None, "spec": {"type": "string"}, "shape": None}],
-        "params": {},
-        "on_error": "raise",
-    }
+    model = ModelFiles(model_digest(folder), folder)
+    settings = Settings(
+        model,
+        [InputColumn("a", {"type": "double"})],
+        "frame",
+        [OutputColumn(None, {"type": "string"})],
+        call=Call(**call),
+    )
     return ScoringModel(settings, str(tmp_path))
 
 
@@ -268,10 +266,8 @@ def test_the_same_model_with_another_config_or_environment_is_another_model(save
 
 def test_the_scoring_model_s_own_folder_does_not_stay_on_the_path(tmp_path):
     (tmp_path / "data").mkdir()
-    empty: dict[str, Any] = {key: {} for key in ("model", "call", "params")}
-    empty |= {key: [] for key in ("columns", "checks", "outputs")}
-    settings = json.dumps({**empty, "form": "frame", "on_error": "raise"})
-    (tmp_path / "data" / "settings.json").write_text(settings)
+    settings = Settings(ModelFiles("sha256:none"), [], "frame", [])
+    (tmp_path / "data" / SETTINGS).write_text(settings.to_json())
     sys.path.insert(0, str(tmp_path / "code"))
     _load_pyfunc(str(tmp_path / "data"))
     assert str(tmp_path / "code") not in sys.path

@@ -13,9 +13,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,6 +28,7 @@ from spark_scoring.worker.digest import hashed_files, model_digest, unhashed_fil
 from spark_scoring.worker.failures import ScoringFailedError
 from spark_scoring.worker.models import load_once
 from spark_scoring.worker.own_copies import ChangedError, copy_model, own_copy, own_folder, verified
+from spark_scoring.worker.protocol import ModelFiles
 
 LOADER = "class M:\n    def predict(self, x): return [__doc__] * len(x)\ndef _load_pyfunc(_): return M()\n"
 
@@ -69,7 +70,7 @@ def as_somebody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def said_by(locator: dict[str, Any], folder: str = "") -> str:
+def said_by(locator: ModelFiles, folder: str = "") -> str:
     """What the model says once a worker has loaded it."""
     return str(load_once(locator, folder).model.predict([1])[0])
 
@@ -88,19 +89,19 @@ def test_bytecode_that_no_digest_covers_does_not_run(way, tmp_path, monkeypatch)
     digest = model_digest(str(folder))
     plant_bytecode(folder, name)
     assert model_digest(str(folder)) == digest
-    locator = {"digest": digest, "path": str(folder)}
+    locator = ModelFiles(digest, str(folder))
     if way == "copies of the driver":
         (tmp_path / "copies").mkdir(mode=0o700)
-        locator["copies"] = str(tmp_path / "copies")
+        locator = replace(locator, copies=str(tmp_path / "copies"))
     elif way == "embedded":
-        locator = {"digest": digest, "embedded": "model"}
+        locator = ModelFiles(digest, embedded="model")
     elif way == "archive":
         clean = tmp_path / "clean"
         clean.mkdir()
         copy_model(str(folder), str(clean))
         archive = shutil.make_archive(str(tmp_path / "model"), "zip", clean)
         monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
-        locator = {"digest": digest, "archive": "model.zip"}
+        locator = ModelFiles(digest, archive="model.zip")
     assert said_by(locator, str(tmp_path / "in")) == "as logged"
     if way == "copies of the driver":
         assert os.listdir(own_folder()) == []
@@ -113,7 +114,7 @@ def test_an_archive_that_holds_bytecode_is_refused(tmp_path, monkeypatch):
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", folder)
     monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
     with pytest.raises(ScoringFailedError) as failed:
-        load_once({"digest": digest, "archive": "model.zip"}, "")
+        load_once(ModelFiles(digest, archive="model.zip"), "")
     assert failed.value.failure.code == "digest_mismatch"
 
 
@@ -123,12 +124,12 @@ def test_a_large_model_is_loaded_in_place_and_refused_with_bytecode(tmp_path, mo
     digest = model_digest(str(folder))
     planted = plant_bytecode(folder, "large_one")
     with pytest.raises(ScoringFailedError) as failed:
-        load_once({"digest": digest, "path": str(folder)}, "")
+        load_once(ModelFiles(digest, str(folder)), "")
     assert failed.value.failure.code == "digest_mismatch"
     assert str(planted.relative_to(folder)) in failed.value.failure.message
     shutil.rmtree(planted.parent)
     (folder / "registered_model_meta").write_text("model_name: large")
-    assert load_once({"digest": digest, "path": str(folder)}, "").folder == str(folder)
+    assert load_once(ModelFiles(digest, str(folder)), "").folder == str(folder)
     assert not planted.parent.exists(), "loading leaves no bytecode in the model's folder"
 
 
@@ -138,7 +139,7 @@ def test_what_is_swapped_after_verification_is_not_loaded(tmp_path):
     place = verified(str(folder), digest)
     (folder / "code" / "swapped.py").write_text("raise SystemExit")
     assert model_digest(place.folder) == digest
-    assert said_by({"digest": digest, "path": str(folder)}) == "as logged"
+    assert said_by(ModelFiles(digest, str(folder))) == "as logged"
 
 
 def test_what_is_changed_while_it_is_copied_is_refused(tmp_path):
@@ -289,7 +290,7 @@ def test_a_model_that_a_process_loaded_is_in_use_until_it_drops_it(tmp_path, mon
     monkeypatch.setattr(own_copies, "_MOST_COPIES", 0)
     monkeypatch.setattr("spark_scoring.worker.models._CAPACITY", 1)
     folders = [model(tmp_path / f"model{number}", f"dropped{number}") for number in range(3)]
-    loaded = [load_once({"digest": model_digest(str(folder)), "path": str(folder)}, "").folder for folder in folders]
+    loaded = [load_once(ModelFiles(model_digest(str(folder)), str(folder)), "").folder for folder in folders]
     assert [os.path.isdir(folder) for folder in loaded] == [False, True, True], (
         "the last dropped one is not yet looked at"
     )
@@ -313,7 +314,7 @@ def test_whoever_takes_the_folder_s_name_first_gets_no_model(taken, tmp_path, ow
         if taken == "another user's":
             os.chown(name, 65534, 65534)
     folder = model(tmp_path / "model", f"taken_{taken.split()[-1].replace(chr(39), '')}")
-    locator = {"digest": model_digest(str(folder)), "path": str(folder)}
+    locator = ModelFiles(model_digest(str(folder)), str(folder))
     place = load_once(locator, "").place
     own = Path(place.folder).parent
     assert own != name
@@ -327,16 +328,14 @@ def test_the_driver_s_folder_is_not_believed_where_others_may_write_to_it(tmp_pa
     (tmp_path / "copies").mkdir()
     (tmp_path / "copies").chmod(0o777)
     folder = model(tmp_path / "model", "not_believed")
-    place = load_once(
-        {"digest": model_digest(str(folder)), "path": str(folder), "copies": str(tmp_path / "copies")}, ""
-    )
+    place = load_once(ModelFiles(model_digest(str(folder)), str(folder), copies=str(tmp_path / "copies")), "")
     assert place.folder.startswith(own_folder())
 
 
 def test_without_room_for_a_copy_the_model_is_loaded_in_place(tmp_path, monkeypatch):
     folder = model(tmp_path / "model", "no_room")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
-    locator = {"digest": model_digest(str(folder)), "path": str(folder)}
+    locator = ModelFiles(model_digest(str(folder)), str(folder))
     assert load_once(locator, "").folder == str(folder)
     assert not (folder / "code" / "__pycache__").exists()
 
@@ -356,7 +355,7 @@ def test_a_model_file_that_can_t_be_read_is_told_by_name(what, tmp_path):
             with pytest.raises(ModelError) as refused:
                 pin(ModelConfig(uri=str(folder)))
             with pytest.raises(ScoringFailedError) as failed:
-                load_once({"digest": digest, "path": str(folder)}, "")
+                load_once(ModelFiles(digest, str(folder)), "")
     finally:
         closed.chmod(0o755)
     assert refused.value.code == "model_not_loadable"

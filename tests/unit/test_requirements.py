@@ -5,6 +5,7 @@ import pytest
 from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ScoringFailedError
 from spark_scoring.worker.models import load_once
+from spark_scoring.worker.protocol import ModelFiles
 from spark_scoring.worker.requirements import differences, installed_version, note
 from tests import models
 
@@ -59,7 +60,7 @@ def test_the_packages_are_those_of_this_process():
 @pytest.mark.parametrize("match", [False, True])
 def test_a_worker_looks_at_its_own_packages(match, tmp_path, capsys):
     model = models.save(tmp_path / "model", "adds", config={"match": match})
-    locator = {"path": model, "digest": model_digest(model), "requirements": ["pandas==0.1", "numpy"], "match": match}
+    locator = ModelFiles(model_digest(model), model, requirements=["pandas==0.1", "numpy"], match=match)
     told = f"pandas==0.1 wanted, {installed_version('pandas')} here"
     if match:
         with pytest.raises(ScoringFailedError) as caught:

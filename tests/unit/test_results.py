@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 import json
 from collections import namedtuple
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +23,7 @@ from pyspark.sql.types import ArrayType, DoubleType, LongType, StructField, Stru
 from spark_scoring.contract import outputs_of_type, read_outputs
 from spark_scoring.worker.failures import ModelRaisedError
 from spark_scoring.worker.loader import ScoringModel
+from spark_scoring.worker.protocol import ModelFiles, OutputColumn, Settings
 from spark_scoring.worker.results import encode
 from tests.unit.test_results_property import held
 
@@ -54,11 +55,11 @@ Named = namedtuple("Named", "b a")
 Other = namedtuple("Other", "x y")
 
 
-def settings(*specs: Any) -> list[dict[str, Any]]:
+def settings(*specs: Any) -> list[OutputColumn]:
     """The settings of outputs, as the contract makes them of a signature."""
     outputs, problems = read_outputs(Schema(list(specs)))
     assert not problems
-    return [json.loads(json.dumps(output.settings())) for output in outputs]
+    return [OutputColumn(**json.loads(json.dumps(asdict(output.settings())))) for output in outputs]
 
 
 def returned(result: Any, *specs: Any, rows: int | None = None, **how: Any) -> list[list[Any]]:
@@ -66,7 +67,7 @@ def returned(result: Any, *specs: Any, rows: int | None = None, **how: Any) -> l
     declared = settings(*specs)
     encoded = encode(result, declared, len(result) if rows is None else rows, **how)
     return [
-        [BAD if row in one.failures else held(value, output["spec"]) for row, value in enumerate(one.values.tolist())]
+        [BAD if row in one.failures else held(value, output.spec) for row, value in enumerate(one.values.tolist())]
         for one, output in zip(encoded, declared, strict=True)
     ]
 
@@ -402,7 +403,7 @@ def test_a_failure_says_which_output_and_where_and_holds_no_value():
     assert encoded.failures == {0: "the model returned a str that is no long, in (a value)[0]"}
 
 
-def declared(dtype: Any) -> list[dict[str, Any]]:
+def declared(dtype: Any) -> list[OutputColumn]:
     return [output.settings() for output in outputs_of_type(dtype)[0]]
 
 
@@ -430,16 +431,7 @@ def test_a_failed_row_does_not_change_what_the_model_keeps(monkeypatch):
     kept = np.array([7, 8, 9])
     kept.setflags(write=False)
     made = ScoringModel(
-        {
-            "model": {},
-            "columns": [],
-            "form": "frame",
-            "checks": [],
-            "outputs": settings(LONG),
-            "call": {"method": "predict"},
-            "params": {},
-            "on_error": "collect",
-        },
+        Settings(ModelFiles("sha256:none"), [], "frame", settings(LONG), on_error="collect"),
         "",
     )
     monkeypatch.setattr(made, "_score", lambda arguments: ([kept], {1: ("bad_output", "output", "")}))

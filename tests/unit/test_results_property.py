@@ -6,6 +6,7 @@ import json
 import math
 import os
 from base64 import b64decode
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from spark_scoring.worker import encoding
 from spark_scoring.worker.failures import ModelRaisedError
+from spark_scoring.worker.protocol import OutputColumn
 from spark_scoring.worker.results import encode
 from tests.unit.results import BAD, Evil, Returned, columns, specs, values
 
@@ -24,11 +26,7 @@ _TRIES = int(os.environ.get("SPARK_SCORING_EXAMPLES", "2000"))
 _QUIET: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
-def output(spec: dict[str, Any], name: str | None = None) -> dict[str, Any]:
-    return {"name": name, "spec": spec, "shape": None, "required": True}
-
-
-def held(value: Any, spec: dict[str, Any]) -> Any:
+def held(value: Any, spec: Mapping[str, Any]) -> Any:
     """What Spark decodes of a transport value, as a plain one; a datetime as microseconds."""
     kind = spec["type"]
     if kind not in encoding.NOTHING:
@@ -108,7 +106,7 @@ def one_output(draw: Any) -> tuple[dict[str, Any], list[Returned], str]:
 def one_output_holds(case: tuple[dict[str, Any], list[Returned], str]) -> None:
     spec, rows, form = case
     result = columns([row.spelling for row in rows])[form]
-    (encoded,) = encode(result, [output(spec)], len(rows))
+    (encoded,) = encode(result, [OutputColumn(None, spec)], len(rows))
     agree(encoded, spec, [row.expected for row in rows])
 
 
@@ -126,7 +124,7 @@ def several_outputs(draw: Any) -> tuple[list[dict[str, Any]], list[list[Returned
 def several_outputs_hold(case: tuple[list[dict[str, Any]], list[list[Returned]], list[str] | str]) -> None:
     declared, rows, form = case
     names = ["a", "b", "c"][: len(declared)]
-    outputs = [output(spec, name) for spec, name in zip(declared, names, strict=True)]
+    outputs = [OutputColumn(name, spec) for spec, name in zip(declared, names, strict=True)]
     plain = [[one.spelling for one in row] for row in rows]
     fits = [True] * len(rows)
     if isinstance(form, str):
@@ -166,7 +164,7 @@ JUNK = st.recursive(
 
 
 def nothing_else_is_raised(result: Any, declared: list[dict[str, Any]], rows: int) -> None:
-    outputs = [output(spec, name) for spec, name in zip(declared, "abc", strict=False)]
+    outputs = [OutputColumn(name, spec) for spec, name in zip(declared, "abc", strict=False)]
     with suppress(ModelRaisedError):  # which is bad_output
         assert all(len(one.values) == rows for one in encode(result, outputs, rows))
 

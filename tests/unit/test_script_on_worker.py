@@ -15,6 +15,7 @@ import pytest
 from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ScoringFailedError
 from spark_scoring.worker.loader import ScoringModel
+from spark_scoring.worker.protocol import Call, InputColumn, ModelFiles, OutputColumn, ScriptFile, Settings
 
 BATCH = pd.DataFrame({"0": [1.0, 2.0, 3.0, 4.0], "1": [0.5, 0.5, 0.5, 0.5]})
 
@@ -28,19 +29,16 @@ def scoring(tmp_path: Path, adds: str):
         (folder / "script").mkdir(parents=True, exist_ok=True)
         source = dedent(text).encode()
         (folder / "script" / name).write_bytes(source)
-        call = {"script": {"file": f"script/{name}", "digest": f"sha256:{hashlib.sha256(source).hexdigest()}"}}
-        given = {
-            "model": {"path": adds, "digest": model_digest(adds)},
-            "call": call,
-            "columns": [{"name": name, "spec": {"type": "double"}} for name in "ab"],
+        script = ScriptFile(f"script/{name}", f"sha256:{hashlib.sha256(source).hexdigest()}")
+        given: dict[str, Any] = {
+            "columns": [InputColumn(name, {"type": "double"}) for name in "ab"],
             "form": "frame",
-            "checks": [],
-            "outputs": [{"name": None, "spec": {"type": "double"}, "shape": None}],
-            "params": {},
+            "outputs": [OutputColumn(None, {"type": "double"})],
             "on_error": "collect",
+            "model": ModelFiles(model_digest(adds), adds),
             **settings,
         }
-        return ScoringModel(given, str(folder))
+        return ScoringModel(Settings(call=Call(script=script), **given), str(folder))
 
     return make
 
@@ -132,7 +130,7 @@ def test_the_model_s_folder_is_known_while_it_is_imported_in_init_and_in_run(sco
             assert os.path.isfile(os.path.join(os.environ["AZUREML_MODEL_DIR"], "MLmodel"))
             return [" ".join({*seen, os.environ["AZUREML_MODEL_DIR"]})] * len(batch)
     """
-    made = scoring(text, outputs=[{"name": None, "spec": {"type": "string"}, "shape": None}])
+    made = scoring(text, outputs=[OutputColumn(None, {"type": "string"})])
     os.environ["AZUREML_MODEL_DIR"] = "another script's"
     try:
         (seen,) = set(made.predict(BATCH)["v0"])
@@ -165,7 +163,7 @@ def test_init_is_called_once_for_a_process_and_each_script_is_a_module_of_its_ow
 def test_nothing_runs_where_the_script_or_the_model_is_another_one(scoring, tmp_path, adds):
     ran = tmp_path / "ran"
     text = f"open({str(ran)!r}, 'w')\ndef run(batch): return batch['a']"
-    other = scoring(text, model={"path": adds, "digest": "sha256:" + "0" * 64})
+    other = scoring(text, model=ModelFiles("sha256:" + "0" * 64, adds))
     with pytest.raises(ScoringFailedError, match="changed after they were pinned"):
         other.predict(BATCH)
     changed = scoring(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -19,6 +20,7 @@ from mlflow.utils.proto_json_utils import dump_input_data
 from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import read_failure
 from spark_scoring.worker.loader import ScoringModel
+from spark_scoring.worker.protocol import InputColumn, ModelFiles, OutputColumn, Settings
 from tests import models
 
 NAN, INF = float("nan"), float("inf")
@@ -51,18 +53,13 @@ def scoring(tmp_path):
         script: str, inputs: dict[str, str], signature: ModelSignature | None = None, **settings: Any
     ) -> ScoringModel:
         model = models.save(tmp_path / "model", script, inputs=inputs, output=inputs, signature=signature)
-        given = {
-            "model": {"path": model, "digest": model_digest(model)},
-            "call": {"method": "predict"},
-            "columns": [{"name": name, "spec": {"type": kind}} for name, kind in inputs.items()],
+        given: dict[str, Any] = {
+            "columns": [InputColumn(name, {"type": kind}) for name, kind in inputs.items()],
             "form": "frame",
-            "checks": [],
-            "outputs": [{"name": name, "spec": {"type": kind}, "shape": None} for name, kind in inputs.items()],
-            "params": {},
-            "on_error": "raise",
+            "outputs": [OutputColumn(name, {"type": kind}) for name, kind in inputs.items()],
             **settings,
         }
-        return ScoringModel(given, str(tmp_path))
+        return ScoringModel(Settings(model=ModelFiles(model_digest(model), model), **given), str(tmp_path))
 
     return make
 
@@ -80,7 +77,7 @@ def test_every_scalar_type_is_the_same_as_without_the_server(scoring):
     inputs = {name: kind for name, (kind, *_) in COLUMNS.items()}
     made = scoring("echoes", inputs)
     directly = made.predict(arguments(served=False))
-    made._served = True
+    made._settings = replace(made._settings, served=True)
     served = through_the_server(arguments(served=True), made)
     assert set(served["e"]) == {""}
     for position, (name, kind) in enumerate(inputs.items()):
@@ -95,10 +92,17 @@ def test_every_scalar_type_is_the_same_as_without_the_server(scoring):
 def test_lists_and_tensors_of_numbers_are_the_same(scoring):
     rows = [np.array([0.1, NAN], dtype="float32"), np.array([INF, -0.0], dtype="float32")]
     spec = {"type": "tensor", "of": "float", "dtype": "<f4", "shape": [2]}
-    outputs = [{"name": None, "spec": {"type": "array", "of": {"type": "float"}}, "shape": [-1, 2]}]
+    outputs = [OutputColumn(None, {"type": "array", "of": {"type": "float"}}, [-1, 2])]
     tensor = Schema([TensorSpec(np.dtype("float32"), (-1, 2))])
-    made = scoring("echoes", {}, ModelSignature(tensor, tensor), served=True, form="tensor", outputs=outputs)
-    made._columns = [{"name": "x", "spec": spec}]
+    made = scoring(
+        "echoes",
+        {},
+        ModelSignature(tensor, tensor),
+        served=True,
+        form="tensor",
+        outputs=outputs,
+        columns=[InputColumn("x", spec)],
+    )
     served = through_the_server(pd.DataFrame({"0": rows, "1": [0, 0]}), made)
     assert [json.loads(text) for text in served["v0"]] == [[float(np.float32(0.1)), "NaN"], ["Infinity", -0.0]]
 
