@@ -48,7 +48,7 @@ def _number(value: float, kind: str) -> float:
     return math.nan if value == (encoding.DOUBLE_NAN if kind == "double" else encoding.FLOAT_NAN) else float(value)
 
 
-def inner(value: Any, spec: dict[str, Any]) -> Any:
+def inner(value: Any, spec: Mapping[str, Any]) -> Any:
     kind, of = spec["type"], spec.get("of")
     if value is None:
         return None
