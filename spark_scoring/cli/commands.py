@@ -203,7 +203,7 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
     """
     from spark_scoring.jobs.config import OutputConfig
     from spark_scoring.record.local_index import last_table
-    from spark_scoring.record.runs_table import read_runs, runs_table
+    from spark_scoring.record.runs_table import place_of, read_runs
     from spark_scoring.spark.session import get_session
 
     if runs is not None and job is not None:
@@ -219,7 +219,7 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
             code="no_runs_table",
             remedy=f"name it with --runs, name a job file, or set {_RUNS}",
         )
-    place = runs_table(job) if job is not None else OutputConfig.at(location or "")
+    place = place_of(job) if job is not None else OutputConfig.at(location or "")
     found = read_runs(get_session(), place, limit)
     data = {"runs_table": redact(place.location), "runs": found}
     return Outcome(data, partial(summary.of_history, found, place.location))

@@ -70,6 +70,16 @@ class ModelConfig(Part):
     loaded_with: dict[str, Any] = Field(default_factory=dict, alias="model_config")
     extra_env: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def registry(self) -> str | None:
+        """The registry: the server that the job names for tracking, unless it names another.
+
+        MLflow would prefer one that this process happens to be set to; on Databricks its choice is the right one.
+        """
+        if self.registry_uri or (self.tracking_uri or "").startswith("databricks"):
+            return self.registry_uri
+        return self.tracking_uri
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
             yield name, dict.fromkeys(value, "***") if name == "extra_env" else value

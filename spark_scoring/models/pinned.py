@@ -30,7 +30,7 @@ from spark_scoring.models.mlmodel import (
     refuse_unscorable,
 )
 from spark_scoring.models.model_uri import MODEL_ID, local_folder
-from spark_scoring.models.registry import registry_uri, resolve_uri
+from spark_scoring.models.registry import resolve_uri
 from spark_scoring.models.script import Script, read_script
 from spark_scoring.models.signature_file import read_signature
 from spark_scoring.redaction import redact
@@ -151,7 +151,7 @@ def _read_small_files(
     config: ModelConfig, location: str, budget: Budget | None
 ) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
     """Returns a model's metadata, its requirements, and the sha256 of both files."""
-    download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=registry_uri(config))
+    download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=config.registry)
 
     def read(scratch: str) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
         metadata, of_metadata = read_metadata(location, config.uri, scratch, download)
@@ -213,7 +213,7 @@ def fetch(model: PinnedModel, config: ModelConfig) -> LocalModel:
                 artifact_uri=model.location,
                 dst_path=folder,
                 tracking_uri=config.tracking_uri,
-                registry_uri=registry_uri(config),
+                registry_uri=config.registry,
             )
         except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
             raise ModelError(

@@ -38,7 +38,7 @@ def resolve_uri(config: ModelConfig, budget: Budget) -> tuple[str, str | None, s
         budget.ask(lambda: refuse_absent_store(tracking), tracking)
     if scheme != "models":
         return uri, None, None, uri
-    registered, registry = registered_name(uri), registry_uri(config)
+    registered, registry = registered_name(uri), config.registry
     if registry is not None and config.tracking_uri is None and not _is_tracking_set():
         # MLflow opens a store for tracking, too, and its default one is a database in the working directory.
         tracking = registry
@@ -76,16 +76,6 @@ def _resolve(
 def _is_tracking_set() -> bool:
     is_set: Callable[[], bool] = mlflow.is_tracking_uri_set
     return is_set()
-
-
-def registry_uri(config: ModelConfig) -> str | None:
-    """Returns the job's registry: the server that it names for tracking, unless it names another.
-
-    MLflow would prefer a registry that this process happens to be set to. On Databricks its choice is the right one.
-    """
-    if config.registry_uri or (config.tracking_uri or "").startswith("databricks"):
-        return config.registry_uri
-    return config.tracking_uri
 
 
 def _version(registered: RegisteredName, uri: str, client: MlflowClient) -> str:

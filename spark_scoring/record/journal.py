@@ -25,7 +25,7 @@ from spark_scoring.publishing.staged_rows import StagedRows
 from spark_scoring.record import local_index
 from spark_scoring.record.mlflow_run import log_to_mlflow
 from spark_scoring.record.result import RunResult, status_of
-from spark_scoring.record.runs_table import Record, runs_table, write_record
+from spark_scoring.record.runs_table import Record, place_of, write_record
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import first_line, plain_errors
 
@@ -91,16 +91,15 @@ class Journal:
         if isinstance(error, (RowsFailedError, AuditError)) and self._staged is not None:
             local_index.remember(self._run_id, self._output.shown, self._job)
         with self._warned(self._table_name()):
-            self._write(self._of_failure(error))
+            local_index.remember_table(self._run_id, self._write(self._of_failure(error)))
 
     def ended(self, result: RunResult) -> RunResult:
         """Records a run that ended well, and returns its result."""
-        if result.status in ("succeeded", "already_published"):
-            local_index.forget(result.run_id, self._output.shown)
-        record = None
+        record = runs_table = None
         with self._warned(self._table_name()):
             record = self._of_result(result)
-            self._write(record)
+            runs_table = self._write(record)
+        local_index.settle(self._run_id, self._output.shown, runs_table)
         if self._job.record.mlflow and record is not None:
             again = result.status == "already_published"
             with self._warned("MLflow"):
@@ -119,14 +118,16 @@ class Journal:
 
     def _table_name(self) -> str:
         try:
-            return f"the runs table {runs_table(self._job).shown}"
+            return f"the runs table {place_of(self._job).shown}"
         except ScoringError:  # there is no place for one
             return "the runs table"
 
-    def _write(self, record: Record) -> None:
-        own = (self._output.location, self._job.errors.quarantine)
-        write_record(self._spark, record, runs_table(self._job), own=own, new=not self._repeatable)
-        local_index.remember_table(record.run_id, runs_table(self._job).location)
+    def _write(self, record: Record) -> str:
+        """Appends the record to the runs table, and returns which that is."""
+        place, aside = place_of(self._job), self._job.errors.quarantine
+        own = [self._output, *([OutputConfig.at(aside)] if aside is not None else [])]
+        write_record(self._spark, record, place, own=own, new=not self._repeatable)
+        return place.location
 
     def _of_result(self, result: RunResult) -> Record:
         # A run that was published before may have died before it was recorded; its counts are those of its commit.

@@ -94,8 +94,10 @@ def _recorded() -> list[dict[str, str]]:
         return []
 
 
-def forget(run_id: str, target: str) -> None:
-    """Removes the run of that id into `target` from the index."""
+def settle(run_id: str, target: str, runs_table: str | None) -> None:
+    """Notes that a run ended well, in which nothing waits any more; and where it was recorded, if it was."""
+    if runs_table is not None:
+        remember_table(run_id, runs_table)
     with contextlib.suppress(OSError):
         _file(run_id, target).unlink(missing_ok=True)
         (_FOLDER / f"{_digest(run_id)}.json").unlink(missing_ok=True)

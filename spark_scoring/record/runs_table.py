@@ -89,7 +89,7 @@ SCHEMA = StructType([StructField(name, dtype) for name, dtype in _TYPES.items()]
 _ADDED_IN = {"files_failed": 2}
 
 
-def runs_table(job: ScoringJob) -> OutputConfig:
+def place_of(job: ScoringJob) -> OutputConfig:
     """Returns where a job's runs are recorded: in `TABLE` beside its target, unless the job says otherwise."""
     place = job.record.table
     if place is not None:
@@ -102,7 +102,7 @@ def runs_table(job: ScoringJob) -> OutputConfig:
 
 
 def write_record(
-    spark: SparkSession, record: Record, place: OutputConfig, *, own: Sequence[str | None] = (), new: bool = False
+    spark: SparkSession, record: Record, place: OutputConfig, *, own: Sequence[OutputConfig] = (), new: bool = False
 ) -> None:
     """Appends a run to its runs table, which is made where there is none; a run that is done is there once.
 
@@ -112,7 +112,7 @@ def write_record(
         spark: The session.
         record: The run.
         place: The runs table.
-        own: The run's own tables, which are no place for a record; None where there is no such table.
+        own: The run's own tables, which are no place for a record.
         new: Whether no attempt before this one can have recorded the run, since nobody else knows its id.
 
     Raises:
@@ -147,12 +147,11 @@ def transaction(run_id: str, target: str) -> str:
     return f"spark-scoring-record/{run_id}/{hashlib.sha256(target.encode()).hexdigest()[:16]}"
 
 
-def _refuse_own_tables(place: OutputConfig, own: Sequence[str | None]) -> None:
+def _refuse_own_tables(place: OutputConfig, own: Sequence[OutputConfig]) -> None:
     """Keeps the record out of the run's own tables, which it would create before their first row."""
-    others = [location for location in own if location is not None]
-    same = [other for other in others if OutputConfig.at(other).shown.lower() == place.shown.lower()]
+    same = [other.shown for other in own if other.shown.lower() == place.shown.lower()]
     if same:
-        raise ScoringError(f"{redact(same[0])} is a table of the job's own; record.table names another place")
+        raise ScoringError(f"{same[0]} is a table of the job's own; record.table names another place")
 
 
 def _is_of_an_earlier_version(spark: SparkSession, place: OutputConfig) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from spark_scoring.jobs.config import OutputConfig
-from spark_scoring.publishing.published import Empty, Outcome, Published
+from spark_scoring.publishing.gates import check_row_count
+from spark_scoring.publishing.published import AlreadyPublished, Empty, Outcome, Published
 from spark_scoring.record.result import RunResult
 from spark_scoring.runs.request import RunRequest
 
 
 def result_of(request: RunRequest, outcome: Outcome, seconds: float) -> RunResult:
-    """Returns what a run says, with the counts of the commit that was found.
+    """Returns what a run says, with the counts of its own commit, which must add up to the rows in.
 
     Args:
         request: What was asked for.
         outcome: What became of the rows.
         seconds: From start to end.
+
+    Raises:
+        ScoringError: ``not_reconciled``, if the counts differ.
     """
     if isinstance(outcome, Empty):
         return RunResult(
@@ -34,7 +38,9 @@ def result_of(request: RunRequest, outcome: Outcome, seconds: float) -> RunResul
             files_failed=outcome.metadata.files_failed or 0,
         )
     metadata, failed = outcome.commit.metadata, outcome.commit.metadata.rows_failed or 0
-    scored = scored_rows(outcome, inline=request.job.errors.inline)
+    scored = _scored_rows(outcome, inline=request.job.errors.inline)
+    if isinstance(outcome, Published):
+        check_row_count(outcome.rows_in, scored + failed, request.output.shown)
     done = isinstance(outcome, Published)
     rows_in = outcome.rows_in if isinstance(outcome, Published) else metadata.rows_in
     return RunResult(
@@ -58,10 +64,8 @@ def result_of(request: RunRequest, outcome: Outcome, seconds: float) -> RunResul
     )
 
 
-def scored_rows(outcome: Outcome, *, inline: bool) -> int:
+def _scored_rows(outcome: Published | AlreadyPublished, *, inline: bool) -> int:
     """Returns how many rows of the target got a prediction from the run; `inline` keeps the others there, too."""
-    if isinstance(outcome, Empty):
-        return 0
     failed = outcome.commit.metadata.rows_failed or 0
     return outcome.commit.rows - failed if inline else outcome.commit.rows
 

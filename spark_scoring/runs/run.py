@@ -13,13 +13,13 @@ from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch
-from spark_scoring.publishing.gates import check_row_count, refuse_rows_outside
-from spark_scoring.publishing.published import Empty, OpenedRun, Outcome, Published
+from spark_scoring.publishing.gates import refuse_rows_outside
+from spark_scoring.publishing.published import Empty, OpenedRun, Outcome
 from spark_scoring.reading.batch import Batch
 from spark_scoring.record.journal import Journal
 from spark_scoring.record.result import RunResult
 from spark_scoring.runs.earlier import find_published, finish_staged, publish_waiting, published_by_a_twin
-from spark_scoring.runs.outcome import result_of, scored_rows
+from spark_scoring.runs.outcome import result_of
 from spark_scoring.runs.plan import Plan, make_plan
 from spark_scoring.runs.request import RunRequest
 from spark_scoring.scoring.stamp import Stamp
@@ -60,7 +60,7 @@ def score(
     request = RunRequest.of(job, df=df, run_id=run_id, replay=replay)
     spark = spark or get_session()
     with _journal(request, spark) as journal:
-        return journal.ended(_result(request, journal, _run_once(request, spark, journal)))
+        return journal.ended(result_of(request, _run_once(request, spark, journal), journal.seconds))
 
 
 @plain_errors()
@@ -86,7 +86,7 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
             outcome = find_published(request, spark, journal) or publish_waiting(request, spark, journal)
         except (PySparkException, Py4JJavaError) as exc:
             raise scoring_failure(exc) from exc
-        return journal.ended(_result(request, journal, outcome))
+        return journal.ended(result_of(request, outcome, journal.seconds))
 
 
 def _run_once(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome:
@@ -161,11 +161,3 @@ def _tell(plan: Plan, model: LocalModel) -> None:
 
 def _journal(request: RunRequest, spark: SparkSession) -> Journal:
     return Journal(spark, request.job, request.output, request.run_id, repeatable=request.repeatable)
-
-
-def _result(request: RunRequest, journal: Journal, outcome: Outcome) -> RunResult:
-    """Returns what the run says; the counts of its own commit must add up to the rows in."""
-    if isinstance(outcome, Published):
-        written = scored_rows(outcome, inline=request.job.errors.inline) + (outcome.commit.metadata.rows_failed or 0)
-        check_row_count(outcome.rows_in, written, request.output.shown)
-    return result_of(request, outcome, journal.seconds)
