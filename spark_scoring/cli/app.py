@@ -118,7 +118,7 @@ def score(
     job = commands.read_job(conf, settings or (), variables or (), options)
     return Request(
         partial(commands.score, job, run_id, replay),
-        {"run_id": run_id, "target": commands.target_of(job.output)["target"]},
+        {"run_id": redact(run_id) if run_id else None, "target": commands.target_of(job.output)["target"]},
     )
 
 
@@ -193,7 +193,7 @@ def publish(
 ) -> Request:
     """Publish a staged run that its threshold or its audit refused."""
     job = commands.read_job(conf, settings or (), variables or (), {}) if conf is not None else None
-    return Request(partial(commands.publish, run_id, job), {"run_id": run_id})
+    return Request(partial(commands.publish, run_id, job), {"run_id": redact(run_id)})
 
 
 @app.command()

@@ -61,7 +61,11 @@ def read_job(
             )
         return ScoringJob.from_yaml(conf, overrides=overrides, variables=_pairs("--var", variables))
     if variables:
-        raise ConfigurationError("--var fills a job file's ${…}, and there is no job file", code="usage")
+        raise ConfigurationError(
+            "--var fills a job file's ${…}, and there is no job file",
+            code="usage",
+            remedy="name the job file, or give the values themselves with --set",
+        )
     if not given and not overrides:
         raise ConfigurationError(
             "there is no job to run",
