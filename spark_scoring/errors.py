@@ -71,7 +71,7 @@ class ScoringError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the ``error`` object of ``--json``: code, exit, message, remedy, and any problems."""
-        found: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "code": self.code,
             "exit": self.exit_code,
             "message": self.message,
@@ -79,8 +79,8 @@ class ScoringError(Exception):
             "remedy": self.remedy,
         }
         if self.problems:
-            found["problems"] = [problem.to_dict() for problem in self.problems]
-        return found
+            fields["problems"] = [problem.to_dict() for problem in self.problems]
+        return fields
 
 
 def _bounded(text: str) -> str:
@@ -164,8 +164,8 @@ def drop_telling_causes(error: ScoringError) -> None:
     """
     seen: BaseException | None = error
     while seen is not None:
-        said = str(seen)
-        if redact(said) != said:
+        text = str(seen)
+        if redact(text) != text:
             error.__cause__ = error.__context__ = None
             return
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)

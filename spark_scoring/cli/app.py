@@ -359,11 +359,11 @@ def _as_scoring_error(exc: BaseException, command: str, signals: Signals) -> Sco
         known = {registered.callback.__name__ for registered in app.registered_commands if registered.callback}
         known |= {group.name or "" for group in app.registered_groups}
         words = [_PROGRAM, command, "--help"] if command in known else [_PROGRAM, "--help"]
-        said = exc.format_message().rstrip(".") if command else "there is no command"  # type: ignore[attr-defined]
-        return ConfigurationError(said, code="usage", remedy=f"see: {' '.join(words)}")
-    said = str(exc).strip().split("\n", 1)[0][:300]
+        message = exc.format_message().rstrip(".") if command else "there is no command"  # type: ignore[attr-defined]
+        return ConfigurationError(message, code="usage", remedy=f"see: {' '.join(words)}")
+    message = str(exc).strip().split("\n", 1)[0][:300]
     return ScoringError(
-        f"unexpected {type(exc).__name__}: {said}", remedy=f"set {_DEBUG}=1 to see where it came from, and report it"
+        f"unexpected {type(exc).__name__}: {message}", remedy=f"set {_DEBUG}=1 to see where it came from, and report it"
     )
 
 

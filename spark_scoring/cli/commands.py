@@ -97,7 +97,7 @@ def publish(run_id: str, job: ScoringJob | None) -> Outcome:
 
 
 def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
-    """Plans a job, and tells everything that would be in its way.
+    """Plans a job, and reports everything that would be in its way.
 
     Args:
         job: The job.
@@ -107,15 +107,15 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
     from spark_scoring.spark.session import get_session
 
     spark = get_session()
-    found = make_plan(job, spark)
-    error = combine(found.problems) if found.problems else None
+    plan = make_plan(job, spark)
+    error = combine(plan.problems) if plan.problems else None
     rows = None
-    if sample_rows is not None and found.schema is not None:
-        rows = [row.asDict(recursive=True) for row in sample(spark, found, job.model, sample_rows)]
+    if sample_rows is not None and plan.schema is not None:
+        rows = [row.asDict(recursive=True) for row in sample(spark, plan, job.model, sample_rows)]
     data = {
         "ok": error is None,
-        "contract": found.contract.to_dict() if found.contract else None,
-        "differences": [difference._asdict() for difference in found.differences],
+        "contract": plan.contract.to_dict() if plan.contract else None,
+        "differences": [difference._asdict() for difference in plan.differences],
         **target_of(job.output),
         "sample": None if rows is None else {**_counts(rows), "rows": rows},
         "problems": [problem.to_dict() for problem in (error.problems or (error,))] if error else [],
@@ -123,9 +123,9 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
     width = get_terminal_size().columns if sys.__stdout__ is not None and sys.__stdout__.isatty() else None
 
     def text() -> str:
-        parts = [summary.of_plan(found, job.output.mode if job.output else None, width=width)]
-        if rows is not None and found.contract is not None:
-            parts.append(summary.of_sample(rows, found.contract, job.input.key))
+        parts = [summary.of_plan(plan, job.output.mode if job.output else None, width=width)]
+        if rows is not None and plan.contract is not None:
+            parts.append(summary.of_sample(rows, plan.contract, job.input.key))
         return "\n\n".join(parts)
 
     return Outcome(data, text, error)
@@ -137,7 +137,7 @@ def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None] | None = None) -> Outcome:
-    """Pins a model and tells what it is; no model is downloaded, and no JVM is started unless a table is named.
+    """Pins a model and describes it; no model is downloaded, and no JVM is started unless a table is named.
 
     Args:
         uri: Any MLflow model URI, or a folder.
@@ -147,7 +147,7 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
     from spark_scoring.models.pinned import pin
     from spark_scoring.worker.requirements import differences
 
-    # The job's rules for URIs and paths, with an input that nobody opens unless it is asked for.
+    # The job's rules for URIs and paths, with an input that is opened only if it is needed.
     table = {option: value for option, value in (options or {}).items() if value is not None}
     named = {"--input": "none", **table, "--model": uri, "--tracking-uri": tracking_uri}
     job = read_job(None, (), (), named)
@@ -194,7 +194,7 @@ def demo(folder: Path) -> Outcome:
 
 
 def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
-    """Tells the latest runs of a runs table.
+    """Returns the latest runs of a runs table.
 
     Args:
         job: A job that is recorded there, or None.
@@ -224,9 +224,9 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
             remedy=f"name it with --runs, name a job file, or set {_RUNS}",
         )
     place = place_of(job) if job is not None else OutputConfig.at(location or "")
-    found = read_runs(get_session(), place, limit)
-    data = {"runs_table": redact(place.location), "runs": found}
-    return Outcome(data, partial(summary.of_history, found, place.location))
+    past_runs = read_runs(get_session(), place, limit)
+    data = {"runs_table": redact(place.location), "runs": past_runs}
+    return Outcome(data, partial(summary.of_history, past_runs, place.location))
 
 
 def submit_command(

@@ -1,4 +1,4 @@
-"""What a Databricks job's task tells the tasks that follow it."""
+"""What a Databricks job's task passes on to the tasks that follow it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 def set_task_values(values: Mapping[str, Any]) -> None:
     """Sets the values that are not None as the task's values; does nothing where there is no task."""
-    # A finished run must not fail for want of a place to tell of it.
+    # A finished run must not fail for want of a place to report to.
     with suppress(Exception):
         dbutils = _dbutils()
         for key, value in values.items():
@@ -20,7 +20,7 @@ def set_task_values(values: Mapping[str, Any]) -> None:
 
 
 def _dbutils() -> Any:
-    # In a notebook's or a wheel task's process IPython has it; elsewhere it is made from the session.
+    # In a notebook's or a wheel task's process IPython has it; elsewhere it is built from the session.
     if "IPython" in sys.modules:
         shell = sys.modules["IPython"].get_ipython()
         if shell is not None and "dbutils" in shell.user_ns:

@@ -32,10 +32,10 @@ _SHOWN_COLUMNS = 5
 
 def of_run(result: RunResult) -> str:
     """Returns the outcome of a run in a few lines."""
-    return aligned(_facts(result))
+    return aligned(_run_entries(result))
 
 
-def _facts(result: RunResult) -> list[tuple[str, str]]:
+def _run_entries(result: RunResult) -> list[tuple[str, str]]:
     run = ("run", f"{result.run_id}, {result.seconds:.1f} s")
     if result.status == "empty":
         return [("rows", "0 in: nothing to score, and nothing was written"), run]
@@ -44,8 +44,8 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
     if result.files_failed:
         failed.append(("files", f"{result.files_failed:,} could not be read; see {result.quarantine_files}"))
     checks = [
-        ("audit" if position == 0 else "", f"{found['check']}: {found['figure']}, wanted {found['bound']}")
-        for position, found in enumerate(result.audit)
+        ("audit" if position == 0 else "", f"{check['check']}: {check['figure']}, wanted {check['bound']}")
+        for position, check in enumerate(result.audit)
     ]
     done = [
         ("rows", f"{rows_in} in, {result.rows_scored:,} scored, {result.rows_failed:,} failed"),
@@ -70,25 +70,25 @@ def of_plan(plan: PlanReport, mode: str | None, *, width: int | None) -> str:
     parts = []
     if plan.contract is not None:
         parts.append(plan.contract.explain(width=width))
-    facts = []
+    entries = []
     if plan.model is not None:
-        facts.append(("model", f"{plan.model.uri} is {plan.model.model_id}"))
+        entries.append(("model", f"{plan.model.uri} is {plan.model.model_id}"))
         if plan.model.script is not None:
-            facts.append(("script", f"{plan.model.script.name}, {plan.model.script.digest}"))
+            entries.append(("script", f"{plan.model.script.name}, {plan.model.script.digest}"))
         if plan.differences:
-            facts += _listed("packages", map(str, plan.differences))
+            entries += _listed("packages", map(str, plan.differences))
     if plan.reading is not None:
-        facts.append(("input", plan.reading.describe()))
+        entries.append(("input", plan.reading.describe()))
     if plan.target is not None:
         state = "exists" if plan.target.exists else "new"
-        facts.append(("target", f"{redact(plan.target.location)} ({state}), mode {mode}"))
+        entries.append(("target", f"{redact(plan.target.location)} ({state}), mode {mode}"))
     if plan.publishing is not None and plan.target is not None:
-        facts.append(("write", plan.publishing.describe()))
+        entries.append(("write", plan.publishing.describe()))
     if plan.schema is not None:
         columns = ", ".join(f"{column.name} {column.dataType.simpleString()}" for column in plan.schema.fields)
-        facts.append(("columns", columns))
-    if facts:
-        parts.append(aligned(facts))
+        entries.append(("columns", columns))
+    if entries:
+        parts.append(aligned(entries))
     return "\n\n".join(parts)
 
 
@@ -102,16 +102,16 @@ def of_sample(rows: Sequence[Mapping[str, Any]], contract: Contract, key: Sequen
     """
     reasons = Counter(row["error"]["code"] for row in rows if row["error"] is not None)
     failed = sum(reasons.values())
-    told = f"{len(rows) - failed:,} scored, {failed:,} failed; nothing was written"
-    facts = [("sample", told)]
-    facts += [("", f"{count:,} {code}") for code, count in reasons.most_common()]
+    counts = f"{len(rows) - failed:,} scored, {failed:,} failed; nothing was written"
+    entries = [("sample", counts)]
+    entries += [("", f"{count:,} {code}") for code, count in reasons.most_common()]
     keys = {name.lower() for name in key}
     telling = [name for name in contract.kept if name.lower() in keys] or contract.kept[:_SHOWN_COLUMNS]
     shown = [name for name in telling if name in rows[0]] + list(contract.predictions) if rows else []
     titles = [*shown, "error"] if failed else shown
     first = sorted(rows, key=lambda row: row["error"] is None)[:_SHOWN_ROWS]  # the failed ones say most
     cells = [[row[name] for name in shown] + ([_reason(row["error"])] if failed else []) for row in first]
-    return f"{aligned(facts)}\n\n{_table(titles, cells)}" if rows else aligned(facts)
+    return f"{aligned(entries)}\n\n{_table(titles, cells)}" if rows else aligned(entries)
 
 
 def _reason(error: Mapping[str, str] | None) -> str:
@@ -121,7 +121,7 @@ def _reason(error: Mapping[str, str] | None) -> str:
 def of_environment(packed: Packed) -> str:
     """Returns what was packed, and how a job gets it."""
     manifest = packed.manifest
-    facts = [
+    entries = [
         ("model", manifest.model),
         ("archive", f"{packed.path}, {packed.size / 1e6:,.0f} MB, sha256:{packed.sha256}"),
         ("python", f"{manifest.python} of each node, which is not in it; {manifest.platform}"),
@@ -129,7 +129,7 @@ def of_environment(packed: Packed) -> str:
         *[("note", text) for text in packed.notes],
         ("use", f"{_program()} submit CONF.yml --env {packed.path} -- --master …"),
     ]
-    return aligned(facts)
+    return aligned(entries)
 
 
 def of_model(model: PinnedModel, different: Sequence[Difference] = ()) -> str:
@@ -140,7 +140,7 @@ def of_model(model: PinnedModel, different: Sequence[Difference] = ()) -> str:
         different: Its requirements that the packages here do not meet.
     """
     signature = model.signature
-    facts = [
+    entries = [
         ("model", model.uri),
         ("pinned", model.pinned_uri),
         ("model id", model.model_id),
@@ -152,11 +152,11 @@ def of_model(model: PinnedModel, different: Sequence[Difference] = ()) -> str:
         ("outputs", signature.outputs if signature else None),
         ("params", signature.params if signature else None),
     ):
-        facts += _listed(title, [repr(spec) for spec in part] if part is not None else [])
-    facts += _listed("requirements", map(redact, model.requirements))
+        entries += _listed(title, [repr(spec) for spec in part] if part is not None else [])
+    entries += _listed("requirements", map(redact, model.requirements))
     if different:
-        facts += _listed("differences", map(str, different))
-    return aligned(facts)
+        entries += _listed("differences", map(str, different))
+    return aligned(entries)
 
 
 def of_history(runs: Sequence[Mapping[str, Any]], location: str) -> str:
@@ -166,11 +166,11 @@ def of_history(runs: Sequence[Mapping[str, Any]], location: str) -> str:
         runs: The runs, as `record.read_runs` gives them.
         location: The runs table.
     """
-    facts = aligned([("runs", redact(location))])
+    heading = aligned([("runs", redact(location))])
     if not runs:
-        return f"{facts}\n\nno run was recorded yet"
+        return f"{heading}\n\nno run was recorded yet"
     titles = ("run", "status", "started (UTC)", "model", "in", "scored", "failed", "target", "seconds", "error")
-    return f"{facts}\n\n{_table(titles, [_history_line(run) for run in runs])}"
+    return f"{heading}\n\n{_table(titles, [_history_line(run) for run in runs])}"
 
 
 def _history_line(run: Mapping[str, Any]) -> list[str]:
@@ -190,7 +190,7 @@ def of_demo(demo: Demo) -> str:
         f"  {program} score {demo.conf} --set output.mode=append",
         f"  {program} inspect models:/flights@champion --tracking-uri {demo.tracking_uri}",
     ]
-    done = aligned([("model", f"{demo.result.model_id}, {demo.result.digest}"), *_facts(demo.result)])
+    done = aligned([("model", f"{demo.result.model_id}, {demo.result.digest}"), *_run_entries(demo.result)])
     parts = [
         demo.contract.explain(),
         done,
@@ -200,10 +200,10 @@ def of_demo(demo: Demo) -> str:
     return "\n\n".join(parts)
 
 
-def aligned(facts: Sequence[tuple[str, str]]) -> str:
+def aligned(entries: Sequence[tuple[str, str]]) -> str:
     """Returns titles and values in two columns."""
-    widest = max(len(title) for title, _ in facts)
-    return "\n".join(f"{title:<{widest}}  {printable(value)}".rstrip() for title, value in facts)
+    widest = max(len(title) for title, _ in entries)
+    return "\n".join(f"{title:<{widest}}  {printable(value)}".rstrip() for title, value in entries)
 
 
 def _listed(title: str, values: Iterable[str]) -> list[tuple[str, str]]:

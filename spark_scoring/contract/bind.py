@@ -147,10 +147,10 @@ def _bind_unnamed_tensor(spec: TensorSpec, table: Columns, terms: Terms) -> Bind
     verdicts, columns = [], []
     for position, name in enumerate(names):
         wanted = terms.columns.get(name, left[position].name if not mapped else name)
-        found = table.find(wanted)
+        matches = table.find(wanted)
         verdict, column = (
-            _fit(name, wanted, found[0], element, terms)
-            if found
+            _fit(name, wanted, matches[0], element, terms)
+            if matches
             else (_absent(element, name, wanted, _wanted(element), table), None)
         )
         verdicts.append(verdict)
@@ -160,25 +160,25 @@ def _bind_unnamed_tensor(spec: TensorSpec, table: Columns, terms: Terms) -> Bind
 
 def _bind(name: str, spec: ColSpec | TensorSpec, table: Columns, terms: Terms) -> tuple[Verdict, BoundColumn | None]:
     column_name = terms.columns.get(name, name)
-    found = table.find(column_name)
+    matches = table.find(column_name)
     if isinstance(spec, TensorSpec) and fixed_shape(spec.shape) is None:
         return _variable_shape(name, spec), None
-    if not found:
+    if not matches:
         return _absent(spec, name, column_name, _wanted(spec), table), None
-    if len(found) > 1:
+    if len(matches) > 1:
         return (
             Verdict(
                 "error",
                 "ambiguous_column",
                 name,
-                ", ".join(column.name for column in found),
+                ", ".join(column.name for column in matches),
                 _wanted(spec),
-                f"the table has {len(found)} columns of that name, and Spark can't tell them apart",
+                f"the table has {len(matches)} columns of that name, and Spark can't tell them apart",
                 "select one of them in input.sql, under a name of its own",
             ),
             None,
         )
-    verdict, bound = _fit(name, name, found[0], spec, terms)
+    verdict, bound = _fit(name, name, matches[0], spec, terms)
     if bound is not None and not isinstance(spec.name, (str, NoneType)):
         bound = replace(bound, label=spec.name)
     return verdict, bound
@@ -193,7 +193,7 @@ def _fit(
 ) -> tuple[Verdict, BoundColumn | None]:
     """Decides whether `column` can serve the input, which messages call `shown`."""
     way = _way(shown, column, spec, terms)
-    found, wanted = column.dataType.simpleString(), _wanted(spec)
+    actual, wanted = column.dataType.simpleString(), _wanted(spec)
     if way is None:
         return _refused(shown, column, wanted, terms.policy), None
     if isinstance(way, list):
@@ -201,15 +201,15 @@ def _fit(
             (p for p in POLICIES if isinstance(_way(shown, column, spec, replace(terms, policy=p)), NestedCast)), None
         )
         remedy = f"contract.policy: {enough}" if enough else f"select it as {_spark_ddl(spec)} in input.sql"
-        return _mismatched(shown, (found, wanted), way, terms.policy, remedy), None
+        return _mismatched(shown, (actual, wanted), way, terms.policy, remedy), None
     checks = way.cast.checks
     if terms.forbid_nulls and column.nullable and spec.required and not _checks_null(checks):
         checks = (null_check(shown, sql.quote(column.name)), *checks)
     bound = BoundColumn(name, column.name, way.cast, checks, way.spec)
     if way.how is Rule.SAME:
-        return Verdict("ok", "same_type", shown, found, wanted, _fails_where(checks) or "as it is"), bound
+        return Verdict("ok", "same_type", shown, actual, wanted, _fails_where(checks) or "as it is"), bound
     return Verdict(
-        "cast", _CAST_CODES[way.how], shown, found, wanted, _cast_message(way.how, found, wanted, checks)
+        "cast", _CAST_CODES[way.how], shown, actual, wanted, _cast_message(way.how, actual, wanted, checks)
     ), bound
 
 
@@ -253,8 +253,8 @@ def _way(
     how = rule(source, wanted, "lenient" if textual else terms.policy)
     if how is Rule.REFUSE:
         return None
-    found = column.dataType.simpleString()
-    way = cast(name, quoted, source, found, wanted, how=how, nullable=column.nullable, time_zone=terms.time_zone)
+    actual = column.dataType.simpleString()
+    way = cast(name, quoted, source, actual, wanted, how=how, nullable=column.nullable, time_zone=terms.time_zone)
     return NestedCast(way, how, {"type": wanted})
 
 
@@ -277,11 +277,11 @@ def _variable_shape(name: str, spec: TensorSpec) -> Verdict:
 
 
 def _mismatched(name: str, types: tuple[str, str], places: Sequence[Mismatch], policy: Policy, remedy: str) -> Verdict:
-    told = "; ".join(
-        f"{place.path} is missing" if place.found is None else f"{place.path} is {place.found}, wanted {place.wanted}"
+    details = "; ".join(
+        f"{place.path} is missing" if place.actual is None else f"{place.path} is {place.actual}, wanted {place.wanted}"
         for place in places
     )
-    return Verdict("error", "type_mismatch", name, *types, f"under the policy {policy}: {told}", remedy)
+    return Verdict("error", "type_mismatch", name, *types, f"under the policy {policy}: {details}", remedy)
 
 
 def _spark_ddl(spec: ColSpec | TensorSpec) -> str:
@@ -306,14 +306,14 @@ def _ddl(wanted: Any) -> str:
 _CAST_CODES = {Rule.WIDEN: "widened", Rule.CHECK: "checked_cast", Rule.TRY: "try_cast"}
 
 
-def _cast_message(how: Rule, found: str, wanted: str, checks: Sequence[Check]) -> str:
+def _cast_message(how: Rule, actual: str, wanted: str, checks: Sequence[Check]) -> str:
     if how is Rule.WIDEN:
-        said = f"{found} to {wanted}, which can't change a value"
+        message = f"{actual} to {wanted}, which can't change a value"
     elif how is Rule.CHECK:
-        said = f"{found} to {wanted}, checked in every row"
+        message = f"{actual} to {wanted}, checked in every row"
     else:
-        said = f"{found} to {wanted} by try_cast"
-    return f"{said}; {_fails_where(checks)}" if checks else said
+        message = f"{actual} to {wanted} by try_cast"
+    return f"{message}; {_fails_where(checks)}" if checks else message
 
 
 def _fails_where(checks: Sequence[Check]) -> str:
@@ -346,8 +346,8 @@ def _absent(spec: ColSpec | TensorSpec, name: str, column_name: str, wanted: str
 
 def _refused(name: str, column: StructField, wanted: str, policy: Policy) -> Verdict:
     source = spark_type_name(column.dataType)
-    found = column.dataType.simpleString()
-    message = f"a {found} column is no {wanted} under the policy {policy}"
+    actual = column.dataType.simpleString()
+    message = f"a {actual} column is no {wanted} under the policy {policy}"
     quoted = sql.quote(column.name)
     if source in REMEDIES:
         remedy = f"select {REMEDIES[source].format(column=quoted)} in input.sql"
@@ -360,7 +360,7 @@ def _refused(name: str, column: StructField, wanted: str, policy: Policy) -> Ver
         remedy = (
             f"select {_expression(quoted, source, wanted)} in input.sql; {wanted} takes {_accepted(wanted, policy)}"
         )
-    return Verdict("error", "type_mismatch", name, found, wanted, message, remedy)
+    return Verdict("error", "type_mismatch", name, actual, wanted, message, remedy)
 
 
 def _expression(quoted: str, source: str, wanted: str) -> str:

@@ -171,8 +171,8 @@ def _kept(table: Columns, terms: Terms, predictions: Sequence[str]) -> tuple[tup
         for name in sorted({name for name in added if added.count(name) > 1})
     ]
     for name in dict.fromkeys(names):
-        found = table.find(name)
-        if not found and terms.kept != "keys":  # a missing key is told already
+        matches = table.find(name)
+        if not matches and terms.kept != "keys":  # a missing key is reported already
             near = table.near(name)
             problems.append(
                 Verdict(
@@ -185,15 +185,15 @@ def _kept(table: Columns, terms: Terms, predictions: Sequence[str]) -> tuple[tup
                     f"did you mean {near[0]}?" if near else "remove it from output.columns",
                 )
             )
-        elif len(found) > 1:
+        elif len(matches) > 1:
             problems.append(
                 Verdict(
                     "error",
                     "duplicate_column",
                     name,
-                    ", ".join(column.name for column in found),
+                    ", ".join(column.name for column in matches),
                     "output column",
-                    f"the table has {len(found)} columns of that name, and a table can hold only one",
+                    f"the table has {len(matches)} columns of that name, and a table can hold only one",
                     "leave them out with output.columns, or rename one in input.sql",
                 )
             )
@@ -204,10 +204,10 @@ def _kept(table: Columns, terms: Terms, predictions: Sequence[str]) -> tuple[tup
                     "error",
                     "column_clash",
                     name,
-                    found[0].dataType.simpleString() if found else None,
+                    matches[0].dataType.simpleString() if matches else None,
                     None,
                     "the table has a column of the name that scoring adds",
                     f"{option or 'rename it in input.sql'}, or leave it out with output.columns",
                 )
             )
-    return tuple(found[0].name for name in dict.fromkeys(names) if (found := table.find(name))), problems
+    return tuple(matches[0].name for name in dict.fromkeys(names) if (matches := table.find(name))), problems

@@ -30,12 +30,12 @@ class Columns:
         return self._by_name.get(name.lower(), [])
 
     def near(self, name: str) -> list[str]:
-        """Returns names that look like `name`; for the first few askers only, since each costs a look at every name."""
+        """Returns names that look like `name`; for the first few calls only, since each compares every name."""
         self._suggestions += 1
         if self._suggestions > _MOST_SUGGESTIONS:
             return []
         names = difflib.get_close_matches(name.lower(), list(self._by_name), 3, 0.7)
-        return [self._by_name[found][0].name for found in names]
+        return [self._by_name[match][0].name for match in names]
 
     def listed(self, first: Sequence[str] = ()) -> str:
         """Returns the columns that there are, as a message has them: `first`, then the others, the first few of all."""

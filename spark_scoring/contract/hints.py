@@ -1,4 +1,4 @@
-"""Signatures that MLflow made of a model's type hints: the model itself, and not MLflow, judges what it is given."""
+"""Signatures that MLflow derived from a model's type hints: the model itself, and not MLflow, judges its input."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ UNHINTED = Hints()
 
 
 class HintedSignature(ModelSignature):
-    """A signature made of type hints, which says of every field without ``Optional`` that it is required.
+    """A signature from type hints, in which every field without ``Optional`` is required.
 
-    Which of them have a default only the model knows. It is asked when a table lacks one, and not before: it has to be
-    loaded for it.
+    Which of them have a default only the model knows. They are read when a table lacks one, and not before: the model
+    has to be loaded for it.
     """
 
     def __init__(self, signature: ModelSignature, read_defaults: Callable[[], Collection[str]]) -> None:

@@ -87,8 +87,8 @@ def rule(source: str, target: str, policy: Policy) -> Rule:
 
 def accepted(target: str, policy: Policy) -> list[str]:
     """Returns the Spark types that `target` takes under `policy`, the same type first."""
-    found = [(source, rule(source, target, policy)) for source, name in _RULES if name == target]
-    allowed = [(source, how) for source, how in found if how is not Rule.REFUSE]
+    rules = [(source, rule(source, target, policy)) for source, name in _RULES if name == target]
+    allowed = [(source, how) for source, how in rules if how is not Rule.REFUSE]
     return [source for source, how in sorted(allowed, key=lambda pair: pair[1] is not Rule.SAME)]
 
 

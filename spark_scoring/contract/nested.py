@@ -33,12 +33,12 @@ class Mismatch:
 
     Attributes:
         path: Where, such as ``items[].price``.
-        found: The Spark type there, or None where nothing is.
+        actual: The Spark type there, or None where nothing is.
         wanted: The MLflow type there.
     """
 
     path: str
-    found: str | None
+    actual: str | None
     wanted: str
 
 

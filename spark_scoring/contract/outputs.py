@@ -294,12 +294,12 @@ def _from_json(expr: str, spec: Mapping[str, Any], time_zone: str, depth: int) -
     return expr
 
 
-def _unsupported(name: str | None, found: str, schema: Schema) -> OutputProblem:
+def _unsupported(name: str | None, declared: str, schema: Schema) -> OutputProblem:
     return OutputProblem(
         "unsupported_output",
         name or "(output)",
-        found,
-        f"no column can hold an output of type {found}",
+        declared,
+        f"no column can hold an output of type {declared}",
         f"model.result_type: {suggested_type(schema)}   (or whatever predict returns for a row)",
     )
 

@@ -59,7 +59,7 @@ def fault_checks(schema: StructType) -> tuple[Check, ...]:
 
 
 def is_untyped(column: StructField) -> bool:
-    """Tells whether a column's texts have no type of their own, so that the signature says what they are."""
+    """Returns whether a column's texts have no type of their own, so that the signature says what they are."""
     return bool(column.metadata.get(UNTYPED))
 
 

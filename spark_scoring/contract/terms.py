@@ -48,7 +48,7 @@ class Terms:
     hints: Hints = UNHINTED
 
     @classmethod
-    def of_job(
+    def from_job(
         cls,
         job: ScoringJob,
         *,
@@ -73,3 +73,5 @@ class Terms:
             result=result,
             call=call,
         )
+
+    of_job = from_job

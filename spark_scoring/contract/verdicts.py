@@ -58,7 +58,7 @@ class BoundColumn:
         cast: How its values reach the worker.
         checks: The conditions that fail a row.
         spec: How the worker restores the values; see `worker.frames.build_input`.
-        label: The signature's own name where that is no text: a frame that was made of an array has 0, 1 and so on.
+        label: The signature's own name where that is no text: the frame of an array has 0, 1 and so on.
     """
 
     name: str
@@ -151,18 +151,18 @@ class Contract:
         for title in ("", "column", "table has", "model wants", "verdict"):
             table.add_column(title, no_wrap=width is None, overflow="fold")
         for verdict in sorted(self.verdicts, key=lambda verdict: verdict.status != "error"):
-            said = [
+            texts = [
                 verdict.message,
                 *([f"-> {verdict.remedy}"] if verdict.remedy and verdict.status == "error" else []),
             ]
             cells = (_MARKS[verdict.status], verdict.column, verdict.found or "-", verdict.wanted or "-")
-            table.add_row(*(Text(printable(cell)) for cell in cells), Text("\n".join(map(printable, said))))
+            table.add_row(*(Text(printable(cell)) for cell in cells), Text("\n".join(map(printable, texts))))
         buffer = StringIO()
         console = Console(file=buffer, width=width or 10_000, color_system=None, legacy_windows=False)
         console.print(table)
         lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
-        told = "\n".join(line for line in lines if line)
-        return f"{told}\n\n{self.proposal.text()}" if self.proposal else told
+        text = "\n".join(line for line in lines if line)
+        return f"{text}\n\n{self.proposal.text()}" if self.proposal else text
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the contract as data, for ``--json``."""

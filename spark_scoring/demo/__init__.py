@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # What the demo makes. A second run starts these anew, and touches nothing else in the folder.
-_MADE = ("mlflow.db", "artifacts", "december", "december_scored", "flights.yml")
+_CREATED = ("mlflow.db", "artifacts", "december", "december_scored", "flights.yml")
 _MARK = ".made-by-spark-scoring-demo"
 _SHOWN = ("carrier", "flight", "tailnum", "origin", "dest", "dep_delay", "prediction", "model_id")
 
@@ -110,12 +110,12 @@ def _start_anew(folder: Path) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     mark.touch()
-    for name in _MADE:
-        made = folder / name
-        if made.is_dir():
-            shutil.rmtree(made)
+    for name in _CREATED:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
         else:
-            made.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 def _first_rows(spark: SparkSession, path: Path) -> list[tuple[object, ...]]:

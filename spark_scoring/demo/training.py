@@ -109,7 +109,7 @@ def _signature() -> ModelSignature:
 @contextmanager
 def _mlflow_at(uri: str) -> Iterator[None]:
     """Points MLflow to `uri` and mutes what it prints, and afterwards sets it back."""
-    # MLflow keeps a registry that was set in this variable too; asked for its registry, it would name the default.
+    # MLflow keeps a registry that was set in this variable too; its getter would return the default.
     tracking, registry = mlflow.get_tracking_uri(), os.environ.get(_REGISTRY, "")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)

@@ -30,7 +30,7 @@ class Manifest:
     """What is in an environment archive.
 
     Attributes:
-        model: The pinned URI of the model that it was made for.
+        model: The pinned URI of the model that it was built for.
         python: The Python that it needs on each node, such as ``3.11``.
         platform: The platform that its packages were built for, such as ``linux-x86_64``.
         requirements: What the packages were resolved from.

@@ -31,7 +31,7 @@ def is_compared(model: PinnedModel) -> bool:
 
 
 def refuse_differences(unmet: Sequence[Difference], model: PinnedModel) -> None:
-    """Refuses a model whose requirements are not met, where the job asks for that.
+    """Refuses a model whose requirements are not met, where the job says so.
 
     Raises:
         ModelError: If ``model.requirements`` is ``match`` and there is a difference.

@@ -1,1 +1,1 @@
-"""The job file: its keys, how it is read, and what is said of one that is not valid."""
+"""The job file: its keys, how it is read, and the messages for one that is not valid."""

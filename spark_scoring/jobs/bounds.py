@@ -57,7 +57,7 @@ class BoundedComposer:
     """Mixed into the composer of a YAML library: counts what a document becomes while it is read.
 
     An alias counts as what it stands for, since it is copied sooner or later, and a merge (``<<``) at once: so a few
-    hundred bytes that would become millions of values are refused before any of them is made.
+    hundred bytes that would become millions of values are refused before any of them exists.
     """
 
     most_values: int

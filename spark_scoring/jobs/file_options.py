@@ -63,10 +63,10 @@ def _encoding(value: Any) -> str:
 
 
 def _line_end(value: Any) -> str:
-    found = _LINE_ENDS.get(value) if isinstance(value, str) else None
-    if found is None:
+    line_end = _LINE_ENDS.get(value) if isinstance(value, str) else None
+    if line_end is None:
         raise ValueError('write any, or one of "\\n", "\\r\\n", "\\r"')
-    return found
+    return line_end
 
 
 def _nulls(value: Any) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def valid_options(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any
     available = _FORMATS.get(kind or "delta")
     if available is None:
         raise ValueError(f"options go with files: input.path and an input.format such as {', '.join(_FORMATS)}")
-    found: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     for given, value in options.items():
         name = _own_name(given, available)
         if name not in available:
@@ -142,19 +142,19 @@ def valid_options(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any
             raise ValueError(
                 f"options.{given}: {kind} files have no such option; {guess}there are {', '.join(available)}"
             )
-        if name in found:
+        if name in valid:
             raise ValueError(f"options.{given}: it is there twice, under two of its names")
         try:
-            found[name] = available[name](value)
+            valid[name] = available[name](value)
         except ValueError as exc:
             raise ValueError(f"options.{given}: {exc}") from None
-    if found.get("delimiter") and found["delimiter"] in {found.get("quote"), found.get("escape")}:
+    if valid.get("delimiter") and valid["delimiter"] in {valid.get("quote"), valid.get("escape")}:
         raise ValueError("options.delimiter: it is the quote or the escape as well")
-    if len(found.get("delimiter", ",")) > 1 and found.get("multiLine") is False:
+    if len(valid.get("delimiter", ",")) > 1 and valid.get("multiLine") is False:
         raise ValueError("options.multiLine: false goes with a delimiter of one character")
-    if len(found.get("nullValue", ())) > 1 and found.get("multiLine") is False:
+    if len(valid.get("nullValue", ())) > 1 and valid.get("multiLine") is False:
         raise ValueError("options.nullValue: with multiLine: false, Spark's own reader takes one text")
-    return found
+    return valid
 
 
 def _own_name(given: str, available: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ def cache_folder() -> Path:
 
 
 def name_a_home() -> None:
-    """Sets HOME where nothing says which it is; libraries ask for it as soon as they are imported.
+    """Sets HOME where nothing says which it is; libraries look it up as soon as they are imported.
 
     A user has neither HOME nor an entry in passwd in a container with a user id of its own. Nothing can be written to
     the home that is named then, nor be read from it.

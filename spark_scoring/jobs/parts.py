@@ -75,10 +75,10 @@ def valid_duration(value: str) -> str:
 
 def refuse_version(location: str) -> None:
     """Refuses a target that Delta takes for a version of another one."""
-    if found := _VERSIONED.search(location):
-        what = f"version {found.group(1)[1:]}" if found.group(1)[0] in "vV" else "a moment"
+    if match := _VERSIONED.search(location):
+        what = f"version {match.group(1)[1:]}" if match.group(1)[0] in "vV" else "a moment"
         raise ValueError(
-            f"@{found.group(1)} at a name's end reads as {what} of the table before it, which can't be written; "
+            f"@{match.group(1)} at a name's end reads as {what} of the table before it, which can't be written; "
             "write another name"
         )
 

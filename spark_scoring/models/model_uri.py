@@ -1,6 +1,6 @@
 """What a model's URI names: a local folder, a registered model, or a place in a store.
 
-Who allows a URI and who resolves it ask here, so that both speak of the same model.
+The check of allowed URIs and the resolving of them both parse here, so that both speak of the same model.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Batch:
         return self.source.is_empty() and (self.deleted_keys is None or self.deleted_keys.isEmpty())
 
     def counted(self, spark: SparkSession) -> tuple[DataFrame, Callable[[], int | None]]:
-        """Returns the rows, and what tells, once they were scored, how many there were.
+        """Returns the rows, and a function that counts them once they were scored.
 
         Where Delta's log knows the count already, that is it. Otherwise an `Observation` below the model node counts.
         """
@@ -68,10 +68,10 @@ class Batch:
         except InputError as exc:
             if self.increment is None or self.increment.since is None or exc.code != "bad_file":
                 raise
-            raise change_feed_gone(self.source.location, self.increment, exc.message) from exc
+            raise change_feed_expired(self.source.location, self.increment, exc.message) from exc
 
 
-def change_feed_gone(location: str, increment: Increment, reason: str) -> InputError:
+def change_feed_expired(location: str, increment: Increment, reason: str) -> InputError:
     """Returns the refusal of an increment whose history is not whole any more."""
     return InputError(
         f"{location} does not tell what is new since version {increment.since}: {reason}",

@@ -15,7 +15,7 @@ from spark_scoring.errors import ConfigurationError, InputError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.models.pinned import LocalModel
-from spark_scoring.reading.batch import Batch, change_feed_gone
+from spark_scoring.reading.batch import Batch, change_feed_expired
 from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.source import Source
 from spark_scoring.spark import sql
@@ -98,7 +98,7 @@ class Changes:
             feed.isEmpty()  # Delta looks at the range only when it is read
             return feed
         except (PySparkException, Py4JJavaError) as exc:
-            raise change_feed_gone(self.source.location, self.increment, first_line(exc)) from exc
+            raise change_feed_expired(self.source.location, self.increment, first_line(exc)) from exc
 
     def _inserted(self, spark: SparkSession) -> DataFrame:
         feed = self._feed(spark)

@@ -91,9 +91,9 @@ class ColumnarFiles:
         if not parts:
             group, values = self.union.values[0]
             parts.append(self._shaped(only(self._frame(group), []), group, values))
-        found = reduce(lambda one, other: one.unionByName(other), parts)
+        united = reduce(lambda one, other: one.unionByName(other), parts)
         faults = [fault for these in self.union.row_faults.values() for fault in these]
-        return found.withMetadata(ROW_FAULT, fault_metadata(faults)) if faults else found
+        return united.withMetadata(ROW_FAULT, fault_metadata(faults)) if faults else united
 
     def _shaped(self, frame: DataFrame, group: Group, values: Sequence[str]) -> DataFrame:
         """Returns the files of a group as all are: as they stand, where nothing is to be done."""
@@ -129,24 +129,24 @@ def open_columnar(
     leave_out: Collection[str],
 ) -> DataFrame:
     """Returns the rows of Parquet, ORC or Avro files, lazily; see `files.open_files`."""
-    found = _open(spark, path, config, model_input)
-    if found is None:
+    columnar = _open(spark, path, config, model_input)
+    if columnar is None:
         return reader(spark, path, str(config.format)).load(path)
-    if found.bad and (not tolerant or not found.union.values):
-        raise refused(found.bad[0].path, found.bad[0].message)
-    for name, kind in found.union.left_out.items():
+    if columnar.bad and (not tolerant or not columnar.union.values):
+        raise refused(columnar.bad[0].path, columnar.bad[0].message)
+    for name, kind in columnar.union.left_out.items():
         _log.warning("files     the column %s is left out: it is %s, which Spark can't read", name, kind)
-    frame = found.rows(leave_out=leave_out)
-    return with_folder_types(spark, path, frame, found.folders, config.file_options.get("partitionTypes", {}))
+    frame = columnar.rows(leave_out=leave_out)
+    return with_folder_types(spark, path, frame, columnar.folders, config.file_options.get("partitionTypes", {}))
 
 
 def bad_columnar(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Reads every value of Parquet, ORC or Avro files once, and returns the files that can't be read."""
-    found = _open(spark, path, config, model_input)
-    if found is None:
+    columnar = _open(spark, path, config, model_input)
+    if columnar is None:
         return []
-    files = [file for group, _ in found.union.values for file in group.files]
-    return [*found.bad, *unreadable(lambda part: found.rows(of=set(part)), files)]
+    files = [file for group, _ in columnar.union.values for file in group.files]
+    return [*columnar.bad, *unreadable(lambda part: columnar.rows(of=set(part)), files)]
 
 
 def _open(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> ColumnarFiles | None:
@@ -160,8 +160,8 @@ def _open(spark: SparkSession, path: str, config: InputConfig, model_input: Mode
     for file in files:
         if file in cells:
             groups.setdefault(cells[file], []).append(file)
-    found = [Group(tuple(named), columns) for columns, named in groups.items()]
-    union = unite(found, _needs(spark, kind, config, model_input, [folder.name.lower() for folder in folders]))
+    file_groups = [Group(tuple(named), columns) for columns, named in groups.items()]
+    union = unite(file_groups, _needs(spark, kind, config, model_input, [folder.name.lower() for folder in folders]))
     bad += [BadFile(file, "bad_file", message) for file, message in union.faults.items()]
     return ColumnarFiles(spark, path, kind, union, folders, tuple(sorted(bad, key=lambda one: one.path)))
 
@@ -207,8 +207,8 @@ def _columns(
     """Returns each file's columns, and the files whose columns can't be read."""
     writes: dict[str, list[str]] = {}
     for file in files:
-        found = _WRITE.search(file)
-        writes.setdefault(found.group(1) if found else file, []).append(file)
+        match = _WRITE.search(file)
+        writes.setdefault(match.group(1) if match else file, []).append(file)
     with ThreadPoolExecutor(_THREADS) as pool:
         looked = list(pool.map(lambda named: _columns_of_write(spark, named, kind), writes.values()))
     cells: dict[str, tuple[Cell, ...]] = {}
@@ -238,7 +238,7 @@ def _columns_of_write(
         try:
             return tuple(Cell(column.name, column.dataType) for column in load(spark, [file], kind).schema.fields), bad
         except SPARK_ERRORS as exc:
-            if kind == "parquet" and any(said in str(exc) for said in _LACKING):
+            if kind == "parquet" and any(condition in str(exc) for condition in _LACKING):
                 return None, bad
             if not may_be_bad_file(exc):
                 raise

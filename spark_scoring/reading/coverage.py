@@ -1,4 +1,4 @@
-"""What a target covers of its input, told by its own commits, and so where an incremental run starts.
+"""What a target covers of its input, as its own commits record it, and so where an incremental run starts.
 
 There is no checkpoint beside the target. Each commit of an incremental run says which version of the input the target
 covers from then on, so the coverage is written with the rows, moves back with a RESTORE of the target, and leaves with
@@ -23,7 +23,7 @@ FEED = "delta.enableChangeDataFeed"
 
 
 def coverage_of(spark: SparkSession, config: InputConfig, source: Source) -> Coverage | None:
-    """Returns what a commit that holds all of `source` says of it; None for an input without versions."""
+    """Returns what a commit that holds all of `source` records of it; None for an input without versions."""
     if source.table is None or source.version is None:
         return None
     return _coverage(config, source, _detail(spark, source), source.version)

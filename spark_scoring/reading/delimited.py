@@ -87,8 +87,8 @@ class DelimitedFiles:
         """Reads the files and returns those that are malformed."""
         named = files.withColumn("path", F.col(PATH))
         function = travelling(rows.faults_of(self.dialect, self.layout))
-        found = named.mapInArrow(function, "path string, code string, message string").collect()
-        return [BadFile(*row) for row in found]
+        malformed = named.mapInArrow(function, "path string, code string, message string").collect()
+        return [BadFile(*row) for row in malformed]
 
 
 def open_delimited(
@@ -103,24 +103,28 @@ def open_delimited(
     """Returns the rows of CSV files, lazily; see `files.open_files`.
 
     Raises:
-        InputError: If no file tells the columns, or the delimiter is another.
+        InputError: If no file has a header, or the delimiter is another.
     """
-    found = _open(spark, path, config, model_input, tolerant)
-    kept = DelimitedFiles(without(found.files, leave_out), found.dialect, found.layout, found.schema, found.folders)
-    frame = with_folder_types(spark, path, kept.rows(), found.folders, config.file_options.get("partitionTypes", {}))
+    delimited = _open(spark, path, config, model_input, tolerant)
+    kept = DelimitedFiles(
+        without(delimited.files, leave_out), delimited.dialect, delimited.layout, delimited.schema, delimited.folders
+    )
+    frame = with_folder_types(
+        spark, path, kept.rows(), delimited.folders, config.file_options.get("partitionTypes", {})
+    )
     return with_times(frame, config, model_input)
 
 
 def bad_delimited(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> list[BadFile]:
     """Reads all CSV files once, and returns those that can't be read."""
-    found = _open(spark, path, config, model_input, True)
+    delimited = _open(spark, path, config, model_input, True)
     try:
-        return found.faults(found.files)
+        return delimited.faults(delimited.files)
     except SPARK_ERRORS as exc:
         if not may_be_bad_file(exc):
             raise
-    bad = unreadable(lambda files: only(found.files, files), files_of(spark, path))
-    return [*bad, *found.faults(without(found.files, [file.path for file in bad]))]
+    bad = unreadable(lambda files: only(delimited.files, files), files_of(spark, path))
+    return [*bad, *delimited.faults(without(delimited.files, [file.path for file in bad]))]
 
 
 def _open(
@@ -173,8 +177,8 @@ def _header(spark: SparkSession, path: str, dialect: Dialect, required: frozense
 def _header_of(spark: SparkSession, file: str, dialect: Dialect) -> Record | None:
     try:
         lines = load(spark, [file], "text", {"lineSep": "\n"}).limit(_HEAD_LINES)
-        found = lines.selectExpr("CAST(value AS BINARY)").collect()
-        return rows.header_of(b"\n".join(bytes(row[0]) for row in found) + b"\n", file, dialect, whole=False)
+        head = lines.selectExpr("CAST(value AS BINARY)").collect()
+        return rows.header_of(b"\n".join(bytes(row[0]) for row in head) + b"\n", file, dialect, whole=False)
     except (EOFError, MalformedFile, *SPARK_ERRORS):
         # One of very long lines, or one that is packed otherwise than its name says: Spark unpacks by that.
         pass

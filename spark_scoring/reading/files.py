@@ -58,7 +58,7 @@ def open_files(
         path: A file, a folder, or a glob.
         config: The job's input, with a format.
         model_input: What the model asks of its input.
-        tolerant: Whether the schema may be told by some of the files, where others can't be read.
+        tolerant: Whether the schema may be read from some of the files, where others can't be read.
         without: Files that are left out.
     """
     if config.format in _COLUMNAR:
@@ -95,15 +95,16 @@ def find_bad_files(spark: SparkSession, path: str, config: InputConfig, model_in
     """
     empty = empty_files(spark, path, config)
     files = files_of(spark, path)
-    found = list(_bad_files(spark, path, config, model_input, files)) + empty if files else empty
-    if found and len(found) == len(files) + len(empty):
-        first = found[0]
+    bad_files = list(_bad_files(spark, path, config, model_input, files)) + empty if files else empty
+    if bad_files and len(bad_files) == len(files) + len(empty):
+        first = bad_files[0]
         raise InputError(
-            f"none of the {len(found):,} files of {redact(path)} can be read; the first: {first.path}: {first.message}",
+            f"none of the {len(bad_files):,} files of {redact(path)} can be read; "
+            f"the first: {first.path}: {first.message}",
             code=first.code,
             remedy="mend the files, or check input.format",
         )
-    return sorted(found, key=lambda bad: bad.path)
+    return sorted(bad_files, key=lambda bad: bad.path)
 
 
 def _bad_files(

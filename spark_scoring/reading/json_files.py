@@ -77,19 +77,19 @@ def _beyond_one(spark: SparkSession, path: str, options: dict[str, Any]) -> list
     if not options["multiLine"]:
         return []
     named = contents(spark, path).withColumn("path", F.col(PATH))
-    found = named.mapInArrow(travelling(rows.many_documents), "path string, code string, message string").collect()
-    return [BadFile(*row) for row in found]
+    malformed = named.mapInArrow(travelling(rows.many_documents), "path string, code string, message string").collect()
+    return [BadFile(*row) for row in malformed]
 
 
 def _options(spark: SparkSession, path: str, config: InputConfig) -> dict[str, Any]:
     given = config.file_options
-    found = {"mode": "FAILFAST", "prefersDecimal": False}
-    found["multiLine"] = given["multiLine"] if "multiLine" in given else _spans_lines(spark, path)
+    options = {"mode": "FAILFAST", "prefersDecimal": False}
+    options["multiLine"] = given["multiLine"] if "multiLine" in given else _spans_lines(spark, path)
     if "encoding" in given:
-        found["encoding"] = java_encoding(given["encoding"])
-        if not found["multiLine"]:
-            found["lineSep"] = "\n"  # which Spark asks for beside an encoding
-    return found
+        options["encoding"] = java_encoding(given["encoding"])
+        if not options["multiLine"]:
+            options["lineSep"] = "\n"  # which Spark requires beside an encoding
+    return options
 
 
 def _spans_lines(spark: SparkSession, path: str) -> bool:

@@ -47,13 +47,13 @@ class BadFile:
 
 def reader(spark: SparkSession, path: str, kind: str, options: Mapping[str, Any] | None = None) -> DataFrameReader:
     """Returns Spark's reader of a format, for a path that is meant as it is written where that exists."""
-    found = spark.read.format(kind)
+    spark_reader = spark.read.format(kind)
     for name, value in (options or {}).items():
-        found = found.option(name, value)
+        spark_reader = spark_reader.option(name, value)
     if "://" not in path and os.path.exists(path):
         # What is there under this very name is meant, and not all that its brackets and stars would match.
-        found = found.option("__globPaths__", False)
-    return found
+        spark_reader = spark_reader.option("__globPaths__", False)
+    return spark_reader
 
 
 def load(spark: SparkSession, files: Sequence[str], kind: str, options: Mapping[str, Any] | None = None) -> DataFrame:
@@ -80,8 +80,8 @@ def only(frame: DataFrame, files: Collection[str]) -> DataFrame:
 def folder_columns(spark: SparkSession, path: str) -> list[T.StructField]:
     """Returns the columns that folders such as ``store=007`` make: texts, as they are written there."""
     own = {field.name.lower() for field in _CONTENT}
-    found = reader(spark, path, "binaryFile").load(path).schema.fields
-    return [T.StructField(f.name, T.StringType(), True, {UNTYPED: True}) for f in found if f.name.lower() not in own]
+    fields = reader(spark, path, "binaryFile").load(path).schema.fields
+    return [T.StructField(f.name, T.StringType(), True, {UNTYPED: True}) for f in fields if f.name.lower() not in own]
 
 
 def contents(spark: SparkSession, path: str, folders: Sequence[T.StructField] = ()) -> DataFrame:

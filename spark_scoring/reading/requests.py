@@ -47,7 +47,7 @@ _SPARK_TYPES: Mapping[str, T.DataType] = {
 
 @dataclass(frozen=True)
 class ModelInput:
-    """What the model asks of its input, as far as reading the input needs it.
+    """What the model requires of its input, as far as reading the input needs it.
 
     Attributes:
         signature: The model's signature, or None.
@@ -62,7 +62,7 @@ class ModelInput:
     kept: Collection[str] | None = None
 
     @classmethod
-    def of(
+    def from_signature(
         cls,
         signature: ModelSignature | None,
         params: Mapping[str, Any],
@@ -73,6 +73,8 @@ class ModelInput:
         """Returns what a job with that policy, and those columns in its output, takes from its input."""
         names = {"all": None, "keys": key}[kept] if isinstance(kept, str) else kept
         return cls(signature, params, policy, names)
+
+    of = from_signature
 
 
 def required_columns(config: InputConfig, model_input: ModelInput) -> frozenset[str]:
@@ -151,8 +153,8 @@ def _absent(files: DataFrame, reading: Reading, signature: ModelSignature) -> Co
     """Returns the optional inputs that no request has: the model shall not see a column of them either."""
     if not signature.inputs.has_input_names() or not signature.inputs.optional_input_names():
         return ()
-    found = files.mapInArrow(travelling(rows.inputs_of(reading)), "name string").distinct().collect()
-    return set(signature.inputs.optional_input_names()) - {row["name"] for row in found}
+    present = files.mapInArrow(travelling(rows.inputs_of(reading)), "name string").distinct().collect()
+    return set(signature.inputs.optional_input_names()) - {row["name"] for row in present}
 
 
 def _layout(

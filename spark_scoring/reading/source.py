@@ -120,11 +120,11 @@ def refuse_empty_files(spark: SparkSession, config: InputConfig) -> None:
     Raises:
         InputError: If there is one, of a format of which every file holds something.
     """
-    found = empty_files(spark, absolute(config.path or ""), config)
-    if found:
-        more = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
+    empty = empty_files(spark, absolute(config.path or ""), config)
+    if empty:
+        more = f", and {len(empty) - 1:,} more" if len(empty) > 1 else ""
         raise InputError(
-            f"the input has a file that can't be read: {found[0].path}: {found[0].message}{more}",
+            f"the input has a file that can't be read: {empty[0].path}: {empty[0].message}{more}",
             code="bad_file",
             remedy=BAD_FILE_REMEDY,
         )
@@ -253,24 +253,24 @@ def _what_is_there(path: str) -> str | None:
 
 def _translate(exc: Exception, config: InputConfig) -> InputError:
     place = config.table or (redact(config.path) if config.path else "input.sql")
-    said, text = str(exc), first_line(exc)
+    message, text = str(exc), first_line(exc)
     if is_bad_file(exc):
         return InputError(
             f"{place} has a file that can't be read: {bad_file_text(exc)}",
             code="bad_file",
             remedy="mend or remove the file, or isolate such files with errors.bad_files: quarantine",
         )
-    if "avro" in said.lower() and ("Failed to find" in said or "AVRO_NOT_LOADED" in said):
+    if "avro" in message.lower() and ("Failed to find" in message or "AVRO_NOT_LOADED" in message):
         return InputError(
             "this Spark session has no Avro, which is a module of Spark's that it does not bring along",
             code="avro_missing",
             remedy=f"with spark-submit: --packages {avro_package()}; for a local session: {MORE_PACKAGES}="
             f"{avro_package()} in the environment",
         )
-    if any(condition in said for condition in _NOT_FOUND):
+    if any(condition in message for condition in _NOT_FOUND):
         if config.path is not None:
             return InputError(f"there is nothing at {place}", code="input_not_found", remedy="check input.path")
-        named = _NAMED.search(said) if config.sql else None
+        named = _NAMED.search(message) if config.sql else None
         where = ", which input.sql names" if config.sql else ""
         return InputError(
             f"there is no table or view {named.group(1).replace('`', '') if named else place}{where}",

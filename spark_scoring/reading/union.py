@@ -130,11 +130,11 @@ def unite(groups: Sequence[Group], needs: Needs) -> Union:
     ordered = sorted(groups, key=lambda group: (-len(group.cells), _spelled(group)))
     names = list(dict.fromkeys(cell.name.lower() for group in ordered for cell in group.cells))
     faults = _missing(ordered, needs)
-    faults |= {file: said for name in names for file, said in _lacking(name, ordered, needs).items()}
+    faults |= {file: problem for name in names for file, problem in _lacking(name, ordered, needs).items()}
     void: set[tuple[Group, str]] = set()
     for name in names:
-        found, empty = _misfits(name, [group for group in ordered if group.files[0] not in faults], needs)
-        faults |= found
+        misfits, empty = _misfits(name, [group for group in ordered if group.files[0] not in faults], needs)
+        faults |= misfits
         void |= empty
     good = [group for group in ordered if group.files[0] not in faults]
     fields, left_out = [], {}
@@ -303,13 +303,13 @@ def moment(micros: str) -> str:
 def widest(types: Sequence[T.DataType]) -> T.DataType | None:
     """Returns the one type that holds the values of all of them as they are, or None."""
     ordered = sorted(set(types), key=lambda kind: kind.simpleString())
-    found: T.DataType | None = ordered[0]
+    common: T.DataType | None = ordered[0]
     for kind in ordered[1:]:
-        found = _wider(found, kind) if found is not None else None
+        common = _wider(common, kind) if common is not None else None
     # Of three types, two may have none while all have one: int and float, with double.
-    if found is None:
-        found = next((kind for kind in ordered if all(_wider(kind, other) == kind for other in ordered)), None)
-    return found
+    if common is None:
+        common = next((kind for kind in ordered if all(_wider(kind, other) == kind for other in ordered)), None)
+    return common
 
 
 def _wider(one: T.DataType, other: T.DataType) -> T.DataType | None:

@@ -59,7 +59,7 @@ def score_frame(
         model: The fetched model.
         contract: A contract without problems.
         stamp: What the rows are marked with, or None where they are not.
-        on_error: Whether a row that fails ends the job or is told in ``error``.
+        on_error: Whether a row that fails ends the job or is reported in ``error``.
         detail: Whether a failure's message holds the exception's text, too.
         rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
@@ -87,7 +87,7 @@ def _kept(df: DataFrame, name: str) -> Column:
 
 
 def _as_written(field: StructField) -> StructField:
-    """Returns a column of the input as the target gets it, without what reading says of it."""
+    """Returns a column of the input as the target gets it, without the metadata that reading adds."""
     metadata = {key: value for key, value in field.metadata.items() if key != UNTYPED}
     return StructField(field.name, field.dataType, field.nullable, metadata)
 

@@ -50,7 +50,7 @@ class Called(NamedTuple):
 
     Attributes:
         model: The model, with its files in a local folder if they were needed.
-        how: What is called, as the workers are told.
+        how: The call, as it is sent to the workers.
         result: The outputs in place of the signature's, or None.
     """
 
@@ -211,15 +211,23 @@ def _refusal(model: PinnedModel, failure: RowFailure) -> ModelError | Configurat
 def _describe_in_subprocess(model: LocalModel, question: Literal["method", "fields"], how: Call) -> dict[str, Any]:
     """Loads the model in a process of its own, and returns what `worker.methods.main` writes there."""
     files = own_files(model)
-    asked = (question, how.to_json())
-    key = (model.digest, *asked)
+    arguments = (question, how.to_json())
+    key = (model.digest, *arguments)
     if key not in _descriptions:
         code = Path(worker.__file__).parent
         packages = os.pathsep.join(path for path in sys.path if path)
         with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
             answer = os.path.join(folder, "answer.json")
             process = subprocess.run(
-                [sys.executable, "-c", _DESCRIBE.format(package=code.name), str(code.parent), files, *asked, answer],
+                [
+                    sys.executable,
+                    "-c",
+                    _DESCRIBE.format(package=code.name),
+                    str(code.parent),
+                    files,
+                    *arguments,
+                    answer,
+                ],
                 env={
                     **os.environ,
                     **(how.extra_env or {}),

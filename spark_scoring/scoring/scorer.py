@@ -163,5 +163,5 @@ def load_scorer(
     if different:
         _log.warning("packages  %s", "; ".join(map(str, different)))
     called = resolve_method(spark, model, job.model, declared_result(spark, job.model))
-    terms = Terms.of_job(job, added=added, result=called.result, call=called.how)
+    terms = Terms.from_job(job, added=added, result=called.result, call=called.how)
     return Scorer(spark=spark, model=fetch(called.model, job.model), terms=terms, on_error=on_error)

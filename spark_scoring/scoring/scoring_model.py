@@ -130,7 +130,7 @@ def _zip(folder: Path, archive: str) -> None:
 
 
 def _code_digest() -> str:
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in sorted(Path(worker.__file__).parent.glob("*.py")):
-        found.update(file.name.encode() + b"\0" + file.read_bytes())
-    return found.hexdigest()
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

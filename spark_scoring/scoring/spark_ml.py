@@ -38,11 +38,11 @@ _loaded: dict[tuple[str, str | None], Any] = {}
 
 
 def refuse_where_impossible(spark: SparkSession, model: PinnedModel, config: ModelConfig) -> None:
-    """Does nothing where a Spark ML pipeline can be scored as the job asks; reads metadata only.
+    """Does nothing where a Spark ML pipeline can be scored as the job says; reads metadata only.
 
     Raises:
         ModelError: If the session has no SparkContext, or the pipeline no such method, or its signature no names.
-        ConfigurationError: If the job asks for what only Python workers do.
+        ConfigurationError: If the job needs what only Python workers do.
     """
     uri = model.pinned_uri
     if is_connect(spark):

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from pyspark.sql import Column, DataFrame
 
-# Whether a row that fails ends the job, or is told in a column.
+# Whether a row that fails ends the job, or is reported in a column.
 OnError = Literal["raise", "collect"]
 
 

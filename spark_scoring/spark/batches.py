@@ -17,9 +17,9 @@ _COLUMNAR_INPUT = "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled"
 
 @contextlib.contextmanager
 def full_batches(spark: SparkSession) -> Iterator[None]:
-    """Makes Spark hand Python UDFs full Arrow batches meanwhile, where this Spark would not and lets itself be told."""
+    """Makes Spark hand Python UDFs full Arrow batches meanwhile, where this Spark would not and has the setting."""
     changed = False
-    with contextlib.suppress(Exception):  # another Spark has no such setting, and a shared one may refuse to be told
+    with contextlib.suppress(Exception):  # another Spark has no such setting, and a shared one may refuse to set it
         if spark.conf.get(_COLUMNAR_INPUT) == "true":
             spark.conf.set(_COLUMNAR_INPUT, "false")
             changed = True

@@ -41,7 +41,7 @@ def _remembered_jars() -> dict[str, list[str]]:
 
 
 def remember_jars(spark: SparkSession) -> None:
-    """Writes down where the jars are, so that the next local session asks no repository and starts sooner."""
+    """Writes down where the jars are, so that the next local session needs no repository and starts sooner."""
     if spark.conf.get("spark.jars.packages", None) is None:
         return
     jars = [urlparse(jar).path for jar in (spark.conf.get("spark.jars", None) or "").split(",") if jar]

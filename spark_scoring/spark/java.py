@@ -29,15 +29,15 @@ def check_java() -> None:
         where = f"in JAVA_HOME ({home})" if home else "on the PATH"
         raise ConfigurationError(f"Spark needs Java, and there is none {where}", code="no_java", remedy=_INSTALL_JAVA)
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
+        output = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False).stderr
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise ConfigurationError(f"{java} does not run: {exc}", code="no_java", remedy=_INSTALL_JAVA) from exc
-    match = re.search(r'version "(?:1\.)?(\d+)', said)
+    match = re.search(r'version "(?:1\.)?(\d+)', output)
     wanted = _JAVA_WANTED[3 if pyspark.__version__.startswith("3.") else 4]
     if match is None or int(match.group(1)) < wanted:
-        found = match.group(1) if match else "an unknown version"
+        version = match.group(1) if match else "an unknown version"
         raise ConfigurationError(
-            f"Spark {pyspark.__version__} needs Java {wanted} or newer, and {java} is {found}",
+            f"Spark {pyspark.__version__} needs Java {wanted} or newer, and {java} is {version}",
             code="java_too_old",
             remedy=_INSTALL_JAVA,
         )
@@ -77,7 +77,7 @@ def check_working_directory() -> None:
 
 
 if __name__ == "__main__":
-    # `python -m spark_scoring.spark.java` tells whether this machine can run Spark, before anything long starts.
+    # `python -m spark_scoring.spark.java` checks whether this machine can run Spark, before anything long starts.
     try:
         check_java()
     except ConfigurationError as error:

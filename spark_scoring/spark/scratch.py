@@ -89,13 +89,13 @@ def _remove_orphans(root: str) -> None:
 
 def _is_own_folder(entry: os.DirEntry[str]) -> bool:
     with contextlib.suppress(OSError):
-        found = entry.stat(follow_symlinks=False)
-        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+        status = entry.stat(follow_symlinks=False)
+        return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
     return False
 
 
 def _remove_if_unlocked(folder: str) -> None:
-    # The lock is asked, too: another container's processes are not seen from here, and may share the folder.
+    # The lock is checked, too: another container's processes are not seen from here, and may share the folder.
     with contextlib.suppress(OSError):
         lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
@@ -118,7 +118,7 @@ def _is_running(pid: int, start: str) -> bool:
 
 
 def _start_of(pid: int) -> str | None:
-    """Returns when a process started, in the system's ticks, or None where that is not told."""
+    """Returns when a process started, in the system's ticks, or None where that is unknown."""
     with contextlib.suppress(OSError, IndexError):
         # After the program's name, which is in brackets and may hold anything.
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]

@@ -68,7 +68,7 @@ def get_session() -> SparkSession:
         return current
     if is_databricks() or os.environ.get("SPARK_REMOTE"):
         return SparkSession.builder.getOrCreate()
-    if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM, with the jars that it was told
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM, with the jars of its command line
         return _submitted(SparkSession.builder)
     check_process()
     check_java()
@@ -126,17 +126,17 @@ def _warehouse_remover() -> Callable[[], None]:
 
 
 def _submitted(builder: SparkSession.Builder) -> SparkSession:
-    """Returns the session of the application that spark-submit started; what it was told wins over Delta's settings."""
+    """Returns the session of the application that spark-submit started; its options win over Delta's settings."""
     from pyspark import SparkConf, SparkContext
 
     _warehouse_remover()
-    SparkContext._ensure_initialized()  # until then a SparkConf does not see what spark-submit was told
-    told = SparkConf()
-    return _with(builder, {key: value for key, value in DELTA_CONF.items() if not told.contains(key)}).getOrCreate()
+    SparkContext._ensure_initialized()  # until then a SparkConf does not see what spark-submit set
+    conf = SparkConf()
+    return _with(builder, {key: value for key, value in DELTA_CONF.items() if not conf.contains(key)}).getOrCreate()
 
 
 def _logging() -> dict[str, str]:
-    # Spark's own log repeats each task's failure with a stack trace; ours tells it once, in words.
+    # Spark's own log repeats each task's failure with a stack trace; ours reports it once, in words.
     return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG4J.as_uri()}"}
 
 

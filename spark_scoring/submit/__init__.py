@@ -201,12 +201,12 @@ def _options(words: Sequence[str]) -> Iterator[Option]:
         if name in _WITHOUT_VALUE:
             yield (name,)
             continue
-        found = value if equals else next(rest, None)
-        if found is None:
+        given = value if equals else next(rest, None)
+        if given is None:
             raise ConfigurationError(
                 f"spark-submit's option {name} lacks its value", code="bad_submit_option", remedy=f"write {name} VALUE"
             )
-        yield name, found
+        yield name, given
 
 
 def _given(options: Iterable[Option]) -> dict[str, str]:
@@ -236,14 +236,14 @@ def _delta_package() -> str:
 
 
 def _find_submit() -> Path:
-    found = next((place for place in _places() if place.is_file()), None)
-    if found is None:
+    program = next((place for place in _places() if place.is_file()), None)
+    if program is None:
         raise ConfigurationError(
             "there is no spark-submit here: neither in pyspark, nor in SPARK_HOME, nor on the PATH",
             code="no_spark_submit",
             remedy='pip install "spark-scoring[local]" in the version of your cluster, or point SPARK_HOME to a Spark',
         )
-    return found
+    return program
 
 
 def _places() -> Iterator[Path]:

@@ -1,6 +1,6 @@
 """The digest of a model's files: what "the same model" means, on the driver and on every worker.
 
-Whoever loads a model asks `hashed_files` which files it has: no other file may lie where it is loaded from.
+Whoever loads a model takes its files from `hashed_files`: no other file may lie where it is loaded from.
 """
 
 import errno

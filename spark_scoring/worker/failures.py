@@ -1,7 +1,7 @@
 """How a failure on a worker is named, and how it reaches the driver.
 
 A failure says its code, its stage, the exception's class and the place in the model's code. It carries the exception's
-text, which may hold a row's personal data, only where the job asks for it.
+text, which may hold a row's personal data, only where the job says so.
 """
 
 import json

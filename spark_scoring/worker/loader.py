@@ -108,8 +108,8 @@ class ScoringModel:
     def _failed_checks(self, arguments: pd.DataFrame) -> dict[int, RowFailure]:
         if not self._checks:
             return {}
-        found = arguments.iloc[:, -1].to_numpy()
-        return {int(row): self._checks[found[row] - 1] for row in np.flatnonzero(found)}
+        numbers = arguments.iloc[:, -1].to_numpy()
+        return {int(row): self._checks[numbers[row] - 1] for row in np.flatnonzero(numbers)}
 
     def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
@@ -138,8 +138,8 @@ class ScoringModel:
             except (MemoryError, ModelRaisedError):
                 raise
             except Exception as exc:
-                told = describe(exc, loaded.folder, in_full=settings.detail == "full")
-                raise ModelRaisedError(RowFailure("model_raised", "model", told)) from None
+                description = describe(exc, loaded.folder, in_full=settings.detail == "full")
+                raise ModelRaisedError(RowFailure("model_raised", "model", description)) from None
             try:
                 return encode(result, self._outputs, stop - start, settings.time_zone, is_part=stop - start < rows)
             except ModelRaisedError as exc:

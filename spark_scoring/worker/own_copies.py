@@ -81,7 +81,7 @@ def verified(folder: str, digest: str, root: str | None = None) -> Place:
         OSError: If they can't be read.
     """
     if model_size(folder) <= LARGEST_COPY:
-        # Without room for a copy it is as with a large model; what can't be read is told by that, too.
+        # Without room for a copy it is as with a large model; what can't be read raises there, too.
         with contextlib.suppress(OSError):
             own = root if root is not None and is_own(root) else own_folder()
             return own_copy(digest, partial(copy_model, folder), own)

@@ -1,4 +1,4 @@
-"""What the driver tells the workers: one value, which travels as JSON inside the scoring model.
+"""What the driver sends the workers: one value, which travels as JSON inside the scoring model.
 
 The driver writes it, the worker reads it, and nothing else spells its keys. It never outlives a run, and the code that
 reads it travels with it; the format is there for whoever finds such a file.

@@ -200,8 +200,8 @@ def _by_row(result: Any, outputs: Sequence[OutputColumn], rows: int, is_part: bo
         raise _bad(f"the model returned {_kind(result)}, and its signature declares {count} outputs")
     _refuse_length(array, rows)
     properties = _properties(outputs)
-    found = [_of_row(row, properties) for row in column.items()]
-    return [Column(objects([row[position] for row in found])) for position in range(count)]
+    parsed = [_of_row(row, properties) for row in column.items()]
+    return [Column(objects([row[position] for row in parsed])) for position in range(count)]
 
 
 def _properties(outputs: Sequence[OutputColumn]) -> Properties:

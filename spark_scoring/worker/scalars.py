@@ -35,9 +35,9 @@ class UnfitError(ValueError):
         return UnfitError(self.reason, part + self.place)
 
 
-def no(found: Any, wanted: str) -> str:
+def no(actual: Any, wanted: str) -> str:
     """Returns why a value of one kind is none of the declared type."""
-    return f"the model returned a {found} that is no {wanted}"
+    return f"the model returned a {actual} that is no {wanted}"
 
 
 def is_missing(value: Any) -> bool:

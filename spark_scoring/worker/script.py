@@ -28,7 +28,7 @@ class Script(NamedTuple):
 
     @property
     def place(self) -> str:
-        """What a wrong return is told of: ``run() at score.py:12``."""
+        """Where the function is, for messages about a wrong return: ``run() at score.py:12``."""
         code = getattr(self.module.run, "__code__", None)
         line = f":{code.co_firstlineno}" if code is not None else ""
         return f"run() at {os.path.basename(str(self.module.__file__))}{line}"
@@ -72,8 +72,8 @@ def start(script: ScriptFile, wrapper_folder: str, model_folder: str) -> Script:
     except (Exception, SystemExit) as exc:
         del sys.modules[module.__name__]
         # Nothing of a row is in it, and its text is the remedy: "No such file", "No module named".
-        told = f"{doing} raised {describe(exc, folder)}: {str(exc)[:500]}"
-        raise _failed("script_failed", f"{name}: {told}") from exc
+        message = f"{doing} raised {describe(exc, folder)}: {str(exc)[:500]}"
+        raise _failed("script_failed", f"{name}: {message}") from exc
     if not callable(getattr(module, "run", None)):
         raise _failed("script_failed", f"{name} has no run(batch)")
     return Script(module, folder, model_folder)

@@ -1,4 +1,4 @@
-"""What a model requires is held against the packages here: shown by check, and fatal only where the job says so."""
+"""What a model requires is compared with the packages here: shown by check, and fatal only where the job says so."""
 
 from __future__ import annotations
 

@@ -33,16 +33,16 @@ class Column(NamedTuple):
 
 def columns_of(files: Batches) -> Batches:
     """Maps batches of Parquet files to a row for each of their columns; or to one that says what is wrong."""
-    found = []
+    entries = []
     for batch in files:
         held = dict(zip(batch.schema.names, batch.columns, strict=True))
         for row in range(batch.num_rows):
             path, content = held["path"][row].as_py(), held["content"][row].as_py()
             try:
-                found += [{"path": path, **column._asdict()} for column in read_footer(content)]
+                entries += [{"path": path, **column._asdict()} for column in read_footer(content)]
             except Exception:
-                found.append({"path": path, "problem": "it is no Parquet file, or not all of it"})
-    yield pa.RecordBatch.from_pylist(found, schema=COLUMNS)
+                entries.append({"path": path, "problem": "it is no Parquet file, or not all of it"})
+    yield pa.RecordBatch.from_pylist(entries, schema=COLUMNS)
 
 
 def read_footer(content: bytes) -> list[Column]:

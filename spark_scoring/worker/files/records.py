@@ -1,7 +1,7 @@
 """CSV by RFC 4180: text becomes records, of values that are texts or missing, or a place where it is malformed.
 
 Quotes are doubled within quotes, line breaks in quotes belong to the value, and a backslash is a backslash. Text of no
-hazard goes to Arrow, whose reader is fast and lenient; what it would read without a word is told apart here first.
+hazard goes to Arrow, whose reader is fast and lenient; what it would silently misread is detected here first.
 """
 
 import re

@@ -75,28 +75,28 @@ def faults_of(dialect: Dialect, layout: Layout) -> Callable[[Batches], Batches]:
     """Returns what maps batches of files to ``path``, ``code`` and ``message`` of those that are malformed."""
 
     def map_batches(files: Batches) -> Batches:
-        found = []
+        malformed = []
         for path, content, _ in _files(files, ()):
             try:
                 _table(content, path, dialect, layout)
             except MalformedFile as exc:
-                found.append({"path": path, "code": "bad_file", "message": str(exc)})
-        yield pa.RecordBatch.from_pylist(found, schema=FAULTS)
+                malformed.append({"path": path, "code": "bad_file", "message": str(exc)})
+        yield pa.RecordBatch.from_pylist(malformed, schema=FAULTS)
 
     return map_batches
 
 
 def many_documents(files: Batches) -> Batches:
     """Maps batches of JSON files to those that are not one document each; Spark would read the first one alone."""
-    found = []
+    malformed = []
     for path, content, _ in _files(files, ()):
         try:
             message = _beyond_one(decode(unpack(content, path), None))
         except MalformedFile as exc:
             message = str(exc)
         if message:
-            found.append({"path": path, "code": "bad_file", "message": message})
-    yield pa.RecordBatch.from_pylist(found, schema=FAULTS)
+            malformed.append({"path": path, "code": "bad_file", "message": message})
+    yield pa.RecordBatch.from_pylist(malformed, schema=FAULTS)
 
 
 def _beyond_one(text: str) -> str | None:
@@ -134,12 +134,12 @@ def _refuse_other(first: Record, header: Record) -> None:
     ours, theirs = ([(name or "").lower() for name in names] for names in (first, header))
     if ours == theirs:
         return
-    said = "its header is another than that of the files before it"
+    problem = "its header is another than that of the files before it"
     if sorted(ours) == sorted(theirs):
-        raise MalformedFile(f"{said}: the same names in another order")
+        raise MalformedFile(f"{problem}: the same names in another order")
     lacks, more = ([name for name in these if name not in those] for these, those in ((theirs, ours), (ours, theirs)))
-    told = [f"{what} {_few(names)}" for what, names in (("it lacks", lacks), ("only it has", more)) if names]
-    raise MalformedFile(f"{said}: {', '.join(told)}" if told else said)
+    differences = [f"{what} {_few(names)}" for what, names in (("it lacks", lacks), ("only it has", more)) if names]
+    raise MalformedFile(f"{problem}: {', '.join(differences)}" if differences else problem)
 
 
 def _few(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What MLflow made of a request becomes columns of values, one a row; what it changed silently is refused."""
+"""What MLflow parsed from a request becomes columns of values, one a row; what it changed silently is refused."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -80,7 +80,7 @@ def _micros(values: Any, name: str, place: Place) -> Any:
 
 
 def with_nulls(values: Any, raw: Sequence[Any]) -> Any:
-    """Puts a null where the request has one, and MLflow a NaN: a table tells them apart."""
+    """Puts a null where the request has one, and MLflow a NaN: a table distinguishes them."""
     if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind != "f":
         return values
     missing = np.isnan(values)
