@@ -73,5 +73,3 @@ class Terms:
             result=result,
             call=call,
         )
-
-    of_job = from_job

@@ -74,8 +74,6 @@ class ModelInput:
         names = {"all": None, "keys": key}[kept] if isinstance(kept, str) else kept
         return cls(signature, params, policy, names)
 
-    of = from_signature
-
 
 def required_columns(config: InputConfig, model_input: ModelInput) -> frozenset[str]:
     """Returns the lower-case names of the columns that the model can't do without."""

@@ -181,7 +181,7 @@ class _Planner:
         signature = model.signature if model is not None else None
         kept = self.job.output.columns if self.job.output is not None else "all"
         policy, key = self.job.contract.policy, self.job.input.row_key
-        model_input = ModelInput.of(signature, self.job.model.params, policy, kept, key)
+        model_input = ModelInput.from_signature(signature, self.job.model.params, policy, kept, key)
         return InputReader(self.job.input, model_input, self.job.errors.bad_files == "quarantine")
 
     def _open(self, reader: InputReader) -> Snapshot | Quarantined:
@@ -197,7 +197,7 @@ class _Planner:
 
     def _check(self, called: Called, whole: Snapshot | Quarantined, columns: StructType) -> Contract:
         output = self.job.output
-        terms = Terms.of_job(
+        terms = Terms.from_job(
             self.job,
             added=added_columns(
                 output.prediction if output is not None else "prediction",
