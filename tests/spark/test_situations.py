@@ -116,7 +116,6 @@ def damaged_file(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:100] + b"\0" * 100)
 
 
-MERGE = {"mode": "merge", "merge_keys": ["id"]}
 INPUTS = {
     "no such path": read(5, "input_not_found", path="none"),
     "a path with a star": read(5, "input_not_found", path="none*", format="parquet"),
@@ -240,7 +239,7 @@ TARGETS = {
     "another type": write(
         8, "target_type_differs", table("out", ROWS.assign(prediction="x", model_id="m", run_id="r")), mode="append"
     ),
-    "merge into nothing": write(0, "", **MERGE),
+    "merge into nothing": write(0, "", mode="merge", merge_keys=["id"]),
     "merge by a column that is not there": write(2, "unknown_column", mode="merge", merge_keys=["nope"]),
     "merge by the prediction": write(2, "unknown_column", mode="merge", merge_keys=["prediction.x"]),
     "merge of double keys": Situation(
