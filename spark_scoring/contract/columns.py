@@ -34,7 +34,9 @@ class Columns:
         self._suggestions += 1
         if self._suggestions > _MOST_SUGGESTIONS:
             return []
-        names = difflib.get_close_matches(name.lower(), list(self._by_name), 3, 0.7)
+        # A name that stands twice in a header gets a number at its end.
+        numbered = [one for one in self._by_name if one != name.lower() == one.rstrip("0123456789")]
+        names = numbered[:3] or difflib.get_close_matches(name.lower(), list(self._by_name), 3, 0.7)
         return [self._by_name[match][0].name for match in names]
 
     def listed(self, first: Sequence[str] = ()) -> str:

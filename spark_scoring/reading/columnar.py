@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -35,6 +34,7 @@ from spark_scoring.reading.requests import ModelInput, travelling
 from spark_scoring.reading.union import Cell, Group, Needs, Union, unite
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
+from spark_scoring.spark.threads import in_threads
 from spark_scoring.worker.files import footers
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ _LACKING = (
 )
 # All files of one write of Spark's have one schema, and its id in their names.
 _WRITE = re.compile(r"/part-\d+-([0-9a-f-]{36})[-.]")
-_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -209,8 +208,7 @@ def _columns(
     for file in files:
         match = _WRITE.search(file)
         writes.setdefault(match.group(1) if match else file, []).append(file)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        looked = list(pool.map(lambda named: _columns_of_write(spark, named, kind), writes.values()))
+    looked = in_threads(spark, lambda named: _columns_of_write(spark, named, kind), writes.values())
     cells: dict[str, tuple[Cell, ...]] = {}
     bad: list[BadFile] = []
     unknown: list[str] = []

@@ -140,7 +140,9 @@ def _folder_of_another_type(files: DataFrame, name: str, kind: str) -> str | Non
 def refused(file: str, fault: str, cause: BaseException | None = None) -> InputError:
     """Returns the error for a file that stands in the way."""
     error = InputError(
-        f"the input has a file that can't be read: {redact(file)}: {fault}", code="bad_file", remedy=BAD_FILE_REMEDY
+        f"the input has a file that can't be read: {redact(unquote(file))}: {fault}",
+        code="bad_file",
+        remedy=BAD_FILE_REMEDY,
     )
     error.__cause__ = cause
     return error

@@ -7,6 +7,7 @@ import gzip
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -150,7 +151,7 @@ def test_headers_without_names_and_with_a_name_twice_do_no_harm(seen, tmp_path):
     with refused(3, "missing_column") as caught:
         seen({"y": "double"}, twice, "csv")
     assert "it has y1, Y2, x" in caught.value.message
-    assert caught.value.remedy == "input.columns: {y: y1}"
+    assert caught.value.remedy == 'input.columns: {"y": y1}'
     assert seen({"y": "double"}, twice, "csv", columns={"y": "y1"}) == [2.0]
 
 
@@ -341,7 +342,7 @@ def test_a_file_whose_name_has_a_colon_is_said_to_be_whole(kind, seen, tmp_path)
         seen({"x": "double"}, tmp_path, kind)
     assert f"b 10:30.{kind}: its name has a colon, which Hadoop's file systems can't read" in caught.value.message
     assert seen({"x": "double"}, tmp_path, kind, isolating=True) == [1.0]
-    assert list(seen.bad) == [colon.name]
+    assert [unquote(name) for name in seen.bad] == [colon.name]
     colon.rename(tmp_path / f"b.{kind}")
     assert seen({"x": "double"}, tmp_path, kind) == [1.0, 1.0]
 
@@ -388,7 +389,7 @@ def test_rows_that_were_lost_in_reading_are_set_apart_and_folders_are_written_as
         "errors.quarantine": str(tmp_path / "bad"),
     }
     (tmp_path / "in" / "store=007").mkdir(parents=True)
-    times = pd.to_datetime(["2024-01-01", "2024-01-01 00:00:00.000000001"])
+    times = pd.to_datetime(["2024-01-01T00:00:00.000000000", "2024-01-01T00:00:00.000000001"])
     pd.DataFrame({"t": times}).to_parquet(tmp_path / "in" / "store=007" / "rows.parquet")
     score(ScoringJob.from_options(keys), spark=spark)
     assert read(target, "store, prediction", "store").values.tolist() == [["007", "t = 2024-01-01T00:00:00"]]

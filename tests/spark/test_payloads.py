@@ -234,7 +234,7 @@ def test_partition_folders_are_columns(spark, adds, tmp_path, target):
         put(tmp_path / "in" / f"day={day}", {"one.json": {"inputs": {"a": [float(day)], "b": [0.5]}}})
     score(job(adds, tmp_path / "in", target), spark=spark)
     scored = read(target, order="day")
-    assert list(zip(scored["day"], scored["prediction"], strict=True)) == [(1, 1.5), (2, 2.5)]
+    assert list(zip(scored["day"], scored["prediction"], strict=True)) == [("1", 1.5), ("2", 2.5)]
 
 
 def test_check_reads_no_request(spark, adds, requests, tmp_path, target, spark_jobs):
