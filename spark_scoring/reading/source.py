@@ -16,6 +16,7 @@ from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.reading.files import TEXTUAL, BadFile, empty_files, find_bad_files, open_files
+from spark_scoring.reading.listing import refuse_endless
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
@@ -207,6 +208,7 @@ def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
 def _open_path(spark: SparkSession, path: str, config: InputConfig, files: _Files) -> Source:
     if config.format is None and "://" not in path and not os.path.exists(path):
         raise InputError(f"there is nothing at {path}", code="input_not_found", remedy="check input.path")
+    refuse_endless(path)
     location = redact(path)
     if config.format in (None, "delta"):
         name = f"delta.{sql.quote(path)}"

@@ -124,7 +124,8 @@ class Journal:
             return "the runs table"
 
     def _write(self, record: Record) -> None:
-        own = (self._output.location, self._job.errors.quarantine)
+        source = self._job.input
+        own = (self._output.location, self._job.errors.quarantine, source.path or source.table)
         write_record(self._spark, record, runs_table(self._job), own=own, new=not self._repeatable)
         local_index.remember_table(record.run_id, runs_table(self._job).location)
 

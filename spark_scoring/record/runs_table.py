@@ -28,6 +28,7 @@ from pyspark.sql.types import (
 from spark_scoring.delta.table import refuse_foreign_files
 from spark_scoring.errors import ConfigurationError, InputError, ScoringError
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.overlaps import overlap, parts_of
 from spark_scoring.publishing.staging_table import beside
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
@@ -149,8 +150,9 @@ def transaction(run_id: str, target: str) -> str:
 
 def _refuse_own_tables(place: OutputConfig, own: Sequence[str | None]) -> None:
     """Keeps the record out of the run's own tables, which it would create before their first row."""
+    names = parts_of(place.location, linked=True)
     others = [location for location in own if location is not None]
-    same = [other for other in others if OutputConfig.at(other).shown.lower() == place.shown.lower()]
+    same = [other for other in others if overlap(parts_of(other, linked=True), names)]
     if same:
         raise ScoringError(f"{redact(same[0])} is a table of the job's own; record.table names another place")
 

@@ -30,6 +30,7 @@ from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.snapshot import Snapshot
 from spark_scoring.reading.source import open_frame
+from spark_scoring.runs.places import place_problems
 from spark_scoring.runs.request import Replay
 from spark_scoring.scoring.frame import added_columns, result_schema, score_frame
 from spark_scoring.scoring.method import Called, resolve_method
@@ -158,6 +159,7 @@ class _Planner:
             self._look_at_output(output, target, columns, schema, contract)
         if publishing is not None:
             self.problems += publishing.problems()
+            self.problems += place_problems(job, self.spark, reads_input=self.df is None and self.replay is None)
         return PlanReport(model, reading, contract, schema, target, publishing, differences, tuple(self.problems))
 
     def _try(self, step: Callable[[], T]) -> T | None:
