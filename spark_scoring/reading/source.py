@@ -20,7 +20,7 @@ from spark_scoring.reading.listing import refuse_endless
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
-from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file
+from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file, told
 from spark_scoring.spark.jars import MORE_PACKAGES, avro_package
 
 # The table property of a quarantine, and the columns that it has beside the input's own.
@@ -174,7 +174,7 @@ def _filtered(source: Source, where: str | None) -> Source:
         rows.schema  # noqa: B018
     except PySparkException as exc:
         raise InputError(
-            f"input.where is no condition on {source.location}: {first_line(exc)}",
+            f"input.where is no condition on {source.location}: {told(exc)}",
             code="bad_sql",
             available=", ".join(source.df.columns[:20]),
             remedy="mend input.where",
@@ -255,7 +255,7 @@ def _what_is_there(path: str) -> str | None:
 
 def _translate(exc: Exception, config: InputConfig) -> InputError:
     place = config.table or (redact(config.path) if config.path else "input.sql")
-    said, text = str(exc), first_line(exc)
+    said, text = str(exc), told(exc)
     if is_bad_file(exc):
         return InputError(
             f"{place} has a file that can't be read: {bad_file_text(exc)}",
@@ -282,7 +282,7 @@ def _translate(exc: Exception, config: InputConfig) -> InputError:
     if config.sql is not None and isinstance(exc, AnalysisException):
         wrong = "is not Spark SQL" if isinstance(exc, ParseException) else "can't be run"
         return InputError(f"input.sql {wrong}: {text}", code="bad_sql", remedy="mend input.sql")
-    if config.version is not None and "version" in text.lower():
+    if config.version is not None and "version" in first_line(exc).lower():
         return InputError(
             f"{place} has no version {config.version} to read: {text}",
             code="version_not_readable",

@@ -87,9 +87,7 @@ _Pair = tuple[Place, Place]
 
 
 def _overlapping(pairs: list[_Pair], names: Callable[[Place], tuple[Parts, ...]]) -> list[_Pair]:
-    return [
-        pair for pair in pairs if any(overlap(one, other) for one in names(pair[0]) for other in names(pair[1]))
-    ]
+    return [pair for pair in pairs if any(overlap(one, other) for one in names(pair[0]) for other in names(pair[1]))]
 
 
 def _said(pair: _Pair) -> tuple[str]:
