@@ -16,7 +16,8 @@ from pyspark.errors import AnalysisException, ParseException
 
 # At the start of a message: that of the exception, or of one that caused it. What stands behind may be a row's value.
 _HEAD = re.compile(
-    r"^(?:Caused by: |: )?(?:Job aborted due to stage failure: [^\n]*?\(TID \d+\) \([^)]*\): )?"
+    r"^(?:Caused by: |: )?"
+    r"(?:(?:[\w$.]+: )?Job aborted due to stage failure: [^\n]*?\(TID \d+\) \([^)]*\): )?"
     r"((?:[\w$]+\.)+[\w$]+(?:Exception|Error|Failure)\w*)?(?:: )?(?:\[([A-Z][A-Z0-9_]{2,}(?:\.[A-Z0-9_.]+)?)\] )?",
     re.MULTILINE,
 )
