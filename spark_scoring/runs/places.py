@@ -67,7 +67,9 @@ def place_problems(job: ScoringJob, spark: SparkSession, *, reads_input: bool) -
     places = list(_places(job, reads_input=reads_input))
     pairs = [pair for pair in combinations(places, 2) if any(place.is_written for place in pair)]
     plain = _overlapping(pairs, lambda place: (place.parts(linked=False),))
-    errors: list[ScoringError] = [ConfigurationError(*_said(pair), **_KEYS) for pair in plain]
+    errors: list[ScoringError] = [
+        ConfigurationError(_said(pair), code="places_overlap", remedy=_REMEDY) for pair in plain
+    ]
     names: dict[Place, tuple[Parts, ...]] = {}
 
     def known(place: Place) -> tuple[Parts, ...]:
@@ -75,14 +77,11 @@ def place_problems(job: ScoringJob, spark: SparkSession, *, reads_input: bool) -
             names[place] = tuple(_names(spark, place))
         return names[place]
 
-    others = [pair for pair in pairs if pair not in plain]
-    return [*errors, *(TargetError(*_said(pair), **_KEYS) for pair in _overlapping(others, known))]
+    others = _overlapping([pair for pair in pairs if pair not in plain], known)
+    return errors + [TargetError(_said(pair), code="places_overlap", remedy=_REMEDY) for pair in others]
 
 
-_KEYS: dict[str, Any] = {
-    "code": "places_overlap",
-    "remedy": "give each a place of its own, beside the others; nothing was written",
-}
+_REMEDY = "give each a place of its own, beside the others; nothing was written"
 _Pair = tuple[Place, Place]
 
 
@@ -90,9 +89,9 @@ def _overlapping(pairs: list[_Pair], names: Callable[[Place], tuple[Parts, ...]]
     return [pair for pair in pairs if any(overlap(one, other) for one in names(pair[0]) for other in names(pair[1]))]
 
 
-def _said(pair: _Pair) -> tuple[str]:
+def _said(pair: _Pair) -> str:
     one, other = (f"{place.key} ({redact(place.location)})" for place in pair)
-    return (f"{one} and {other} are the same place, or one lies inside the other",)
+    return f"{one} and {other} are the same place, or one lies inside the other"
 
 
 def _places(job: ScoringJob, *, reads_input: bool) -> Iterator[Place]:

@@ -98,17 +98,20 @@ def test_what_a_file_s_reader_raises_may_be_a_bad_file_and_a_dead_worker_is_none
     assert not may_be_bad_file(Exception(f"{LOST}java.lang.OutOfMemoryError"))
 
 
-class Spark(Exception):
+class SparkError(PySparkException):
     """What Spark 4 raises: its message, its condition, and the pieces of SQL that failed."""
 
     def __init__(self, text: str, condition: str | None = None, *pieces: tuple[str, int, str]) -> None:
-        super().__init__(text)
-        self._condition, self._pieces = condition, pieces
+        Exception.__init__(self, text)
+        self._text, self._named, self._pieces = text, condition, pieces
+
+    def __str__(self) -> str:
+        return self._text
 
     def getCondition(self) -> str | None:  # noqa: N802
-        return self._condition
+        return self._named
 
-    def getQueryContext(self) -> list[Piece]:  # noqa: N802
+    def getQueryContext(self) -> list[Any]:  # noqa: N802
         return [Piece(*piece) for piece in self._pieces]
 
 
@@ -143,8 +146,10 @@ OF_ROWS = [
     (f"[CAST_INVALID_INPUT] The value '{SECRET}' of the type. SQLSTATE: 22018", "CAST_INVALID_INPUT (SQLSTATE 22018)"),
     (f"{CALL}{STAGE}org.apache.spark.SparkNumberFormatException: [CAST_OVERFLOW] {SECRET}", "CAST_OVERFLOW"),
     (
-        f"[TASK_WRITE_FAILED] Task failed. SQLSTATE: 58030\nCaused by: org.apache.spark.SparkArithmeticException: "
-        f"[ARITHMETIC_OVERFLOW] {SECRET} SQLSTATE: 22003",
+        (
+            f"[TASK_WRITE_FAILED] Task failed. SQLSTATE: 58030\nCaused by: org.apache.spark.SparkArithmeticException: "
+            f"[ARITHMETIC_OVERFLOW] {SECRET} SQLSTATE: 22003"
+        ),
         "ARITHMETIC_OVERFLOW (SQLSTATE 22003)",
     ),
     (f"[CANNOT_PARSE_TIMESTAMP] Text '{SECRET}' could not be parsed. SQLSTATE: 22007", "CANNOT_PARSE_TIMESTAMP"),
@@ -153,13 +158,17 @@ OF_ROWS = [
     (f"An exception was thrown from the Python worker. See\n  File x\nValueError: {SECRET}", "ValueError"),
     (f"java.lang.IllegalStateException: {SECRET}\n\tat x.Y", "IllegalStateException"),
     (
-        f'{DELTA}[DELTA_EXCEED_CHAR_VARCHAR_LIMIT] Value "{SECRET}" exceeds char/varchar type length limitation. '
-        "Failed check: ((s IS NULL) OR (length(s) <= 3)).\n\tat org.x",
+        (
+            f'{DELTA}[DELTA_EXCEED_CHAR_VARCHAR_LIMIT] Value "{SECRET}" exceeds char/varchar type length limitation. '
+            "Failed check: ((s IS NULL) OR (length(s) <= 3)).\n\tat org.x"
+        ),
         "DELTA_EXCEED_CHAR_VARCHAR_LIMIT: ((s IS NULL) OR (length(s) <= 3))",
     ),
     (
-        f"{DELTA}[DELTA_VIOLATE_CONSTRAINT_WITH_VALUES] CHECK constraint small (p < 100) violated by row with values:\n"
-        f" - s : {SECRET}",
+        (
+            f"{DELTA}[DELTA_VIOLATE_CONSTRAINT_WITH_VALUES] CHECK constraint small (p < 100) violated by row with "
+            f"values:\n - s : {SECRET}"
+        ),
         "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES: CHECK constraint small (p < 100)",
     ),
     (
@@ -171,12 +180,12 @@ OF_ROWS = [
 
 @pytest.mark.parametrize(("said", "kind"), OF_ROWS)
 def test_what_was_written_of_a_row_is_told_by_its_kind_alone(said, kind):
-    assert kind in told(Spark(said))
-    assert SECRET not in told(Spark(said))
-    assert SECRET not in str(scoring_failure(Spark(said)))
-    assert SECRET not in str(explain_failure(Spark(said), Target("/t", "t", "/t")))
+    assert kind in told(SparkError(said))
+    assert SECRET not in told(SparkError(said))
+    assert SECRET not in str(scoring_failure(SparkError(said)))
+    assert SECRET not in str(explain_failure(SparkError(said), Target("/t", "t", "/t")))
     with in_full(True):
-        assert SECRET in told(Spark(said)) or SECRET not in said.split("\n")[0]
+        assert SECRET in told(SparkError(said)) or SECRET not in said.split("\n")[0]
 
 
 MARKS = [
@@ -196,7 +205,7 @@ MARKS = [
 
 @pytest.mark.parametrize("value", MARKS)
 def test_a_value_of_a_row_decides_nothing(value):
-    failed = Spark(f"[CAST_INVALID_INPUT] The value '{value}' of the type", "CAST_INVALID_INPUT")
+    failed = SparkError(f"[CAST_INVALID_INPUT] The value '{value}' of the type", "CAST_INVALID_INPUT")
     for error in (scoring_failure(failed), explain_failure(failed, Target("/t", "t", "/t"))):
         assert (error.exit_code, error.code) == (1, "spark_failed")
         assert value not in error.message
@@ -223,16 +232,8 @@ def named(config: dict[str, str], failure: Exception, rows: Any = None, own_rows
     return caught.value
 
 
-class SparkFailure(Spark, PySparkException):
-    """The same, of the class that all of Spark's have."""
-
-    def __init__(self, text: str, *pieces: tuple[str, int, str]) -> None:
-        Exception.__init__(self, text)
-        self._message = text
-        self._condition, self._pieces = "CAST_INVALID_INPUT", pieces
-
-    def __str__(self) -> str:
-        return self._message
+def failing(*pieces: tuple[str, int, str]) -> SparkError:
+    return SparkError(FAILED, "CAST_INVALID_INPUT", *pieces)
 
 
 class Rows:
@@ -254,22 +255,22 @@ class Rows:
 
 
 def test_failed_sql_is_named_by_the_key_that_has_it_in_that_place():
-    failed = SparkFailure(FAILED, PIECE)
+    failed = failing(PIECE)
     assert (named(SQL, failed).exit_code, named(SQL, failed).code) == (5, "sql_failed")
     assert named(SQL, failed).message.startswith("input.sql failed on a row: CAST_INVALID_INPUT in CAST(s AS INT)")
-    where = named({"table": "t", "where": "a > 1 / b"}, SparkFailure(FAILED, ("1 / b", 4, "")))
+    where = named({"table": "t", "where": "a > 1 / b"}, failing(("1 / b", 4, "")))
     assert where.message.startswith("input.where failed on a row")
-    of_view = named({"table": "t"}, SparkFailure(FAILED, ("1 / b", 4, "ml.people")))
+    of_view = named({"table": "t"}, failing(("1 / b", 4, "ml.people")))
     assert of_view.message.startswith("input.table, in the view ml.people, failed on a row")
 
 
 @pytest.mark.parametrize("piece", [("CAST(s AS INT)", 8, ""), ("CAST(`s` AS INT)", 7, ""), ("", 0, "")])
 def test_what_stands_elsewhere_is_not_the_jobs(piece):
-    assert named(SQL, SparkFailure(FAILED, piece)).code == "spark_failed"
+    assert named(SQL, failing(piece)).code == "spark_failed"
 
 
 def test_where_spark_does_not_tell_the_input_is_read_alone():
-    failed = SparkFailure(FAILED)
-    assert named(SQL, failed, Rows(SparkFailure(FAILED))).code == "sql_failed"
+    failed = failing()
+    assert named(SQL, failed, Rows(failing())).code == "sql_failed"
     assert named(SQL, failed, Rows(None)).code == "spark_failed"
-    assert named(SQL, failed, Rows(SparkFailure(FAILED)), own_rows=True).message.startswith("the DataFrame failed")
+    assert named(SQL, failed, Rows(failing()), own_rows=True).message.startswith("the DataFrame failed")
