@@ -37,7 +37,6 @@ def test_a_cast_in_the_jobs_query(more, spark, job, people, target):
     with refused(5, "sql_failed") as caught:
         score(job({"input.sql": CAST.format(people), **more}), spark=spark)
     assert caught.value.message.startswith("input.sql failed on a row: CAST_INVALID_INPUT (SQLSTATE 22018)")
-    assert "CAST(s AS INT)" in caught.value.message
     tells_no_value(caught)
     assert version(target) is None
 
