@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 
 from py4j.protocol import Py4JJavaError
@@ -18,7 +19,8 @@ from spark_scoring.delta.table_write import TableWrite
 from spark_scoring.errors import ScoringError, TargetError
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
-from spark_scoring.spark.failures import first_line, from_worker, is_bad_file, is_conflict, scoring_failure
+from spark_scoring.spark.conditions import is_of_rows, is_of_target
+from spark_scoring.spark.failures import from_worker, is_bad_file, is_conflict, message_of, scoring_failure
 
 # What the operating system says when it does not take a file.
 _STORAGE = (
@@ -34,6 +36,8 @@ _STORAGE = (
     "mkdir of",
     "AccessControlException",
 )
+# A path or a URI, in the words of an operating system.
+_FILE = re.compile(r"(?<![\w./:-])(?:[a-z][\w+.-]*:)?/[^\s'\",;()]+")
 
 
 def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
@@ -160,20 +164,26 @@ def _drop_unwritten(spark: SparkSession, target: Target) -> None:
 
 
 def _storage_message(text: str) -> str:
-    """Returns the line with the operating system's message."""
-    lines = [line for line in text.split("\n") if any(mark in line for mark in _STORAGE)]
-    return first_line(Exception(lines[0].strip().removeprefix("Caused by: ")))
+    """Returns what the operating system said, and about which file, from the first line that holds it."""
+    for line in text.split("\n"):
+        mark = next((mark for mark in _STORAGE if mark in line), None)
+        if mark is not None:
+            file = _FILE.search(line)
+            return f"{mark} ({redact(file.group())[:300]})" if file is not None else mark
+    return "it failed"
 
 
 def explain_failure(exc: Exception, target: Target) -> ScoringError:
     """Returns our error for what ended a write: a conflict, the storage, the table, or a failure of the rows."""
-    if from_worker(exc) is not None or is_bad_file(exc):
+    if from_worker(exc) is not None or is_bad_file(exc) or is_of_rows(exc):
         return scoring_failure(exc)
     text = str(exc)
     place = redact(target.location)
+    if is_of_target(exc):
+        return _refused(exc, place)
     if is_conflict(exc):
         return TargetError(
-            f"another writer changed {place} while this run wrote to it: {first_line(exc)}",
+            f"another writer changed {place} while this run wrote to it: {message_of(exc)}",
             code="target_conflict",
             remedy="nothing was written; run it again",
         )
@@ -202,9 +212,13 @@ def explain_failure(exc: Exception, target: Target) -> ScoringError:
         or "PERMISSION" in text
         or "Permission denied" in text
     ):
-        return TargetError(
-            f"{place} did not take the result: {first_line(exc)}",
-            code="target_refused",
-            remedy="nothing was written; mend the target and run it again",
-        )
+        return _refused(exc, place)
     return scoring_failure(exc)
+
+
+def _refused(exc: Exception, place: str) -> TargetError:
+    return TargetError(
+        f"{place} did not take the result: {message_of(exc)}",
+        code="target_refused",
+        remedy="nothing was written; mend the target and run it again",
+    )

@@ -14,6 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from spark_scoring.jobs.bounds import read_bounded
+
+# Of a scoring script, which is read into memory and parsed.
+SCRIPT_BYTES = 1 << 20
 # Keys that do not decide what a run writes.
 _UNIMPORTANT: Any = {"vars": True, "record": True, "staging": True, "model": {"requirements"}}
 # The keys of version 1, which hashed all of them, also those at their default.
@@ -130,8 +134,7 @@ def _sha256(values: Mapping[str, Any]) -> str:
 def script_digest(path: str) -> str | None:
     """Returns ``sha256:…`` over a script's bytes as they are now, or None where they can't be read."""
     try:
-        with open(path, "rb") as stream:
-            return bytes_digest(stream.read())
+        return bytes_digest(read_bounded(path, SCRIPT_BYTES))
     except (OSError, ValueError):
         return None
 

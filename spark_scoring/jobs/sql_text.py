@@ -1,4 +1,4 @@
-"""Values as SQL text: a literal that says what the value is, whatever it holds."""
+"""Values as SQL text, a literal that says what the value is; and the parts of a table's name."""
 
 from __future__ import annotations
 
@@ -27,3 +27,24 @@ def value_literal(value: Any) -> str:
     if isinstance(value, date):
         return f"DATE'{value.isoformat()}'"
     return literal(str(value))
+
+
+def name_parts(name: str) -> list[str]:
+    """Returns the parts of a table's name, without their quotes."""
+    parts, current, quoted = [], "", False
+    position = 0
+    while position < len(name):
+        char = name[position]
+        if char == "`":
+            if quoted and name[position + 1 : position + 2] == "`":
+                current += "`"
+                position += 1
+            else:
+                quoted = not quoted
+        elif char == "." and not quoted:
+            parts.append(current)
+            current = ""
+        else:
+            current += char
+        position += 1
+    return [*parts, current]

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.jobs.fingerprint import bytes_digest
+from spark_scoring.jobs.bounds import read_bounded
+from spark_scoring.jobs.fingerprint import SCRIPT_BYTES, bytes_digest
 
 _EXAMPLE = "a scoring script is one Python file with run(batch), and, if it needs one, init()"
 
@@ -39,8 +40,7 @@ def read_script(path: str) -> Script:
             called as they are: with a batch, and with nothing. The message names the file and the line.
     """
     try:
-        with open(path, "rb") as stream:
-            source = stream.read()
+        source = read_bounded(path, SCRIPT_BYTES)
     except (OSError, ValueError) as exc:
         raise ConfigurationError(
             f"the scoring script {path} can't be read: {getattr(exc, 'strerror', None) or exc}",

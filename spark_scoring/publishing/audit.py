@@ -16,7 +16,8 @@ from pyspark.sql.types import BooleanType, NumericType, StructType
 from spark_scoring.errors import AuditError, ConfigurationError
 from spark_scoring.jobs.config import AuditConfig
 from spark_scoring.spark import sql
-from spark_scoring.spark.failures import condition, first_line
+from spark_scoring.spark.conditions import condition
+from spark_scoring.spark.failures import message_of
 
 _BUCKETS = 10
 # An empty bucket counts as this share, since PSI takes logarithms.
@@ -81,7 +82,7 @@ def audit_problems(
         try:
             kind = empty.select(F.expr(expression)).schema.fields[0].dataType
         except PySparkException as exc:
-            problems.append(_problem(f"audit.expect: {expression!r} can't be evaluated: {first_line(exc)}"))
+            problems.append(_problem(f"audit.expect: {expression!r} can't be evaluated: {message_of(exc)}"))
             continue
         if kind != BooleanType():
             problems.append(_problem(f"audit.expect: {expression!r} is {kind.simpleString()}, and no boolean"))

@@ -25,6 +25,7 @@ from pyspark.sql import SparkSession
 
 from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.errors import ConfigurationError, TargetError
+from spark_scoring.jobs.bounds import read_bounded
 from spark_scoring.jobs.config import OutputConfig, StagingConfig
 from spark_scoring.jobs.location import absolute, is_path
 from spark_scoring.reading.files import BadFile
@@ -37,6 +38,8 @@ _PREFIX = "spark_scoring_staging_"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 # A run whose rows were not refused may be about to publish them; after this many seconds it is surely dead.
 _UNDER_WAY = 7 * 86400
+# Of one commit that a run of ours may have made.
+_COMMIT_BYTES = 256 << 20
 # Delta passes over a file whose name begins so.
 _REFUSED = "_spark_scoring_refused"
 _log = logging.getLogger(__name__)
@@ -184,7 +187,11 @@ def _age(table: Path, now: float) -> float | None:
     if log.is_symlink():
         return None
     for commit in sorted(log.glob("*.json")):
-        for line in commit.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            text = read_bounded(commit, _COMMIT_BYTES).decode("utf-8", "replace")
+        except OSError:  # others may have laid it there, also a pipe
+            return None
+        for line in text.splitlines():
             info = _commit_info(line)
             if StagingMetadata.from_json(str(info.get("userMetadata"))) is not None:
                 return now - float(info.get("timestamp", now * 1000)) / 1000

@@ -19,7 +19,7 @@ from spark_scoring.reading.batch import Batch, change_feed_expired
 from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.source import Source
 from spark_scoring.spark import sql
-from spark_scoring.spark.failures import first_line
+from spark_scoring.spark.failures import message_of
 
 _CHANGE = "_change_type"
 _VERSION = "_commit_version"
@@ -98,7 +98,7 @@ class Changes:
             feed.isEmpty()  # Delta looks at the range only when it is read
             return feed
         except (PySparkException, Py4JJavaError) as exc:
-            raise change_feed_expired(self.source.location, self.increment, first_line(exc)) from exc
+            raise change_feed_expired(self.source.location, self.increment, message_of(exc)) from exc
 
     def _inserted(self, spark: SparkSession) -> DataFrame:
         feed = self._feed(spark)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,19 @@ def reader(spark: SparkSession, path: str, kind: str, options: Mapping[str, Any]
         # What is there under this very name is meant, and not all that its brackets and stars would match.
         spark_reader = spark_reader.option("__globPaths__", False)
     return spark_reader
+
+
+def refuse_endless(path: str) -> None:
+    """Refuses a pipe or a device, on whose bytes Spark would wait for ever.
+
+    Raises:
+        InputError: If a local path is one.
+    """
+    mode = os.stat(path).st_mode if "://" not in path and os.path.exists(path) else stat.S_IFDIR
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise InputError(
+            f"{redact(path)} is a pipe or a device, and no file", code="input_not_readable", remedy="check input.path"
+        )
 
 
 def load(spark: SparkSession, files: Sequence[str], kind: str, options: Mapping[str, Any] | None = None) -> DataFrame:

@@ -16,10 +16,11 @@ from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.reading.files import TEXTUAL, BadFile, empty_files, find_bad_files, open_files
+from spark_scoring.reading.listing import refuse_endless
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
-from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file
+from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file, message_of
 from spark_scoring.spark.jars import MORE_PACKAGES, avro_package
 
 # The table property of a quarantine, and the columns that it has beside the input's own.
@@ -173,7 +174,7 @@ def _filtered(source: Source, where: str | None) -> Source:
         rows.schema  # noqa: B018
     except PySparkException as exc:
         raise InputError(
-            f"input.where is no condition on {source.location}: {first_line(exc)}",
+            f"input.where is no condition on {source.location}: {message_of(exc)}",
             code="bad_sql",
             available=", ".join(source.df.columns[:20]),
             remedy="mend input.where",
@@ -207,6 +208,7 @@ def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
 def _open_path(spark: SparkSession, path: str, config: InputConfig, files: _Files) -> Source:
     if config.format is None and "://" not in path and not os.path.exists(path):
         raise InputError(f"there is nothing at {path}", code="input_not_found", remedy="check input.path")
+    refuse_endless(path)
     location = redact(path)
     if config.format in (None, "delta"):
         name = f"delta.{sql.quote(path)}"
@@ -253,7 +255,7 @@ def _what_is_there(path: str) -> str | None:
 
 def _translate(exc: Exception, config: InputConfig) -> InputError:
     place = config.table or (redact(config.path) if config.path else "input.sql")
-    message, text = str(exc), first_line(exc)
+    message, text = str(exc), message_of(exc)
     if is_bad_file(exc):
         return InputError(
             f"{place} has a file that can't be read: {bad_file_text(exc)}",
@@ -280,7 +282,7 @@ def _translate(exc: Exception, config: InputConfig) -> InputError:
     if config.sql is not None and isinstance(exc, AnalysisException):
         wrong = "is not Spark SQL" if isinstance(exc, ParseException) else "can't be run"
         return InputError(f"input.sql {wrong}: {text}", code="bad_sql", remedy="mend input.sql")
-    if config.version is not None and "version" in text.lower():
+    if config.version is not None and "version" in first_line(exc).lower():
         return InputError(
             f"{place} has no version {config.version} to read: {text}",
             code="version_not_readable",

@@ -124,9 +124,9 @@ class Journal:
 
     def _write(self, record: Record) -> str:
         """Appends the record to the runs table, and returns which that is."""
-        place, aside = place_of(self._job), self._job.errors.quarantine
-        own = [self._output, *([OutputConfig.at(aside)] if aside is not None else [])]
-        write_record(self._spark, record, place, own=own, new=not self._repeatable)
+        place, source = place_of(self._job), self._job.input
+        own = (self._output.location, self._job.errors.quarantine, source.path or source.table)
+        write_record(self._spark, record, place, own=[one for one in own if one], new=not self._repeatable)
         return place.location
 
     def _of_result(self, result: RunResult) -> Record:

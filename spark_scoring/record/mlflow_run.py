@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.jobs.location import is_path
+from spark_scoring.models.connection import Budget, refuse_absent_store
 from spark_scoring.record.runs_table import Record
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line
@@ -30,12 +31,25 @@ def log_to_mlflow(record: Record, config: ModelConfig, model: PinnedModel | None
         config: The job's model, whose ``tracking_uri`` says where.
         model: The model; looked up again by the id that scored, where it is not at hand.
         again: Whether the run was published before: then it is logged only if it is not there.
+
+    Raises:
+        ModelError: If there is no such store, which is then not created, or it does not answer in time.
     """
+    import mlflow
+
+    tracking = config.tracking_uri or mlflow.get_tracking_uri()
+    budget = Budget()
+    # MLflow makes a database or a folder where there is none.
+    budget.ask(lambda: refuse_absent_store(tracking), tracking)
+    model = model or _model_of(record, config)
+    budget.ask(lambda: _log_run(record, tracking, model, again=again), tracking)
+
+
+def _log_run(record: Record, tracking: str, model: PinnedModel, *, again: bool) -> None:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 
-    client = MlflowClient(tracking_uri=config.tracking_uri)
-    model = model or _model_of(record, config)
+    client = MlflowClient(tracking_uri=tracking)
     experiment = _experiment(client, model.metadata.run_id)
     tags = {
         "spark_scoring.run_id": record.run_id,

@@ -28,6 +28,7 @@ from pyspark.sql.types import (
 from spark_scoring.delta.table import refuse_foreign_files
 from spark_scoring.errors import ConfigurationError, InputError, ScoringError
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.overlaps import overlap, parts_of
 from spark_scoring.publishing.staging_table import beside
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
@@ -102,7 +103,7 @@ def place_of(job: ScoringJob) -> OutputConfig:
 
 
 def write_record(
-    spark: SparkSession, record: Record, place: OutputConfig, *, own: Sequence[OutputConfig] = (), new: bool = False
+    spark: SparkSession, record: Record, place: OutputConfig, *, own: Sequence[str] = (), new: bool = False
 ) -> None:
     """Appends a run to its runs table, which is made where there is none; a run that is done is there once.
 
@@ -147,11 +148,12 @@ def transaction(run_id: str, target: str) -> str:
     return f"spark-scoring-record/{run_id}/{hashlib.sha256(target.encode()).hexdigest()[:16]}"
 
 
-def _refuse_own_tables(place: OutputConfig, own: Sequence[OutputConfig]) -> None:
+def _refuse_own_tables(place: OutputConfig, own: Sequence[str]) -> None:
     """Keeps the record out of the run's own tables, which it would create before their first row."""
-    same = [other.shown for other in own if other.shown.lower() == place.shown.lower()]
+    names = parts_of(place.location, linked=True)
+    same = [other for other in own if overlap(parts_of(other, linked=True), names)]
     if same:
-        raise ScoringError(f"{same[0]} is a table of the job's own; record.table names another place")
+        raise ScoringError(f"{redact(same[0])} is a table of the job's own; record.table names another place")
 
 
 def _is_of_an_earlier_version(spark: SparkSession, place: OutputConfig) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -25,17 +26,19 @@ from spark_scoring.publishing.quarantine import quarantine_problems
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.changes import Changes
 from spark_scoring.reading.coverage import coverage_of, plan_increment
+from spark_scoring.reading.failed_sql import naming_failed_sql
 from spark_scoring.reading.quarantined import REPLAYED, Quarantined, open_quarantined
 from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.snapshot import Snapshot
 from spark_scoring.reading.source import open_frame
+from spark_scoring.runs.places import place_problems
 from spark_scoring.runs.request import Replay
 from spark_scoring.scoring.frame import added_columns, result_schema, score_frame
 from spark_scoring.scoring.method import Called, resolve_method
 from spark_scoring.scoring.result_type import declared_result
 from spark_scoring.scoring.stamp import Stamp
-from spark_scoring.spark.failures import plain_errors, scoring_failure
+from spark_scoring.spark.failures import plain_errors, scoring_failure, with_detail
 from spark_scoring.spark.session import get_session
 from spark_scoring.worker.requirements import Difference
 
@@ -158,6 +161,7 @@ class _Planner:
             self._look_at_output(output, target, columns, schema, contract)
         if publishing is not None:
             self.problems += publishing.problems()
+            self.problems += place_problems(job, self.spark, reads_input=self.df is None and self.replay is None)
         return PlanReport(model, reading, contract, schema, target, publishing, differences, tuple(self.problems))
 
     def _try(self, step: Callable[[], T]) -> T | None:
@@ -299,7 +303,10 @@ def sample(spark: SparkSession, report: PlanReport, config: ModelConfig, rows: i
     if isinstance(whole, Snapshot) and whole.reader is not None:
         source, _ = whole.reader.isolate_bad_files(spark, source)
     part = source.df.limit(rows)
-    try:
-        return score_frame(spark, part, model, contract, Stamp.now(model.model_id), on_error="collect").collect()
-    except (PySparkException, Py4JJavaError) as exc:
-        raise scoring_failure(exc) from exc
+    named = getattr(whole, "reader", None)
+    naming = naming_failed_sql(named.config, lambda: part, own_rows=False) if named is not None else nullcontext()
+    with with_detail("code"), naming:
+        try:
+            return score_frame(spark, part, model, contract, Stamp.now(model.model_id), on_error="collect").collect()
+        except (PySparkException, Py4JJavaError) as exc:
+            raise scoring_failure(exc) from exc

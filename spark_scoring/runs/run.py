@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -16,6 +18,7 @@ from spark_scoring.models.pinned import LocalModel, fetch
 from spark_scoring.publishing.gates import refuse_rows_outside
 from spark_scoring.publishing.published import Empty, OpenedRun, Outcome
 from spark_scoring.reading.batch import Batch
+from spark_scoring.reading.failed_sql import naming_failed_sql
 from spark_scoring.record.journal import Journal
 from spark_scoring.record.result import RunResult
 from spark_scoring.runs.earlier import find_published, finish_staged, publish_waiting, published_by_a_twin
@@ -23,7 +26,7 @@ from spark_scoring.runs.outcome import result_of
 from spark_scoring.runs.plan import Plan, make_plan
 from spark_scoring.runs.request import RunRequest
 from spark_scoring.scoring.stamp import Stamp
-from spark_scoring.spark.failures import plain_errors, scoring_failure
+from spark_scoring.spark.failures import plain_errors, scoring_failure, with_detail
 from spark_scoring.spark.session import get_session
 
 # Errors behind a commit of the very run: that it is in the target does not make it good.
@@ -59,7 +62,7 @@ def score(
     """
     request = RunRequest.of(job, df=df, run_id=run_id, replay=replay)
     spark = spark or get_session()
-    with _journal(request, spark) as journal:
+    with with_detail(job.errors.detail), _journal(request, spark) as journal:
         return journal.ended(result_of(request, _run_once(request, spark, journal), journal.seconds))
 
 
@@ -81,7 +84,7 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
     """
     request = RunRequest.of(job, run_id=run_id)
     spark = spark or get_session()
-    with _journal(request, spark) as journal:
+    with with_detail(job.errors.detail), _journal(request, spark) as journal:
         try:
             outcome = find_published(request, spark, journal) or publish_waiting(request, spark, journal)
         except (PySparkException, Py4JJavaError) as exc:
@@ -92,11 +95,9 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
 def _run_once(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome:
     """A run id happens once: returns what it published, finishes what waits, or starts."""
     try:
-        return (
-            find_published(request, spark, journal)
-            or finish_staged(request, spark, journal)
-            or _start(request, spark, journal)
-        )
+        with _naming_sql(request, lambda: None):
+            earlier = find_published(request, spark, journal) or finish_staged(request, spark, journal)
+        return earlier or _start(request, spark, journal)
     except (ScoringError, PySparkException, Py4JJavaError) as exc:
         if getattr(exc, "code", None) not in _OWN_COMMIT:
             # A twin with the same id may have published, and tidied up, under this one's feet.
@@ -117,14 +118,20 @@ def _start(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcom
     model = fetch(plan.model, request.job.model)
     journal.pinned(model)
     _tell(plan, model)
-    batch = plan.reading.open(spark, model)
+    with _naming_sql(request, lambda: plan.reading.source.df):
+        batch = plan.reading.open(spark, model)
     metadata = _metadata(request, model, batch)
     journal.opened(metadata)
-    if batch.is_empty():
-        return Empty(metadata)
-    refuse_rows_outside(batch.source, request.output, plan.kept_schema())
-    run = OpenedRun(plan.contract, model, batch, plan.target, metadata)
-    return plan.publishing.publish(spark, run, journal.staged)
+    with _naming_sql(request, lambda: batch.source.df):
+        if batch.is_empty():
+            return Empty(metadata)
+        refuse_rows_outside(batch.source, request.output, plan.kept_schema())
+        run = OpenedRun(plan.contract, model, batch, plan.target, metadata)
+        return plan.publishing.publish(spark, run, journal.staged)
+
+
+def _naming_sql(request: RunRequest, rows: Callable[[], DataFrame | None]) -> AbstractContextManager[None]:
+    return naming_failed_sql(request.job.input, rows, own_rows=request.df is not None)
 
 
 def _metadata(request: RunRequest, model: LocalModel, batch: Batch) -> RunMetadata:

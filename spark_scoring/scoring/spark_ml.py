@@ -22,7 +22,7 @@ from spark_scoring.models.own_files import files_in_place, own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.spark import sql
-from spark_scoring.spark.failures import first_line
+from spark_scoring.spark.failures import first_line, message_of
 from spark_scoring.spark.platform import is_connect, is_local
 from spark_scoring.worker.failures import MARK, RowFailure
 from spark_scoring.worker.own_copies import leave_no_bytecode
@@ -235,7 +235,7 @@ def _transform(pipeline: Any, df: DataFrame) -> DataFrame:
         out: DataFrame = pipeline.transform(df)
     except Exception as exc:  # each stage checks its columns, on the driver
         raise ModelError(
-            f"the pipeline does not take these columns: {first_line(exc)}",
+            f"the pipeline does not take these columns: {message_of(exc)}",
             code="model_raised",
             remedy="log it with a signature of the columns that it reads, of the types that it reads",
         ) from exc

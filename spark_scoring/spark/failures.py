@@ -8,12 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
 from spark_scoring.errors import InputError, ModelError, RowsFailedError, ScoringError, TargetError, drop_telling_causes
 from spark_scoring.redaction import redact
+from spark_scoring.spark.conditions import (
+    condition,
+    in_full,
+    is_analysis,
+    is_in_full,
+    is_of_rows,
+    is_of_target,
+    kinds,
+    without_values,
+)
 from spark_scoring.worker.failures import read_failure
 
 _CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")
-_ANY_CONDITION = re.compile(r"\[([A-Z][A-Z0-9_.]{3,})\]")
 _SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}.*$")
 _PLAN = re.compile(r"; line \d+ pos \d+;?$")
 _RECORD = re.compile(r"(?<=in record parsing): .*$")
@@ -80,6 +92,24 @@ _CAUSE = re.compile(r"^\s*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Er
 
 
 @contextmanager
+def with_detail(detail: str) -> Iterator[None]:
+    """Lets the text of exceptions be told meanwhile where `detail` is ``full``; ours leave without their cause else.
+
+    A traceback would show what Spark wrote of a row.
+    """
+    with in_full(detail == "full"):
+        try:
+            yield
+        except ScoringError as exc:
+            seen: BaseException | None = exc.__cause__ or exc.__context__
+            while seen is not None and detail != "full":
+                if isinstance(seen, (PySparkException, Py4JJavaError)) and not is_analysis(seen):
+                    exc.__cause__ = exc.__context__ = None
+                seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+            raise
+
+
+@contextmanager
 def plain_errors() -> Iterator[None]:
     """Mutes PySpark's own log of analysis errors, with its stack traces, where ours are raised in their place.
 
@@ -119,26 +149,37 @@ def first_line(exc: BaseException) -> str:
     return redact(line)[:300].strip()
 
 
-def condition(exc: BaseException) -> str | None:
-    """Returns the name of Spark's error condition, such as ``CAST_INVALID_INPUT``; no value of a row is in it."""
-    match = _ANY_CONDITION.search(str(exc))
-    return match.group(1) if match else None
+def message_of(exc: BaseException) -> str:
+    """Returns what may be told of an exception that was raised while rows were read, or before that."""
+    if is_in_full() or is_analysis(exc):
+        return first_line(exc)
+    return redact(without_values(exc))[:300]
 
 
 def is_bad_file(exc: BaseException) -> bool:
     """Tells whether Spark failed on a file of the input: damaged, malformed or missing."""
-    return any(mark in str(exc) for mark in _BAD_FILE)
+    names = [name for _, name in kinds(exc) if name is not None]
+    if any(name.startswith(_BAD_FILE[:3]) for name in names):
+        return True
+    return not _is_of_values(exc) and any(mark in str(exc) for mark in _BAD_FILE)
 
 
 def is_conflict(exc: BaseException) -> bool:
     """Tells whether Delta refused a commit because another writer was quicker."""
-    return any(mark in str(exc) for mark in _CONFLICTS)
+    return not _is_of_values(exc) and any(mark in str(exc) for mark in _CONFLICTS)
+
+
+def _is_of_values(exc: BaseException) -> bool:
+    # Whatever such a text holds may be a row's, and is no sign of anything.
+    return is_of_rows(exc) or is_of_target(exc)
 
 
 def may_be_bad_file(exc: BaseException) -> bool:
     """Tells whether Spark may have failed on a file: Spark 3 does not say so of all formats' own exceptions."""
     text = str(exc)
-    return is_bad_file(exc) or (bool(_READER.search(text)) and not any(mark in text for mark in _WORKER_DIED))
+    if is_bad_file(exc) or _is_of_values(exc):
+        return is_bad_file(exc)
+    return bool(_READER.search(text)) and not any(mark in text for mark in _WORKER_DIED)
 
 
 def bad_file(exc: BaseException) -> tuple[str | None, str]:
@@ -166,7 +207,9 @@ def _python_class(lines: list[str]) -> str:
 
 def from_worker(exc: BaseException) -> ScoringError | None:
     """Returns the error that a worker raised on purpose, as it stands in Spark's exception, or None."""
-    parsed = read_failure(str(exc))
+    # A pipeline's rows are refused by raise_error, and all others' by a Python exception.
+    forged = is_of_rows(exc) and condition(exc) != "USER_RAISED_EXCEPTION"
+    parsed = None if forged else read_failure(str(exc))
     if parsed is None:
         return None
     kind, failure = parsed
@@ -214,6 +257,8 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             code="bad_file",
             remedy=BAD_FILE_REMEDY,
         )
+    if is_of_rows(exc) and _ML_STAGE.search(str(exc)) is None:
+        return _spark_failed(exc)
     if "WRITE_ANCIENT_DATETIME" in str(exc):
         return TargetError(
             "this Spark is set not to write dates before 1582 and times before 1900, and the result has one",
@@ -243,8 +288,12 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             "executors' stderr, raise spark.executor.memoryOverhead, or lower "
             "spark.sql.execution.arrow.maxRecordsPerBatch",
         )
+    return _spark_failed(exc)
+
+
+def _spark_failed(exc: BaseException) -> ScoringError:
     return ScoringError(
-        f"Spark failed: {first_line(exc)}",
+        f"Spark failed: {message_of(exc)}",
         code="spark_failed",
         remedy="nothing was written; see Spark's log for the task that failed",
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.jobs.sql_text import literal as literal  # a name of this module, too
+from spark_scoring.jobs.sql_text import literal as literal  # names of this module, too
+from spark_scoring.jobs.sql_text import name_parts as name_parts
 
 _SUBSTITUTED = re.compile(r"\$\{\S+?\}")
 
@@ -36,27 +37,6 @@ def quote_name(name: str) -> str:
 def schema_of(name: str) -> str:
     """Returns the quoted name of the schema that a table's name begins with, or an empty text."""
     return ".".join(quote(part) for part in name_parts(name)[:-1])
-
-
-def name_parts(name: str) -> list[str]:
-    """Returns the parts of a table's name, without their quotes."""
-    parts, current, quoted = [], "", False
-    position = 0
-    while position < len(name):
-        char = name[position]
-        if char == "`":
-            if quoted and name[position + 1 : position + 2] == "`":
-                current += "`"
-                position += 1
-            else:
-                quoted = not quoted
-        elif char == "." and not quoted:
-            parts.append(current)
-            current = ""
-        else:
-            current += char
-        position += 1
-    return [*parts, current]
 
 
 def micros_of_timestamp(value: str, time_zone: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyspark.sql import SparkSession
 
@@ -40,6 +40,7 @@ def _class_loader(spark: SparkSession) -> Callable[[], None]:
     """Returns what gives a thread the classes of this one: a new thread of the JVM does not see jars added since."""
     if is_connect(spark):
         return lambda: None
-    threads = spark.sparkContext._gateway.jvm.java.lang.Thread
+    gateway: Any = spark.sparkContext._gateway
+    threads = gateway.jvm.java.lang.Thread
     loader = threads.currentThread().getContextClassLoader()
     return lambda: threads.currentThread().setContextClassLoader(loader)

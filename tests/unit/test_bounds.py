@@ -17,14 +17,18 @@ import pytest
 from mlflow.types import ColSpec, Schema, TensorSpec
 
 from spark_scoring.environment.manifest import MANIFEST, Manifest, read_manifest, unpacked_manifest
-from spark_scoring.errors import ConfigurationError, ModelError, ScoringError
+from spark_scoring.errors import ConfigurationError, InputError, ModelError, ScoringError
 from spark_scoring.jobs.bounds import read_bounded
-from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.fingerprint import script_digest
 from spark_scoring.jobs.sql_variables import fill_sql
 from spark_scoring.jobs.variables import Variable
 from spark_scoring.jobs.yaml_file import read_yaml
 from spark_scoring.models.mlmodel import read_metadata, read_requirements
+from spark_scoring.models.script import read_script
 from spark_scoring.models.signature_file import read_signature
+from spark_scoring.publishing.staging_table import drop_expired
+from spark_scoring.reading.listing import refuse_endless
 from spark_scoring.redaction import LONGEST, redact
 from spark_scoring.worker.payload.requests import Reading, read_requests
 from spark_scoring.worker.requirements import differences
@@ -231,6 +235,33 @@ def test_so_is_a_signature_file_and_an_archive(unreadable):
     with pytest.raises(ConfigurationError) as caught:
         read_manifest(str(unreadable))
     assert caught.value.code == "bad_environment"
+
+
+@pytest.mark.timeout(30)
+def test_so_is_a_scoring_script_also_where_only_its_digest_is_wanted(unreadable):
+    with pytest.raises(ConfigurationError) as caught:
+        read_script(str(unreadable))
+    assert caught.value.code in {"script_not_readable", "bad_script"}
+    assert script_digest(str(unreadable)) is None or unreadable.read_bytes() == b"\xff\xfe\x00"
+
+
+@pytest.mark.timeout(30)
+def test_an_input_that_is_a_pipe_is_refused_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "rows.csv")
+    with pytest.raises(InputError) as caught:
+        refuse_endless(str(tmp_path / "rows.csv"))
+    assert caught.value.code == "input_not_readable"
+    refuse_endless(str(tmp_path))
+    refuse_endless("s3://bucket/rows")
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_among_the_staged_tables_of_others_is_left_alone(tmp_path):
+    log = tmp_path / "_spark_scoring_staging" / "planted" / "_delta_log"
+    log.mkdir(parents=True)
+    os.mkfifo(log / "00000000000000000000.json")
+    drop_expired(OutputConfig.at(f"{tmp_path}/_spark_scoring_staging/own"), "0s")
+    assert log.is_dir()
 
 
 def test_a_file_is_read_up_to_its_size(tmp_path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 
+import pyarrow as pa
 import pytest
 
 from spark_scoring import RunResult
@@ -254,6 +255,14 @@ def test_what_nobody_foresaw_is_one_sentence_unless_debugging(cli, scores, monke
     assert "Traceback" not in done.err
     monkeypatch.setenv("SPARK_SCORING_DEBUG", "1")
     assert "Traceback" in cli("score", *OPTIONS).err
+
+
+def test_what_a_library_with_rows_at_hand_says_is_told_by_its_class(cli, scores):
+    scores(raising(pa.ArrowInvalid("Could not convert 'patient s50' with type str")))
+    done = cli("score", *OPTIONS)
+    assert done.code == 1
+    assert "unexpected ArrowInvalid" in done.err
+    assert "patient s50" not in done.err
 
 
 def test_json_stands_alone_on_stdout_whatever_prints(capfd, monkeypatch, scores):

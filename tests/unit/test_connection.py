@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from mlflow import MlflowClient
@@ -27,6 +27,7 @@ from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models import connection
 from spark_scoring.models.connection import Budget, failure, is_no_answer
 from spark_scoring.models.pinned import pin
+from spark_scoring.record.mlflow_run import log_to_mlflow
 
 SLOWEST = 30
 OURS = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
@@ -426,3 +427,17 @@ def test_the_password_that_a_server_is_sent_is_mlflow_s_own(monkeypatch, impatie
     with listening(refuse) as uri:
         assert refusal("models:/flights/1", uri).code == "registry_denied"
     assert f"Basic {base64.b64encode(b'ada:wrong').decode()}" in sent[0]
+
+
+def test_a_run_is_not_recorded_in_a_database_that_does_not_exist(tmp_path):
+    absent = tmp_path / "absent.db"
+    with pytest.raises(ModelError, match="does not exist"):
+        log_to_mlflow(cast(Any, None), ModelConfig(uri="/m", tracking_uri=f"sqlite:///{absent}"), cast(Any, object()))
+    assert not absent.exists()
+    assert os.listdir(tmp_path / "here") == []
+
+
+def test_nor_where_nothing_says_which_it_is(tmp_path):
+    with pytest.raises(ModelError):
+        log_to_mlflow(cast(Any, None), ModelConfig(uri="/m"), cast(Any, object()))
+    assert os.listdir(tmp_path / "here") == []
