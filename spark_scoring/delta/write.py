@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from spark_scoring.delta.evolution import evolution
 from spark_scoring.delta.history import Commit, find_commit, latest_version
 from spark_scoring.delta.merge import merge
+from spark_scoring.delta.partition_values import guarded, lost_value, partition_columns
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.delta.table import CREATED_FOR, Target, needs_column_mapping
 from spark_scoring.delta.table_write import TableWrite
@@ -32,6 +35,7 @@ _STORAGE = (
     "Cannot create",
     "Failed to create",
     "mkdir of",
+    "File name too long",
     "AccessControlException",
 )
 
@@ -48,6 +52,8 @@ def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
         TargetError: If another writer or another attempt of the run was quicker, or the target does not take the rows.
     """
     target, metadata = write.target, write.metadata
+    partitions = partition_columns(target, write.output, write.rows.schema)
+    write = replace(write, rows=guarded(write.rows, partitions))
     created = False
     own = {key: value for key, value in write.properties.items() if not key.startswith("delta.")}
     delta = {key: value for key, value in write.properties.items() if key.startswith("delta.")}
@@ -68,7 +74,7 @@ def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
     except (PySparkException, Py4JJavaError) as exc:
         if created:
             _drop_unwritten(spark, target)
-        raise explain_failure(exc, target) from exc
+        raise lost_value(exc, partitions) or explain_failure(exc, target) from exc
     commit = find_commit(spark, target.name, metadata.attempt)
     if commit is None:
         if metadata.transaction is not None:
@@ -128,7 +134,8 @@ def _options(write: TableWrite) -> dict[str, str]:
         options["partitionOverwriteMode"] = "static"
     if write.output.evolve_schema and write.target.exists:
         # Overwriting may change types and drop columns, too; adding rows may only add columns.
-        options["overwriteSchema" if write.output.mode == "overwrite" else "mergeSchema"] = "true"
+        replaces = write.output.mode == "overwrite" and evolution(write.target, write.rows.schema) == "replace"
+        options["overwriteSchema" if replaces else "mergeSchema"] = "true"
     return options
 
 
@@ -138,7 +145,7 @@ def _create_empty(spark: SparkSession, write: TableWrite, properties: Mapping[st
         properties = {**properties, "delta.columnMapping.mode": "name"}
     if output.cluster_by:
         # Delta knows clustering in SQL only, not from a writer.
-        columns = ", ".join(f"{sql.quote(field.name)} {field.dataType.simpleString()}" for field in schema.fields)
+        columns = ", ".join(f"{sql.quote(field.name)} {sql.ddl(field.dataType)}" for field in schema.fields)
         keys = ", ".join(sql.quote(name) for name in output.cluster_by)
         pairs = ", ".join(f"{sql.literal(key)} = {sql.literal(value)}" for key, value in properties.items())
         name = write.target.name

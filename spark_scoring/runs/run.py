@@ -10,10 +10,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.delta.metadata import RunMetadata
+from spark_scoring.delta.partition_values import partition_columns
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch
-from spark_scoring.publishing.gates import check_row_count, refuse_rows_outside
+from spark_scoring.publishing.gates import check_row_count, refuse_lost_values, refuse_rows_outside
 from spark_scoring.publishing.published import Empty, OpenedRun, Outcome, Published
 from spark_scoring.reading.batch import Batch
 from spark_scoring.record.journal import Journal
@@ -122,6 +123,7 @@ def _start(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcom
     journal.opened(metadata)
     if batch.is_empty():
         return Empty(metadata)
+    refuse_lost_values(batch.source.df, partition_columns(plan.target, request.output, plan.kept_schema()))
     refuse_rows_outside(batch.source, request.output, plan.kept_schema())
     run = OpenedRun(plan.contract, model, batch, plan.target, metadata)
     return plan.publishing.publish(spark, run, journal.staged)
