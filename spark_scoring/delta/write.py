@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StructType
 
 from spark_scoring.delta.evolution import evolution
 from spark_scoring.delta.history import Commit, find_commit, latest_version
@@ -109,7 +110,9 @@ def _write_path(write: TableWrite, new: Mapping[str, str] | None) -> None:
         options |= new
         if needs_column_mapping(write.rows.schema):
             options["delta.columnMapping.mode"] = "name"
-        writer = writer.partitionBy(*output.partition_by).mode("error" if output.mode == "error" else "append")
+        writer = writer.partitionBy(*_as_spelled(output.partition_by, write.rows.schema)).mode(
+            "error" if output.mode == "error" else "append"
+        )
     elif output.mode == "replace_where":
         options["replaceWhere"] = replace_predicate(output.replace_where, write.rows.schema)
         writer = writer.mode("overwrite")
@@ -148,7 +151,7 @@ def _create_empty(spark: SparkSession, write: TableWrite, properties: Mapping[st
     if output.cluster_by:
         # Delta knows clustering in SQL only, not from a writer.
         columns = ", ".join(f"{sql.quote(field.name)} {sql.ddl(field.dataType)}" for field in schema.fields)
-        keys = ", ".join(sql.quote(name) for name in output.cluster_by)
+        keys = ", ".join(sql.quote(name) for name in _as_spelled(output.cluster_by, schema))
         pairs = ", ".join(f"{sql.literal(key)} = {sql.literal(value)}" for key, value in properties.items())
         name = write.target.name
         spark.sql(f"CREATE TABLE {name} ({columns}) USING delta CLUSTER BY ({keys}) TBLPROPERTIES ({pairs})")
@@ -157,8 +160,14 @@ def _create_empty(spark: SparkSession, write: TableWrite, properties: Mapping[st
     for key, value in properties.items():
         writer = writer.tableProperty(key, value)
     if output.partition_by:
-        writer = writer.partitionedBy(*(F.col(sql.quote(name)) for name in output.partition_by))
+        writer = writer.partitionedBy(*(F.col(sql.quote(name)) for name in _as_spelled(output.partition_by, schema)))
     writer.create()
+
+
+def _as_spelled(names: Sequence[str], schema: StructType) -> list[str]:
+    """Returns columns' names as the schema has them, since a layout does not take them in another case of letters."""
+    spelled = {name.lower(): name for name in schema.fieldNames()}
+    return [spelled.get(name.lower(), name) for name in names]
 
 
 def _drop_unwritten(spark: SparkSession, target: Target) -> None:

@@ -168,7 +168,7 @@ def test_variants_are_written_and_partition_nothing(spark, build, target):
 
 def test_a_clustered_target_takes_fields_of_any_name(spark, build, target):
     fields = "named_struct('on time', 1, '0', array(named_struct('a`b', 2)))"
-    score(build({"input.sql": ROWS.format(fields), "output.cluster_by": ["id"]}), spark=spark)
+    score(build({"input.sql": ROWS.format(fields), "output.cluster_by": ["ID"]}), spark=spark)
     row = spark.read.format("delta").load(target).first()
     assert (row.k["on time"], row.k["0"][0]["a`b"]) == (1, 2)
     assert spark.sql(f"DESCRIBE DETAIL delta.`{target}`").first()["clusteringColumns"] == ["id"]
