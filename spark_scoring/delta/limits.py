@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from pyspark.sql.types import (
@@ -21,6 +20,8 @@ from pyspark.sql.types import (
     TimestampType,
     VarcharType,
 )
+
+from spark_scoring.errors import TargetError
 
 # By name, since older versions of Spark lack some of them.
 _NO_TYPE_OF_DELTA = {
@@ -40,98 +41,76 @@ _MOST_CLUSTERED = 4
 _WITH_STATISTICS = 32
 
 
-@dataclass(frozen=True)
-class Limit:
-    """What Delta does not take.
-
-    Attributes:
-        code: ``unsupported_type``, ``duplicate_field`` or ``unsupported_layout``.
-        column: The column of the result.
-        message: What is wrong with it.
-        remedy: What to do.
-    """
-
-    code: str
-    column: str
-    message: str
-    remedy: str
-
-
 class _Part(NamedTuple):
     path: str
     dtype: DataType
 
 
-def column_limits(schema: StructType) -> list[Limit]:
+def column_limits(schema: StructType) -> list[TargetError]:
     """Returns which columns of a result no Delta table takes, and why."""
-    limits = []
+    limits: list[TargetError] = []
     for field in schema.fields:
         parts = list(_parts(field.name, field.dataType))
         untaken = next((part for part in parts if type(part.dtype).__name__ in _NO_TYPE_OF_DELTA), None)
         if untaken is not None:
             kind = type(untaken.dtype).__name__
             limits.append(
-                Limit(
-                    "unsupported_type",
-                    field.name,
+                TargetError(
                     f"{untaken.path} is {_NO_TYPE_OF_DELTA[kind]} ({untaken.dtype.simpleString()}), which Delta does "
                     "not store",
-                    f"cast it in input.sql, such as CAST(… AS {_CASTS.get(kind, 'STRING')}), or leave {field.name!r} "
-                    "out with output.columns",
+                    code="unsupported_type",
+                    remedy=f"cast it in input.sql, such as CAST(… AS {_CASTS.get(kind, 'STRING')}), or leave "
+                    f"{field.name!r} out with output.columns",
                 )
             )
         twins = next((found for part in parts if (found := _twins(part))), None)
         if twins is not None:
             limits.append(
-                Limit(
-                    "duplicate_field",
-                    field.name,
+                TargetError(
                     f"{twins} differ in the case of their letters alone, and Delta holds only one of them",
-                    f"rename one in input.sql, or leave {field.name!r} out with output.columns",
+                    code="duplicate_field",
+                    remedy=f"rename one in input.sql, or leave {field.name!r} out with output.columns",
                 )
             )
     return limits
 
 
-def layout_limits(schema: StructType, partition_by: Sequence[str], cluster_by: Sequence[str]) -> list[Limit]:
+def layout_limits(schema: StructType, partition_by: Sequence[str], cluster_by: Sequence[str]) -> list[TargetError]:
     """Returns why no table of `schema` can be partitioned or clustered so; names without a column are another's."""
     fields = {field.name.lower(): field for field in schema.fields}
-    limits = []
+    limits: list[TargetError] = []
     for name in partition_by:
         field = fields.get(name.lower())
         if field is not None and _is_stored(field.dataType) and not isinstance(field.dataType, _NAMES_FOLDERS):
             binary = isinstance(field.dataType, BinaryType)
             why = "not all bytes are text, as which it keeps them" if binary else "it is no plain value"
             limits.append(
-                Limit(
-                    "unsupported_layout",
-                    name,
+                TargetError(
                     f"output.partition_by: {name!r} is {field.dataType.simpleString()}, which Delta can't partition "
                     f"by: {why}",
-                    "name a column of text, numbers or dates, or make one in input.sql",
+                    code="unsupported_layout",
+                    remedy="name a column of text, numbers or dates, or make one in input.sql",
                 )
             )
     if fields and {name.lower() for name in partition_by} >= set(fields):
         limits.append(
-            Limit(
-                "unsupported_layout",
-                partition_by[0],
+            TargetError(
                 "output.partition_by names every column, and Delta needs one that is in the files themselves",
-                "leave one of them out of output.partition_by",
+                code="unsupported_layout",
+                remedy="leave one of them out of output.partition_by",
             )
         )
     return limits + _clustering_limits(schema, cluster_by)
 
 
-def _clustering_limits(schema: StructType, cluster_by: Sequence[str]) -> list[Limit]:
-    limits = []
+def _clustering_limits(schema: StructType, cluster_by: Sequence[str]) -> list[TargetError]:
+    limits: list[TargetError] = []
     if len(cluster_by) > _MOST_CLUSTERED:
         limits.append(
-            Limit(
-                "unsupported_layout",
-                cluster_by[0],
+            TargetError(
                 f"output.cluster_by names {len(cluster_by)} columns, and Delta clusters by {_MOST_CLUSTERED} at most",
-                f"name the {_MOST_CLUSTERED} that queries filter by most",
+                code="unsupported_layout",
+                remedy=f"name the {_MOST_CLUSTERED} that queries filter by most",
             )
         )
     before = 0
@@ -140,22 +119,20 @@ def _clustering_limits(schema: StructType, cluster_by: Sequence[str]) -> list[Li
         name = clustered.get(field.name.lower())
         if name is not None and _is_stored(field.dataType) and not isinstance(field.dataType, _HAS_BOUNDS):
             limits.append(
-                Limit(
-                    "unsupported_layout",
-                    name,
+                TargetError(
                     f"output.cluster_by: {name!r} is {field.dataType.simpleString()}, which has no least and greatest "
                     "value, so Delta can't cluster by it",
-                    "name a column of text, numbers or times, or make one in input.sql",
+                    code="unsupported_layout",
+                    remedy="name a column of text, numbers or times, or make one in input.sql",
                 )
             )
         elif name is not None and before >= _WITH_STATISTICS:
             limits.append(
-                Limit(
-                    "unsupported_layout",
-                    name,
+                TargetError(
                     f"output.cluster_by: {name!r} is behind the first {_WITH_STATISTICS} columns, of which alone Delta "
                     "keeps the least and greatest values",
-                    "name it among the first of output.columns, or write fewer columns before it",
+                    code="unsupported_layout",
+                    remedy="name it among the first of output.columns, or write fewer columns before it",
                 )
             )
         before += _leaves(field.dataType)

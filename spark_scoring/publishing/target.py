@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pyspark.sql.types import StructField, StructType
 
 from spark_scoring.delta.evolution import evolution
-from spark_scoring.delta.limits import Limit, column_limits, layout_limits
+from spark_scoring.delta.limits import column_limits, layout_limits
 from spark_scoring.delta.partition_values import READ_AS_NULL
 from spark_scoring.delta.table import Target, needs_column_mapping
 from spark_scoring.errors import TargetError
@@ -76,12 +76,7 @@ def _limits(config: OutputConfig, schema: StructType | None) -> list[TargetError
     """Returns what of a result, or of the layout that the job asks for, no Delta table takes."""
     if schema is None:
         return []
-    limits = [*column_limits(schema), *layout_limits(schema, config.partition_by, config.cluster_by)]
-    return [_limit(limit) for limit in limits]
-
-
-def _limit(limit: Limit) -> TargetError:
-    return TargetError(limit.message, code=limit.code, remedy=limit.remedy)
+    return [*column_limits(schema), *layout_limits(schema, config.partition_by, config.cluster_by)]
 
 
 def _own_columns(target: Target, config: OutputConfig, result: StructType) -> list[TargetError]:
@@ -138,7 +133,7 @@ def _partition_problems(target: Target, config: OutputConfig) -> list[TargetErro
     """Returns why the existing partitions could not hold, or replace, what the job says."""
     types = {field.name.lower(): field for field in (target.schema or StructType()).fields}
     partitioned = [types[name.lower()] for name in target.partition_by if name.lower() in types]
-    problems = [_limit(limit) for limit in layout_limits(_beside(partitioned), target.partition_by, ())]
+    problems = layout_limits(_beside(partitioned), target.partition_by, ())
     values = {name.lower(): value for name, value in config.replace_where.items()}
     problems += [
         TargetError(
