@@ -211,7 +211,7 @@ def twins(outputs: Sequence[Output]) -> list[OutputProblem]:
             "duplicate_output",
             name,
             path,
-            f"the model has another output of the name {path}, and Spark does not tell upper from lower case",
+            "the model has another output of that name, and Spark does not tell upper from lower case",
             "for classes, model.top_k: 3   (or model.result_type: array<double>)",
         )
         if name == path

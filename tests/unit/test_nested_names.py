@@ -1,5 +1,7 @@
 """Names inside of objects that differ in the case of letters alone: refused, since Spark reads neither by its name."""
 
+from typing import Any
+
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array, Map, Object, Property
 
@@ -35,6 +37,8 @@ def test_an_output_of_such_names_is_refused_at_any_depth():
 
 
 def test_renamed_fields_meet_no_name_that_is_there():
-    renamed = distinct_names(struct(x={"a": "long", "A": "long", "a_2": "long", "b": [{"c": "long", "C": "long"}]}))
+    renamed: Any = distinct_names(
+        struct(x={"a": "long", "A": "long", "a_2": "long", "b": [{"c": "long", "C": "long"}]})
+    )
     assert renamed["x"].dataType.fieldNames() == ["a", "A_3", "a_2", "b"]
     assert renamed["x"].dataType["b"].dataType.elementType.fieldNames() == ["c", "C_2"]

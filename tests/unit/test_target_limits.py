@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ TWINS = T.StructType([T.StructField("a", INTEGER), T.StructField("A", INTEGER)])
 BASE = {"id": T.LongType(), "prediction": T.DoubleType()}
 
 
-def schema(columns: dict[str, T.DataType]) -> T.StructType:
+def schema(columns: Mapping[str, T.DataType]) -> T.StructType:
     return T.StructType([T.StructField(name, dtype) for name, dtype in columns.items()])
 
 
@@ -30,11 +31,11 @@ def output(**keys: Any) -> OutputConfig:
     return OutputConfig(path="/scores", **{"mode": "append", **keys})
 
 
-def target(columns: dict[str, T.DataType] | None = None, **keys: Any) -> Target:
+def target(columns: Mapping[str, T.DataType] | None = None, **keys: Any) -> Target:
     return Target("/scores", "delta.`/scores`", "/scores", schema(columns) if columns is not None else None, **keys)
 
 
-def codes(existing: Target, config: OutputConfig, columns: dict[str, T.DataType]) -> list[str]:
+def codes(existing: Target, config: OutputConfig, columns: Mapping[str, T.DataType]) -> list[str]:
     return [problem.code for problem in target_problems(existing, config, schema(columns))]
 
 
