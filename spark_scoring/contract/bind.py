@@ -17,7 +17,7 @@ from spark_scoring.contract.casts import SPARK_TYPES, Check, cast, null_check
 from spark_scoring.contract.columns import Columns, yaml_name
 from spark_scoring.contract.hints import Hints
 from spark_scoring.contract.matrix import REMEDIES, Policy, Rule, accepted, rule, spark_type_name
-from spark_scoring.contract.nested import Mismatch, NestedCast, nested_cast
+from spark_scoring.contract.nested import Mismatch, NestedCast, distinct_names, nested_cast
 from spark_scoring.contract.row_faults import is_untyped
 from spark_scoring.contract.tensors import fixed_shape, leaf_type, tensor_cast
 from spark_scoring.contract.terms import Terms
@@ -201,6 +201,9 @@ def _fit(
             (p for p in POLICIES if isinstance(_way(shown, column, spec, replace(terms, policy=p)), NestedCast)), None
         )
         remedy = f"contract.policy: {enough}" if enough else f"select it as {_spark_ddl(spec)} in input.sql"
+        if (distinct := distinct_names(column.dataType)) != column.dataType:
+            # By position, since Spark reads neither of two such fields by its name.
+            remedy = f"rename its fields in input.sql: CAST({sql.quote(column.name)} AS {sql.ddl(distinct)})"
         return _mismatched(shown, (actual, wanted), way, terms.policy, remedy), None
     checks = way.cast.checks
     if terms.forbid_nulls and column.nullable and spec.required and not _checks_null(checks):

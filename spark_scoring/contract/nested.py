@@ -7,13 +7,14 @@ enforcement would refuse, or would change (a null among strings truncates its ne
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
 from mlflow.types.schema import DataType as MlflowType
-from pyspark.sql.types import ArrayType, MapType, StringType, StructType
+from pyspark.sql.types import ArrayType, MapType, StringType, StructField, StructType
 from pyspark.sql.types import DataType as SparkType
 
 from spark_scoring.contract.casts import Cast, Check, cast
@@ -195,12 +196,17 @@ def _object(
     mismatches: list[Mismatch],
     depth: int,
 ) -> _Part | None:
-    fields = {field.name.lower(): field for field in source.fields}
     parts: dict[str, _Part] = {}
     before = len(mismatches)
+    twins = Counter(prop.name.lower() for prop in wanted.properties)
     for prop in wanted.properties:
-        field = fields.get(prop.name.lower())
-        if field is None:
+        fields = [field for field in source.fields if field.name.lower() == prop.name.lower()]
+        if len(fields) > 1:  # Spark takes none of them by its name
+            names = " and ".join(field.name for field in fields)
+            mismatches.append(Mismatch(f"{path}.{prop.name}", f"there as {names}", repr(prop.dtype)))
+            continue
+        field = fields[0] if fields else None
+        if field is None or (twins[prop.name.lower()] > 1 and field.name != prop.name):
             if prop.required and not terms.may_lack(f"{path}.{prop.name}"):
                 mismatches.append(Mismatch(f"{path}.{prop.name}", None, repr(prop.dtype)))
             continue
@@ -294,3 +300,27 @@ def natural_type(source: SparkType) -> Wanted | None:
         return Object(known) if known and len(known) == len(fields) else None
     name = SAME_TYPE.get(spark_type_name(source))
     return MlflowType[name] if name else None
+
+
+def distinct_names(source: SparkType) -> SparkType:
+    """Returns the type with fields renamed whose names differ in the case of their letters alone: ``a``, ``A_2``."""
+    if isinstance(source, ArrayType):
+        return ArrayType(distinct_names(source.elementType), source.containsNull)
+    if isinstance(source, MapType):
+        return MapType(source.keyType, distinct_names(source.valueType), source.valueContainsNull)
+    if not isinstance(source, StructType):
+        return source
+    taken = Counter(field.name.lower() for field in source.fields)
+    seen: Counter[str] = Counter()
+    fields = []
+    for field in source.fields:
+        lower, name = field.name.lower(), field.name
+        seen[lower] += 1
+        if seen[lower] > 1:
+            number = seen[lower]
+            while taken[f"{lower}_{number}"]:
+                number += 1
+            name = f"{name}_{number}"
+            taken[name.lower()] += 1
+        fields.append(StructField(name, distinct_names(field.dataType), field.nullable, field.metadata))
+    return StructType(fields)

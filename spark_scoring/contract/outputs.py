@@ -202,19 +202,45 @@ def top_classes() -> DeclaredOutputs:
 
 
 def twins(outputs: Sequence[Output]) -> list[OutputProblem]:
-    """Returns what is wrong with names that differ in the case of their letters alone, if they differ at all."""
-    names = [output.name.lower() for output in outputs if output.name is not None]
+    """Returns what is wrong with names that differ in the case of their letters alone, at any depth."""
+    named = {output.name: output.spec for output in outputs if output.name is not None}
+    found = [(name, name) for name in _twins_of(list(named))]
+    for output in outputs:
+        found += [(output.name or "(output)", path) for path in _twins_within(output.spec, output.name or "")]
     return [
         OutputProblem(
             "duplicate_output",
-            output.name,
-            output.name,
+            name,
+            path,
             "the model has another output of that name, and Spark does not tell upper from lower case",
             "for classes, model.top_k: 3   (or model.result_type: array<double>)",
         )
-        for output in outputs
-        if output.name is not None and names.count(output.name.lower()) > 1
+        if name == path
+        else OutputProblem(
+            "duplicate_output",
+            name,
+            path,
+            f"{path} has a twin in the same object, and Spark does not tell upper from lower case",
+            "log the model with names that differ, or with a map in place of the object",
+        )
+        for name, path in found
     ]
+
+
+def _twins_of(names: Sequence[str]) -> list[str]:
+    lower = [name.lower() for name in names]
+    return [name for name in names if lower.count(name.lower()) > 1]
+
+
+def _twins_within(spec: Mapping[str, Any], path: str) -> list[str]:
+    """Returns the paths of the properties inside a value that have a twin."""
+    of = spec.get("of") or {}
+    if spec["type"] in ("array", "map"):
+        return _twins_within(of, f"{path}{'[]' if spec['type'] == 'array' else '{}'}")
+    if spec["type"] != "object":
+        return []
+    found = [f"{path}.{name}".lstrip(".") for name in _twins_of(list(of))]
+    return found + [one for name, inner in of.items() for one in _twins_within(inner, f"{path}.{name}".lstrip("."))]
 
 
 def _spec_of_spark(dtype: DataType) -> dict[str, Any] | None:

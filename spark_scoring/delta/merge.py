@@ -63,14 +63,18 @@ def run_merge(spark: SparkSession, write: TableWrite) -> None:
     rows, target = write.rows, write.target
     view = f"__spark_scoring_merge_{uuid.uuid4().hex}"
     same = " AND ".join(f"t.{sql.quote(name)} = s.{sql.quote(name)}" for name in write.output.merge_keys)
-    statements = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
-    if write.deleted_keys is not None:
+    update, insert = "UPDATE SET *", "INSERT *"
+    if (target.fills and not write.output.evolve_schema) or write.deleted_keys is not None:
+        # The stars stand for every column of the target, also for those that it fills in itself; not so with schema
+        # evolution, which in turn knows new columns by the stars alone.
         names = [sql.quote(name) for name in rows.columns]
-        sets = ", ".join(f"t.{name} = s.{name}" for name in names)
-        values = ", ".join(f"s.{name}" for name in names)
+        update = "UPDATE SET " + ", ".join(f"t.{name} = s.{name}" for name in names)
+        insert = f"INSERT ({', '.join(names)}) VALUES ({', '.join(f's.{name}' for name in names)})"
+    statements = f"WHEN MATCHED THEN {update} WHEN NOT MATCHED THEN {insert}"
+    if write.deleted_keys is not None:
         statements = (
-            f"WHEN MATCHED AND s.{_DELETED} THEN DELETE WHEN MATCHED THEN UPDATE SET {sets} "
-            f"WHEN NOT MATCHED AND NOT s.{_DELETED} THEN INSERT ({', '.join(names)}) VALUES ({values})"
+            f"WHEN MATCHED AND s.{_DELETED} THEN DELETE WHEN MATCHED THEN {update} "
+            f"WHEN NOT MATCHED AND NOT s.{_DELETED} THEN {insert}"
         )
         deleted = write.deleted_keys.withColumn(_DELETED, F.lit(True))
         rows = rows.withColumn(_DELETED, F.lit(False)).unionByName(deleted, allowMissingColumns=True)

@@ -12,6 +12,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
+from spark_scoring.delta.filled import Filled, filled_columns
 from spark_scoring.delta.history import latest_version
 from spark_scoring.errors import TargetError
 from spark_scoring.jobs.config import OutputConfig
@@ -38,6 +39,7 @@ class Target:
         unwritten: Whether it is the empty table of a run that ended before it wrote anything.
         partition_by: Its partition columns.
         cluster_by: Its clustering columns.
+        fills: The columns that it fills in itself, by their lower-case names.
     """
 
     location: str
@@ -48,11 +50,16 @@ class Target:
     unwritten: bool = False
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
+    fills: Mapping[str, Filled] = field(default_factory=dict)
 
     @property
     def exists(self) -> bool:
         """Whether there is a Delta table already."""
         return self.schema is not None
+
+    def filled(self, name: str) -> Filled | None:
+        """Returns how the table fills in the column of that name, in any case of letters, or None."""
+        return self.fills.get(name.lower())
 
 
 def table_name(config: OutputConfig) -> str:
@@ -101,13 +108,15 @@ def _describe(spark: SparkSession, config: OutputConfig) -> Target:
     row = spark.sql(f"DESCRIBE DETAIL {target.name}").first()
     detail = row.asDict() if row is not None else {}
     properties = dict(detail.get("properties", {}))
+    schema = spark.table(target.name).schema
     return replace(
         target,
-        schema=spark.table(target.name).schema,
+        schema=schema,
         properties=properties,
         unwritten=version == 0 and CREATED_FOR in properties,
         partition_by=tuple(detail.get("partitionColumns") or ()),
         cluster_by=tuple(detail.get("clusteringColumns") or ()),
+        fills=filled_columns(spark, schema, detail),
     )
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StructType
 
+from spark_scoring.delta.evolution import evolution
 from spark_scoring.delta.history import Commit, find_commit, latest_version
 from spark_scoring.delta.merge import merge
+from spark_scoring.delta.partition_values import guarded, lost_value, partition_columns
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.delta.table import CREATED_FOR, Target, needs_column_mapping
 from spark_scoring.delta.table_write import TableWrite
@@ -34,10 +38,13 @@ _STORAGE = (
     "Cannot create",
     "Failed to create",
     "mkdir of",
+    "File name too long",
     "AccessControlException",
 )
 # A path or a URI, in the words of an operating system.
 _FILE = re.compile(r"(?<![\w./:-])(?:[a-z][\w+.-]*:)?/[^\s'\",;()]+")
+# Spark's and Delta's messages of these quote the value.
+_TOO_LONG = ("EXCEED_CHAR_VARCHAR_LIMIT", "EXCEED_LIMIT_LENGTH")
 
 
 def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
@@ -52,6 +59,8 @@ def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
         TargetError: If another writer or another attempt of the run was quicker, or the target does not take the rows.
     """
     target, metadata = write.target, write.metadata
+    partitions = partition_columns(target, write.output, write.rows.schema)
+    write = replace(write, rows=guarded(write.rows, partitions))
     created = False
     own = {key: value for key, value in write.properties.items() if not key.startswith("delta.")}
     delta = {key: value for key, value in write.properties.items() if key.startswith("delta.")}
@@ -72,7 +81,7 @@ def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
     except (PySparkException, Py4JJavaError) as exc:
         if created:
             _drop_unwritten(spark, target)
-        raise explain_failure(exc, target) from exc
+        raise lost_value(exc, partitions) or explain_failure(exc, target) from exc
     commit = find_commit(spark, target.name, metadata.attempt)
     if commit is None:
         if metadata.transaction is not None:
@@ -105,7 +114,9 @@ def _write_path(write: TableWrite, new: Mapping[str, str] | None) -> None:
         options |= new
         if needs_column_mapping(write.rows.schema):
             options["delta.columnMapping.mode"] = "name"
-        writer = writer.partitionBy(*output.partition_by).mode("error" if output.mode == "error" else "append")
+        writer = writer.partitionBy(*_as_spelled(output.partition_by, write.rows.schema)).mode(
+            "error" if output.mode == "error" else "append"
+        )
     elif output.mode == "replace_where":
         options["replaceWhere"] = replace_predicate(output.replace_where, write.rows.schema)
         writer = writer.mode("overwrite")
@@ -132,7 +143,8 @@ def _options(write: TableWrite) -> dict[str, str]:
         options["partitionOverwriteMode"] = "static"
     if write.output.evolve_schema and write.target.exists:
         # Overwriting may change types and drop columns, too; adding rows may only add columns.
-        options["overwriteSchema" if write.output.mode == "overwrite" else "mergeSchema"] = "true"
+        replaces = write.output.mode == "overwrite" and evolution(write.target, write.rows.schema) == "replace"
+        options["overwriteSchema" if replaces else "mergeSchema"] = "true"
     return options
 
 
@@ -142,8 +154,8 @@ def _create_empty(spark: SparkSession, write: TableWrite, properties: Mapping[st
         properties = {**properties, "delta.columnMapping.mode": "name"}
     if output.cluster_by:
         # Delta knows clustering in SQL only, not from a writer.
-        columns = ", ".join(f"{sql.quote(field.name)} {field.dataType.simpleString()}" for field in schema.fields)
-        keys = ", ".join(sql.quote(name) for name in output.cluster_by)
+        columns = ", ".join(f"{sql.quote(field.name)} {sql.ddl(field.dataType)}" for field in schema.fields)
+        keys = ", ".join(sql.quote(name) for name in _as_spelled(output.cluster_by, schema))
         pairs = ", ".join(f"{sql.literal(key)} = {sql.literal(value)}" for key, value in properties.items())
         name = write.target.name
         spark.sql(f"CREATE TABLE {name} ({columns}) USING delta CLUSTER BY ({keys}) TBLPROPERTIES ({pairs})")
@@ -152,8 +164,14 @@ def _create_empty(spark: SparkSession, write: TableWrite, properties: Mapping[st
     for key, value in properties.items():
         writer = writer.tableProperty(key, value)
     if output.partition_by:
-        writer = writer.partitionedBy(*(F.col(sql.quote(name)) for name in output.partition_by))
+        writer = writer.partitionedBy(*(F.col(sql.quote(name)) for name in _as_spelled(output.partition_by, schema)))
     writer.create()
+
+
+def _as_spelled(names: Sequence[str], schema: StructType) -> list[str]:
+    """Returns columns' names as the schema has them, since a layout does not take them in another case of letters."""
+    spelled = {name.lower(): name for name in schema.fieldNames()}
+    return [spelled.get(name.lower(), name) for name in names]
 
 
 def _drop_unwritten(spark: SparkSession, target: Target) -> None:
@@ -192,6 +210,12 @@ def explain_failure(exc: Exception, target: Target) -> ScoringError:
             f"the result has rows that output.replace_where does not name, and {place} is left as it was",
             code="rows_outside_replace_where",
             remedy="nothing was written; filter them with input.where, or mend output.replace_where",
+        )
+    if any(condition in text for condition in _TOO_LONG):
+        return TargetError(
+            f"{place} has a CHAR or VARCHAR column, and the result a value that is too long for it",
+            code="target_refused",
+            remedy="nothing was written; shorten it in input.sql, or make the column a string",
         )
     if any(condition in text for condition in ("ALREADY_EXISTS", "DELTA_PATH_EXISTS", "already exists")):
         return TargetError(

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
 from spark_scoring.delta.history import find_last_run
+from spark_scoring.delta.partition_values import PartitionColumn, lost_values
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.delta.table import Target
 from spark_scoring.errors import RowsFailedError, ScoringError, TargetError, combine
@@ -47,6 +48,17 @@ def refuse_rows_outside(source: Source, output: OutputConfig, kept: StructType) 
             code="rows_outside_replace_where",
             remedy="nothing was written; filter them with input.where, or mend output.replace_where",
         )
+
+
+def refuse_lost_values(rows: DataFrame, columns: Sequence[PartitionColumn]) -> None:
+    """Looks for values of partition columns that the target would not give back; runs a Spark job over them.
+
+    Raises:
+        TargetError: If there is one.
+    """
+    problems = lost_values(rows, columns)
+    if problems:
+        raise combine(problems)
 
 
 def check_row_count(rows_in: int | None, written: int, place: str) -> None:

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.delta.table import describe_target
-from spark_scoring.errors import ContractError, ScoringError
+from spark_scoring.errors import ContractError, ScoringError, TargetError
 from spark_scoring.jobs.config import ErrorsConfig, OutputConfig
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.quarantined import resolved_place
@@ -59,10 +59,22 @@ def quarantine_problems(spark: SparkSession, errors: ErrorsConfig, schema: Struc
         return clashes
     types = (ERROR_TYPE, StringType(), StringType(), TimestampType(), StringType())
     added = [StructField(name, dtype) for name, dtype in zip(QUARANTINE_COLUMNS, types, strict=True)]
-    problems = target_problems(describe_target(spark, aside.rows), aside.rows, StructType([*schema.fields, *added]))
+    result = StructType([*schema.fields, *added])
+    problems = [_of_whole_rows(p) for p in target_problems(describe_target(spark, aside.rows), aside.rows, result)]
     if errors.bad_files == "quarantine" and aside.files is not None:
         problems += target_problems(describe_target(spark, aside.files), aside.files, _bad_files_schema())
     return problems
+
+
+def _of_whole_rows(problem: TargetError) -> TargetError:
+    """Returns a problem with a column as the quarantine has it: ``output.columns`` leaves none out there."""
+    if problem.code not in ("unsupported_type", "duplicate_field"):
+        return problem
+    return TargetError(
+        f"the quarantine keeps every column of the input: {problem.message}",
+        code=problem.code,
+        remedy="cast or rename it in input.sql, or leave it out there",
+    )
 
 
 def _bad_files_schema() -> StructType:

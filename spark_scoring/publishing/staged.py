@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.delta.history import find_run
 from spark_scoring.delta.metadata import RunMetadata
+from spark_scoring.delta.partition_values import partition_columns
 from spark_scoring.delta.table import Target, describe_target, table_name
 from spark_scoring.delta.table_write import TableWrite
 from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
@@ -196,6 +197,7 @@ class Staged:
             existing = spark.table(target.name) if target.exists else None
             show = self.errors.detail == "full"
             gates.enforce_merge_keys(rows, self.output.merge_keys, existing, show_values=show)
+        gates.refuse_lost_values(rows, partition_columns(target, self.output, rows.schema))
         increment = staged.metadata.increment
         deleted = batch().deleted_keys if increment is not None else None
         metadata = staged.metadata.of_publication(str(uuid.uuid4()), staged.failed)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from pyspark.sql.types import StructType
+from collections.abc import Collection
 
-from spark_scoring.delta.table import Target
+from pyspark.sql.types import StructField, StructType
+
+from spark_scoring.delta.evolution import evolution
+from spark_scoring.delta.limits import column_limits, layout_limits
+from spark_scoring.delta.partition_values import READ_AS_NULL
+from spark_scoring.delta.table import Target, needs_column_mapping
 from spark_scoring.errors import TargetError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
+
+# Where Spark notes the type of a string column that has a length.
+_CHAR_OR_VARCHAR = "__CHAR_VARCHAR_TYPE_STRING"
 
 
 def target_problems(target: Target, config: OutputConfig, schema: StructType | None) -> list[TargetError]:
@@ -20,7 +28,7 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
         schema: The result's schema, or None where it isn't known because the contract is not satisfied.
     """
     if target.schema is None:
-        return _unknown_columns(config, schema)
+        return _unknown_columns(config, schema) + _limits(config, schema)
     if config.mode == "error" and not target.unwritten:
         return [
             TargetError(
@@ -29,7 +37,7 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
                 remedy="choose another target, or output.mode: append | overwrite | replace_where | merge",
             )
         ]
-    problems = _unknown_columns(config, schema) + _layout_differences(target, config)
+    problems = _unknown_columns(config, schema, target.fills) + _layout_differences(target, config)
     if config.mode not in {"error", "append"} and target.properties.get("delta.appendOnly", "false").lower() == "true":
         problems.append(
             TargetError(
@@ -41,7 +49,108 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
     if schema is not None:
         differences = _differences(target, target.schema, schema)
         problems += [problem for problem in differences if problem.code not in _evolved(config)]
+        problems += _limits(config, schema) + _own_columns(target, config, schema)
+        problems += _unmapped(target, config, schema)
+    return problems + _partition_problems(target, config) + _padded_keys(target, config)
+
+
+def _padded_keys(target: Target, config: OutputConfig) -> list[TargetError]:
+    """Returns the merge keys that the table pads with blanks, which no key of a result is equal to."""
+    types = {
+        field.name.lower(): str(field.metadata.get(_CHAR_OR_VARCHAR, field.dataType.simpleString()))
+        for field in (target.schema or StructType()).fields
+    }
+    return [
+        TargetError(
+            f"output.merge_keys: the target {redact(target.location)} has {name!r} as {types[name.lower()]}, whose "
+            "values Spark pads with blanks, so MERGE can't compare them",
+            code="target_char_key",
+            remedy="name another key, or write to a new target, where it is a string",
+        )
+        for name in config.merge_keys
+        if types.get(name.lower(), "").startswith("char")
+    ]
+
+
+def _limits(config: OutputConfig, schema: StructType | None) -> list[TargetError]:
+    """Returns what of a result, or of the layout that the job asks for, no Delta table takes."""
+    if schema is None:
+        return []
+    return [*column_limits(schema), *layout_limits(schema, config.partition_by, config.cluster_by)]
+
+
+def _own_columns(target: Target, config: OutputConfig, result: StructType) -> list[TargetError]:
+    """Returns why the columns that the table fills in itself stand in the way: one is given, or one would be lost."""
+    kept = [field.name for field in result.fields]
+    problems = []
+    for field in result.fields:
+        filled = target.filled(field.name)
+        if filled is not None and filled.kind == "always":
+            others = ", ".join(name for name in kept if name != field.name)
+            problems.append(
+                TargetError(
+                    f"the target {redact(target.location)} counts {field.name!r} itself (GENERATED ALWAYS AS "
+                    "IDENTITY), and the result has a value for it",
+                    code="target_identity",
+                    available=others,
+                    remedy=f"leave {field.name!r} out: list the other columns of the input in output.columns, or "
+                    "rename output.prediction where it is that",
+                )
+            )
+    if config.mode == "overwrite" and config.evolve_schema and target.schema is not None:
+        absent = [name for name in target.fills if name not in {name.lower() for name in kept}]
+        if absent and evolution(target, result) == "replace":
+            problems.append(
+                TargetError(
+                    f"the target {redact(target.location)} fills in {', '.join(absent)} itself, and would lose that "
+                    "with the change that output.evolve_schema would make to other columns",
+                    code="target_column_extra",
+                    remedy="write to a new target, or change those columns with ALTER TABLE first",
+                )
+            )
     return problems
+
+
+def _unmapped(target: Target, config: OutputConfig, result: StructType) -> list[TargetError]:
+    """Returns the new columns whose names the table takes only with column mapping, which it does not have."""
+    if not config.evolve_schema or target.properties.get("delta.columnMapping.mode", "none") != "none":
+        return []
+    known = {name.lower() for name in (target.schema or StructType()).fieldNames()}
+    new = [field for field in result.fields if field.name.lower() not in known]
+    return [
+        TargetError(
+            f"the target {redact(target.location)} can't get the column {field.name!r}: its name, or one inside of it, "
+            "has a character that Delta takes only with column mapping",
+            code="target_not_mapped",
+            remedy=f"ALTER TABLE {target.name} SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name'), or rename it",
+        )
+        for field in new
+        if needs_column_mapping(StructType([field]))
+    ]
+
+
+def _partition_problems(target: Target, config: OutputConfig) -> list[TargetError]:
+    """Returns why the existing partitions could not hold, or replace, what the job says."""
+    types = {field.name.lower(): field for field in (target.schema or StructType()).fields}
+    partitioned = [types[name.lower()] for name in target.partition_by if name.lower() in types]
+    problems = layout_limits(_beside(partitioned), target.partition_by, ())
+    values = {name.lower(): value for name, value in config.replace_where.items()}
+    problems += [
+        TargetError(
+            f"output.replace_where: the target {redact(target.location)} is partitioned by {field.name!r}, where Delta "
+            f"stores {value!r} as NULL, so there is no such row",
+            code="partition_value",
+            remedy="name another value; rows that are NULL there are replaced with mode overwrite",
+        )
+        for field in partitioned
+        if (value := values.get(field.name.lower())) in READ_AS_NULL
+    ]
+    return problems
+
+
+def _beside(fields: list[StructField]) -> StructType:
+    """Returns a schema of partition columns and of one that is none, as every table has."""
+    return StructType([*fields]).add("…", "string")
 
 
 def _evolved(config: OutputConfig) -> set[str]:
@@ -53,8 +162,8 @@ def _evolved(config: OutputConfig) -> set[str]:
     return {"target_column_missing"}
 
 
-def _unknown_columns(config: OutputConfig, schema: StructType | None) -> list[TargetError]:
-    """Returns a problem for each key, partition or cluster column that the result does not have."""
+def _unknown_columns(config: OutputConfig, schema: StructType | None, fills: Collection[str] = ()) -> list[TargetError]:
+    """Returns a problem for each key, partition or cluster column that neither the result has nor the table fills."""
     if schema is None:
         return []
     columns = {name.lower() for name in schema.fieldNames()}
@@ -67,7 +176,7 @@ def _unknown_columns(config: OutputConfig, schema: StructType | None) -> list[Ta
         )
         for option in ("merge_keys", "partition_by", "cluster_by")
         for name in getattr(config, option)
-        if name.lower() not in columns
+        if name.lower() not in columns and (option == "merge_keys" or name.lower() not in fills)
     ]
 
 
@@ -127,6 +236,7 @@ def _differences(target: Target, existing: StructType, result: StructType) -> li
             remedy="add it to output.columns, or write to a new target",
         )
         for column in unmatched.values()
+        if target.filled(column.name) is None
     ]
     return problems
 

@@ -12,10 +12,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.delta.metadata import RunMetadata
+from spark_scoring.delta.partition_values import partition_columns
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch
-from spark_scoring.publishing.gates import refuse_rows_outside
+from spark_scoring.publishing.gates import refuse_lost_values, refuse_rows_outside
 from spark_scoring.publishing.published import Empty, OpenedRun, Outcome
 from spark_scoring.reading.batch import Batch
 from spark_scoring.reading.failed_sql import naming_failed_sql
@@ -125,6 +126,7 @@ def _start(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcom
     with _naming_sql(request, lambda: batch.source.df):
         if batch.is_empty():
             return Empty(metadata)
+        refuse_lost_values(batch.source.df, partition_columns(plan.target, request.output, plan.kept_schema()))
         refuse_rows_outside(batch.source, request.output, plan.kept_schema())
         run = OpenedRun(plan.contract, model, batch, plan.target, metadata)
         return plan.publishing.publish(spark, run, journal.staged)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType
+
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.sql_text import literal as literal  # names of this module, too
 from spark_scoring.jobs.sql_text import name_parts as name_parts
@@ -37,6 +39,17 @@ def quote_name(name: str) -> str:
 def schema_of(name: str) -> str:
     """Returns the quoted name of the schema that a table's name begins with, or an empty text."""
     return ".".join(quote(part) for part in name_parts(name)[:-1])
+
+
+def ddl(dtype: DataType) -> str:
+    """Returns a type as SQL declares it; Spark's own text of a struct leaves its fields' names unquoted."""
+    if isinstance(dtype, StructType):
+        return f"STRUCT<{', '.join(f'{quote(field.name)}: {ddl(field.dataType)}' for field in dtype.fields)}>"
+    if isinstance(dtype, ArrayType):
+        return f"ARRAY<{ddl(dtype.elementType)}>"
+    if isinstance(dtype, MapType):
+        return f"MAP<{ddl(dtype.keyType)}, {ddl(dtype.valueType)}>"
+    return dtype.simpleString()
 
 
 def micros_of_timestamp(value: str, time_zone: str) -> str:
