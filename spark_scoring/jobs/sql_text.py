@@ -1,10 +1,15 @@
-"""Values as SQL text, a literal that says what the value is; and the parts of a table's name."""
+"""Values and names as SQL text: a literal says what the value is, and a name is quoted, never pasted."""
 
 from __future__ import annotations
 
 import math
+import re
 from datetime import date, datetime
 from typing import Any
+
+from spark_scoring.errors import ConfigurationError
+
+_SUBSTITUTED = re.compile(r"\$\{\S+?\}")
 
 
 def literal(text: str) -> str:
@@ -48,3 +53,31 @@ def name_parts(name: str) -> list[str]:
             current += char
         position += 1
     return [*parts, current]
+
+
+def quote(name: str) -> str:
+    """Returns `name` as one quoted identifier.
+
+    Raises:
+        ConfigurationError: If it holds ``${…}``, which Spark fills in before it knows of any quotes.
+    """
+    if _SUBSTITUTED.search(name):
+        raise ConfigurationError(
+            f"the name {name!r} holds ${{…}}, which Spark would take for one of its own variables",
+            code="unsafe_name",
+            remedy="give the table, folder or column a name without it",
+        )
+    return "`" + name.replace("`", "``") + "`"
+
+
+def quote_name(name: str) -> str:
+    """Returns a table's name with each part quoted: ``main.ml.flights`` has three, ``main.`my table``` has two.
+
+    Parts that are quoted already keep their text, so a dot inside backticks does not part them.
+    """
+    return ".".join(quote(part) for part in name_parts(name))
+
+
+def schema_of(name: str) -> str:
+    """Returns the quoted name of the schema that a table's name begins with, or an empty text."""
+    return ".".join(quote(part) for part in name_parts(name)[:-1])

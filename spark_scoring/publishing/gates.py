@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
 from spark_scoring.delta.history import find_last_run
-from spark_scoring.delta.partition_values import PartitionColumn, lost_values
+from spark_scoring.delta.partition_values import PartitionColumn, lost_values, partition_columns
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.delta.table import Target
 from spark_scoring.errors import RowsFailedError, ScoringError, TargetError, combine
@@ -28,17 +28,26 @@ _MEND_TARGET = "nothing was written; remove the double rows from the target, or 
 _log = logging.getLogger(__name__)
 
 
-def refuse_rows_outside(source: Source, output: OutputConfig, kept: StructType) -> None:
-    """Looks for a row that ``replace_where`` does not name, before any is scored: Delta would find it at the end.
+def refuse_rows(source: Source, output: OutputConfig, target: Target, kept: StructType) -> None:
+    """Looks for rows that the target would not take, or not give back, before any is scored: Delta finds them last.
+
+    They are rows that ``replace_where`` does not name, and values of partition columns; for the one as for the other, a
+    Spark job runs over the rows.
 
     Args:
         source: The rows.
         output: The job's output.
+        target: Its target.
         kept: The schema of the input columns that the result keeps.
 
     Raises:
         TargetError: If there is such a row.
     """
+    refuse_lost_values(source.df, partition_columns(target, output, kept))
+    _refuse_rows_outside(source, output, kept)
+
+
+def _refuse_rows_outside(source: Source, output: OutputConfig, kept: StructType) -> None:
     if output.mode != "replace_where":
         return
     predicate = replace_predicate(output.replace_where, kept)
@@ -51,7 +60,7 @@ def refuse_rows_outside(source: Source, output: OutputConfig, kept: StructType) 
 
 
 def refuse_lost_values(rows: DataFrame, columns: Sequence[PartitionColumn]) -> None:
-    """Looks for values of partition columns that the target would not give back; runs a Spark job over them.
+    """Looks for values of partition columns that the target would not give back; runs a Spark job over the rows.
 
     Raises:
         TargetError: If there is one.

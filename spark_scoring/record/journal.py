@@ -89,7 +89,7 @@ class Journal:
         if not isinstance(error, Exception):
             return
         if isinstance(error, (RowsFailedError, AuditError)) and self._staged is not None:
-            local_index.remember(self._run_id, self._output.shown, self._job)
+            local_index.remember(self._run_id, self._output.shown, self._job.model_dump(mode="json"))
         with self._warned(self._table_name()):
             local_index.remember_table(self._run_id, self._write(self._of_failure(error)))
 
@@ -124,9 +124,8 @@ class Journal:
 
     def _write(self, record: Record) -> str:
         """Appends the record to the runs table, and returns which that is."""
-        place, source = place_of(self._job), self._job.input
-        own = (self._output.location, self._job.errors.quarantine, source.path or source.table)
-        write_record(self._spark, record, place, own=[one for one in own if one], new=not self._repeatable)
+        place = place_of(self._job)
+        write_record(self._spark, record, place, new=not self._repeatable)
         return place.location
 
     def _of_result(self, result: RunResult) -> Record:

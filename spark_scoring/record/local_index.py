@@ -7,7 +7,9 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
@@ -32,14 +34,14 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def remember(run_id: str, target: str, job: ScoringJob) -> None:
-    """Writes down a run's job, for this user's eyes alone, since it may hold credentials; a failure is no error."""
+def remember(run_id: str, target: str, values: Mapping[str, Any]) -> None:
+    """Writes down the values of a run's job, for this user alone, as it may hold credentials; a failure is no error."""
     file = _file(run_id, target)
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(job.model_dump(mode="json"), stream)
+            json.dump(values, stream)
 
 
 def recall(run_id: str) -> ScoringJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
@@ -26,9 +26,8 @@ from pyspark.sql.types import (
 )
 
 from spark_scoring.delta.table import refuse_foreign_files
-from spark_scoring.errors import ConfigurationError, InputError, ScoringError
+from spark_scoring.errors import ConfigurationError, InputError
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
-from spark_scoring.jobs.overlaps import overlap, parts_of
 from spark_scoring.publishing.staging_table import beside
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
@@ -102,9 +101,7 @@ def place_of(job: ScoringJob) -> OutputConfig:
     return beside(job.output, TABLE)
 
 
-def write_record(
-    spark: SparkSession, record: Record, place: OutputConfig, *, own: Sequence[str] = (), new: bool = False
-) -> None:
+def write_record(spark: SparkSession, record: Record, place: OutputConfig, *, new: bool = False) -> None:
     """Appends a run to its runs table, which is made where there is none; a run that is done is there once.
 
     A runs table of an earlier version of this package gets the columns that it lacks.
@@ -113,14 +110,12 @@ def write_record(
         spark: The session.
         record: The run.
         place: The runs table.
-        own: The run's own tables, which are no place for a record.
         new: Whether no attempt before this one can have recorded the run, since nobody else knows its id.
 
     Raises:
         TargetError: If the place is taken by something else.
         PySparkException: If Spark can't write there.
     """
-    _refuse_own_tables(place, own)
     options = {"mergeSchema": "false"}
     # Delta looks a transaction up in the whole of the table's state, which takes longer than all the rest.
     if record.status in _DONE and not new:
@@ -146,14 +141,6 @@ def transaction(run_id: str, target: str) -> str:
     """Returns the transaction id under which a run that is done is recorded once."""
     # Jobs of one schema share a runs table, and a scheduler may give all of them the same run id.
     return f"spark-scoring-record/{run_id}/{hashlib.sha256(target.encode()).hexdigest()[:16]}"
-
-
-def _refuse_own_tables(place: OutputConfig, own: Sequence[str]) -> None:
-    """Keeps the record out of the run's own tables, which it would create before their first row."""
-    names = parts_of(place.location, linked=True)
-    same = [other for other in own if overlap(parts_of(other, linked=True), names)]
-    if same:
-        raise ScoringError(f"{redact(same[0])} is a table of the job's own; record.table names another place")
 
 
 def _is_of_an_earlier_version(spark: SparkSession, place: OutputConfig) -> bool:

@@ -26,6 +26,9 @@ from spark_scoring.record.runs_table import place_of
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 
+_RECORD = "record.table"
+_REMEDY = "give each a place of its own, beside the others; nothing was written"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -56,33 +59,75 @@ class Place:
         return read(self.location, linked=linked, globs=self.is_pattern)
 
 
-def place_problems(job: ScoringJob, spark: SparkSession, *, reads_input: bool) -> list[ScoringError]:
-    """Returns a refusal of each two places that overlap, at least one of which is written; nothing is written yet.
-
-    Args:
-        job: The job.
-        spark: The session, whose catalog knows where tables are.
-        reads_input: Whether the job's input is read: not where a caller's rows, or a quarantine, stand in its place.
-    """
-    places = list(_places(job, reads_input=reads_input))
-    pairs = [pair for pair in combinations(places, 2) if any(place.is_written for place in pair)]
-    plain = _overlapping(pairs, lambda place: (place.parts(linked=False),))
-    errors: list[ScoringError] = [
-        ConfigurationError(_message(pair), code="places_overlap", remedy=_REMEDY) for pair in plain
-    ]
-    names: dict[Place, tuple[Parts, ...]] = {}
-
-    def known(place: Place) -> tuple[Parts, ...]:
-        if place not in names:
-            names[place] = tuple(_names(spark, place))
-        return names[place]
-
-    others = _overlapping([pair for pair in pairs if pair not in plain], known)
-    return errors + [TargetError(_message(pair), code="places_overlap", remedy=_REMEDY) for pair in others]
-
-
-_REMEDY = "give each a place of its own, beside the others; nothing was written"
 _Pair = tuple[Place, Place]
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places of a job, of which no two may overlap where one is written."""
+
+    all: tuple[Place, ...]
+
+    @classmethod
+    def of(cls, job: ScoringJob, *, reads_input: bool = True) -> Places:
+        """Returns a job's places.
+
+        Args:
+            job: The job.
+            reads_input: Whether its input is read: not where a caller's rows, or a quarantine, stand in its place.
+        """
+        if job.output is None:
+            return cls(())
+        places = list(_input(job.input)) if reads_input else []
+        model = local_folder(job.model.uri)
+        if model is not None:
+            places.append(Place("model.uri", model, is_path=True, is_written=False))
+        places.append(Place.of("output", job.output))
+        aside = SetAside.of(job.errors)
+        for key, config in (("", aside.rows), (", its _files", aside.files), (", its _resolved", aside.resolved)):
+            if config is not None:
+                places.append(Place.of(f"errors.quarantine{key}", config))
+        with suppress(ScoringError):  # there is no place beside the target, as others say
+            places.append(Place.of(_RECORD, place_of(job)))
+        with suppress(ScoringError):
+            if isinstance(choose_publishing(job), Staged):
+                staging = staging_place(job.output, job.staging, "run")
+                if staging.path is not None:  # the folder of all runs
+                    places.append(Place("staging.location", os.path.dirname(staging.path), is_path=True))
+        return cls(tuple(places))
+
+    def refuse_shared_runs_table(self) -> None:
+        """Keeps the record out of the job's other tables: it is written however a run ends, and would create them.
+
+        Raises:
+            ConfigurationError: If `record.table` is one of them.
+        """
+        pairs = [pair for pair in self._pairs() if _RECORD in (pair[0].key, pair[1].key)]
+        for pair in _overlapping(pairs, lambda place: (place.parts(linked=True),)):
+            raise ConfigurationError(_message(pair), code="places_overlap", remedy=_REMEDY)
+
+    def problems(self, spark: SparkSession) -> list[ScoringError]:
+        """Returns a refusal of each two places that overlap; nothing is written yet.
+
+        Args:
+            spark: The session, whose catalog knows where tables are.
+        """
+        plain = _overlapping(self._pairs(), lambda place: (place.parts(linked=False),))
+        errors: list[ScoringError] = [
+            ConfigurationError(_message(pair), code="places_overlap", remedy=_REMEDY) for pair in plain
+        ]
+        names: dict[Place, tuple[Parts, ...]] = {}
+
+        def names_of(place: Place) -> tuple[Parts, ...]:
+            if place not in names:
+                names[place] = tuple(_names(spark, place))
+            return names[place]
+
+        others = _overlapping([pair for pair in self._pairs() if pair not in plain], names_of)
+        return errors + [TargetError(_message(pair), code="places_overlap", remedy=_REMEDY) for pair in others]
+
+    def _pairs(self) -> list[_Pair]:
+        return [pair for pair in combinations(self.all, 2) if any(place.is_written for place in pair)]
 
 
 def _overlapping(pairs: list[_Pair], names: Callable[[Place], tuple[Parts, ...]]) -> list[_Pair]:
@@ -92,28 +137,6 @@ def _overlapping(pairs: list[_Pair], names: Callable[[Place], tuple[Parts, ...]]
 def _message(pair: _Pair) -> str:
     one, other = (f"{place.key} ({redact(place.location)})" for place in pair)
     return f"{one} and {other} are the same place, or one lies inside the other"
-
-
-def _places(job: ScoringJob, *, reads_input: bool) -> Iterator[Place]:
-    if job.output is None:
-        return
-    if reads_input:
-        yield from _input(job.input)
-    model = local_folder(job.model.uri)
-    if model is not None:
-        yield Place("model.uri", model, is_path=True, is_written=False)
-    yield Place.of("output", job.output)
-    aside = SetAside.of(job.errors)
-    for key, config in (("", aside.rows), (", its _files", aside.files), (", its _resolved", aside.resolved)):
-        if config is not None:
-            yield Place.of(f"errors.quarantine{key}", config)
-    with suppress(ScoringError):  # there is no place beside the target, as others say
-        yield Place.of("record.table", place_of(job))
-    with suppress(ScoringError):
-        if isinstance(choose_publishing(job), Staged):
-            staging = staging_place(job.output, job.staging, "run")
-            if staging.path is not None:  # the folder of all runs
-                yield Place("staging.location", os.path.dirname(staging.path), is_path=True)
 
 
 def _input(config: InputConfig) -> Iterator[Place]:

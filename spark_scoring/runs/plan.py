@@ -32,7 +32,7 @@ from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.snapshot import Snapshot
 from spark_scoring.reading.source import open_frame
-from spark_scoring.runs.places import place_problems
+from spark_scoring.runs.places import Places
 from spark_scoring.runs.request import Replay
 from spark_scoring.scoring.frame import added_columns, result_schema, score_frame
 from spark_scoring.scoring.method import Called, resolve_method
@@ -118,7 +118,12 @@ class PlanReport:
 
 @plain_errors()
 def make_plan(
-    job: ScoringJob, spark: SparkSession, *, df: DataFrame | None = None, replay: Replay | None = None
+    job: ScoringJob,
+    spark: SparkSession,
+    *,
+    df: DataFrame | None = None,
+    replay: Replay | None = None,
+    on_pinned: Callable[[PinnedModel], None] = lambda _: None,
 ) -> PlanReport:
     """Resolves, opens, checks and plans; looks at metadata only, and collects what is wrong in every step.
 
@@ -127,8 +132,9 @@ def make_plan(
         spark: The session.
         df: The rows to score, in place of the job's input.
         replay: Whose quarantined rows `job` scores, or None.
+        on_pinned: Is called with the model as soon as it is known, whatever the next steps come to.
     """
-    return _Planner(job, spark, df, replay).report()
+    return _Planner(job, spark, df, replay, on_pinned).report()
 
 
 @dataclass
@@ -139,6 +145,7 @@ class _Planner:
     spark: SparkSession
     df: DataFrame | None
     replay: Replay | None
+    on_pinned: Callable[[PinnedModel], None]
     problems: list[ScoringError] = field(default_factory=list)
 
     def report(self) -> PlanReport:
@@ -149,6 +156,8 @@ class _Planner:
         differences = compare_requirements(pinned, self.spark) if pinned is not None else ()
         called = self._call(pinned, differences)
         model = called.model if called is not None else pinned
+        if model is not None:
+            self.on_pinned(model)
         target = self._try(lambda: describe_target(self.spark, output)) if output is not None else None
         reader = self._reader(model)
         whole = self._try(lambda: self._open(reader))
@@ -161,7 +170,8 @@ class _Planner:
             self._look_at_output(output, target, columns, schema, contract)
         if publishing is not None:
             self.problems += publishing.problems()
-            self.problems += place_problems(job, self.spark, reads_input=self.df is None and self.replay is None)
+            reads_input = self.df is None and self.replay is None
+            self.problems += Places.of(job, reads_input=reads_input).problems(self.spark)
         return PlanReport(model, reading, contract, schema, target, publishing, differences, tuple(self.problems))
 
     def _try(self, step: Callable[[], T]) -> T | None:

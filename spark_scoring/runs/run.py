@@ -12,11 +12,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.delta.metadata import RunMetadata
-from spark_scoring.delta.partition_values import partition_columns
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch
-from spark_scoring.publishing.gates import refuse_lost_values, refuse_rows_outside
+from spark_scoring.publishing.gates import refuse_rows
 from spark_scoring.publishing.published import Empty, OpenedRun, Outcome
 from spark_scoring.reading.batch import Batch
 from spark_scoring.reading.failed_sql import naming_failed_sql
@@ -112,10 +111,7 @@ def _run_once(request: RunRequest, spark: SparkSession, journal: Journal) -> Out
 
 def _start(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome:
     """Plans, fetches, opens, and publishes what is allowed to be."""
-    report = make_plan(request.job, spark, df=request.df, replay=request.replay)
-    if report.model is not None:
-        journal.pinned(report.model)
-    plan = report.complete()
+    plan = make_plan(request.job, spark, df=request.df, replay=request.replay, on_pinned=journal.pinned).complete()
     model = fetch(plan.model, request.job.model)
     journal.pinned(model)
     _tell(plan, model)
@@ -126,8 +122,7 @@ def _start(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcom
     with _naming_sql(request, lambda: batch.source.df):
         if batch.is_empty():
             return Empty(metadata)
-        refuse_lost_values(batch.source.df, partition_columns(plan.target, request.output, plan.kept_schema()))
-        refuse_rows_outside(batch.source, request.output, plan.kept_schema())
+        refuse_rows(batch.source, request.output, plan.target, plan.kept_schema())
         run = OpenedRun(plan.contract, model, batch, plan.target, metadata)
         return plan.publishing.publish(spark, run, journal.staged)
 

@@ -1,44 +1,14 @@
-"""Spark SQL text, built from values: names are quoted, never pasted."""
+"""SQL of types and of moments; that of names and values is `jobs.sql_text`'s."""
 
 from __future__ import annotations
 
-import re
-
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
-from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.sql_text import literal as literal  # names of this module, too
 from spark_scoring.jobs.sql_text import name_parts as name_parts
-
-_SUBSTITUTED = re.compile(r"\$\{\S+?\}")
-
-
-def quote(name: str) -> str:
-    """Returns `name` as one quoted identifier.
-
-    Raises:
-        ConfigurationError: If it holds ``${…}``, which Spark fills in before it knows of any quotes.
-    """
-    if _SUBSTITUTED.search(name):
-        raise ConfigurationError(
-            f"the name {name!r} holds ${{…}}, which Spark would take for one of its own variables",
-            code="unsafe_name",
-            remedy="give the table, folder or column a name without it",
-        )
-    return "`" + name.replace("`", "``") + "`"
-
-
-def quote_name(name: str) -> str:
-    """Returns a table's name with each part quoted: ``main.ml.flights`` has three, ``main.`my table``` has two.
-
-    Parts that are quoted already keep their text, so a dot inside backticks does not part them.
-    """
-    return ".".join(quote(part) for part in name_parts(name))
-
-
-def schema_of(name: str) -> str:
-    """Returns the quoted name of the schema that a table's name begins with, or an empty text."""
-    return ".".join(quote(part) for part in name_parts(name)[:-1])
+from spark_scoring.jobs.sql_text import quote as quote
+from spark_scoring.jobs.sql_text import quote_name as quote_name
+from spark_scoring.jobs.sql_text import schema_of as schema_of
 
 
 def ddl(dtype: DataType) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from spark_scoring import ScoringJob
 from spark_scoring.jobs.overlaps import overlap, parts_of
-from spark_scoring.runs.places import place_problems
+from spark_scoring.runs.places import Places
 
 NO_SPARK = cast(Any, None)
 
@@ -106,7 +106,7 @@ def problems(tmp_path: Path, reads_input: bool = True, **changes: Any) -> list[t
         "output.path": str(tmp_path / "scores"),
         **{key.replace("__", "."): value for key, value in changes.items()},
     }
-    found = place_problems(ScoringJob.from_options(dotted), NO_SPARK, reads_input=reads_input)
+    found = Places.of(ScoringJob.from_options(dotted), reads_input=reads_input).problems(NO_SPARK)
     assert {problem.code for problem in found} <= {"places_overlap"}
     return [(problem.exit_code, problem.message) for problem in found]
 
@@ -200,5 +200,5 @@ def test_a_table_is_known_by_its_whole_name_and_by_its_folder(one, other, overla
     job = ScoringJob.from_options(
         {"model.uri": "models:/m/1", "input.sql": "SELECT 1", "output.table": one, "errors.quarantine": other}
     )
-    found = place_problems(job, cast(Any, Catalog()), reads_input=True)
+    found = Places.of(job).problems(cast(Any, Catalog()))
     assert [problem.exit_code for problem in found if "output (" in problem.message][:1] == [8] * overlapping
