@@ -47,7 +47,12 @@ def __getattr__(name: str) -> Any:
     # Looked up when first used: MLflow and PySpark take seconds to import, and `spark-scoring --help` needs neither.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as exc:
+        from spark_scoring.spark.packages import missing_package
+
+        raise missing_package(exc) or exc from None
 
 
 def __dir__() -> list[str]:

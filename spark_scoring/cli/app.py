@@ -25,6 +25,7 @@ from spark_scoring.jobs.location import name_a_home
 from spark_scoring.redaction import redact
 from spark_scoring.spark.java import check_working_directory
 from spark_scoring.spark.jvm import end_sessions, started_sessions
+from spark_scoring.spark.packages import missing_package
 from spark_scoring.spark.platform import is_databricks
 from spark_scoring.spark.scratch import temporary_files_in_scratch_folder
 
@@ -356,6 +357,9 @@ def _as_scoring_error(exc: BaseException, command: str, signals: Signals) -> Sco
         return ended
     if isinstance(exc, ScoringError):
         return exc
+    missing = missing_package(exc)
+    if missing is not None:
+        return missing
     if isinstance(exc, _USAGE_ERROR):
         known = {registered.callback.__name__ for registered in app.registered_commands if registered.callback}
         known |= {group.name or "" for group in app.registered_groups}

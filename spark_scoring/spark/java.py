@@ -76,6 +76,24 @@ def check_working_directory() -> None:
         ) from exc
 
 
+def folder_options(scratch: str) -> list[str]:
+    """Returns the options that say where a JVM puts files: into `scratch`, and packages into the user's home."""
+    # There they are removed also after a kill. It is Java's setting and not Spark's, so that a spark.local.dir that the
+    # user has set is still the one that counts.
+    folders = {"java.io.tmpdir": scratch}
+    if not os.access(pwd.getpwuid(os.geteuid()).pw_dir, os.W_OK):
+        folders["user.home"] = scratch  # where packages are kept, if no setting of Spark's says otherwise
+    return [quoted(f"-D{name}={folder}") for name, folder in folders.items()]
+
+
+def quoted(option: str) -> str:
+    """Returns an option as Spark's launcher reads it: a folder's name may hold blanks and quotes."""
+    if option.isprintable() and not set(option) & set(" \"'\\"):
+        return option
+    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 if __name__ == "__main__":
     # `python -m spark_scoring.spark.java` checks whether this machine can run Spark, before anything long starts.
     try:

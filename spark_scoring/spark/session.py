@@ -5,16 +5,16 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.spark.jars import delta_jars, remember_jars
-from spark_scoring.spark.java import check_java, check_process
+from spark_scoring.spark.java import check_java, check_process, folder_options
 from spark_scoring.spark.jvm import start_session
+from spark_scoring.spark.maven import session_jars
+from spark_scoring.spark.packages import check_packages
 from spark_scoring.spark.platform import is_databricks
 from spark_scoring.spark.scratch import scratch_folder
 
@@ -53,16 +53,12 @@ def get_session() -> SparkSession:
     Maven packages that `SPARK_SCORING_PACKAGES` names beside Delta's.
 
     Raises:
-        ConfigurationError: If pyspark is missing, or there is no JDK that it can use, or this process can't start one.
+        ConfigurationError: If pyspark or Delta's jars are missing, or there is no JDK that it can use, or this process
+            can't start one.
     """
-    try:
-        from pyspark.sql import SparkSession
-    except ImportError as exc:
-        raise ConfigurationError(
-            "pyspark is not installed here",
-            code="no_pyspark",
-            remedy='pip install "spark-scoring[local]", or run this on a Spark cluster',
-        ) from exc
+    check_packages()
+    from pyspark.sql import SparkSession
+
     current = SparkSession.getActiveSession()
     if current is not None:
         return current
@@ -74,12 +70,10 @@ def get_session() -> SparkSession:
     check_java()
     # Local workers run this Python, not the first python3 on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = {**DELTA_CONF, **_LOCAL_CONF, **delta_jars(), **_java_options(scratch_folder())}
+    conf = {**DELTA_CONF, **_LOCAL_CONF, **session_jars(), **_java_options(scratch_folder())}
     conf["spark.driver.memory"] = os.environ.get("SPARK_DRIVER_MEMORY", "2g")
     builder = _with(SparkSession.builder.appName("spark-scoring").master(f"local[{os.cpu_count()},4]"), conf)
-    session = start_session(lambda: _answering(builder), _warehouse_remover())
-    remember_jars(session)
-    return session
+    return start_session(lambda: _answering(builder), _warehouse_remover())
 
 
 def _answering(builder: SparkSession.Builder) -> SparkSession:
@@ -142,21 +136,8 @@ def _logging() -> dict[str, str]:
 
 def _java_options(scratch: str) -> dict[str, str]:
     """Returns the JVM's options: its log, and where it puts files."""
-    # There they are removed also after a kill. It is Java's setting and not Spark's, so that a spark.local.dir that the
-    # user has set is still the one that counts.
-    folders = {"java.io.tmpdir": scratch}
-    if not os.access(pwd.getpwuid(os.geteuid()).pw_dir, os.W_OK):
-        folders["user.home"] = scratch  # where packages are kept, if no setting of Spark's says otherwise
-    options = " ".join(_quoted(f"-D{name}={folder}") for name, folder in folders.items())
+    options = " ".join(folder_options(scratch))
     return {name: f"{value} {options}" for name, value in _logging().items()}
-
-
-def _quoted(option: str) -> str:
-    """Returns an option as Spark's launcher reads it: a folder's name may hold blanks and quotes."""
-    if option.isprintable() and not set(option) & set(" \"'\\"):
-        return option
-    escaped = option.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _with(builder: SparkSession.Builder, conf: dict[str, str]) -> SparkSession.Builder:

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.spark.java import check_java, check_process
-from spark_scoring.spark.session import _java_options, _quoted
+from spark_scoring.spark.java import check_java, check_process, quoted
+from spark_scoring.spark.session import _java_options
 from tests.unit.programs import environment, run
 
 
@@ -136,8 +136,8 @@ def test_help_needs_no_working_directory(tmp_path):
 
 def test_java_gets_the_temporary_folder_whatever_its_name():
     assert "-Djava.io.tmpdir=/tmp/x" in _java_options("/tmp/x")["spark.driver.extraJavaOptions"].split()
-    assert _quoted('-Da=/my folder/"x\\y') == '"-Da=/my folder/\\"x\\\\y"'
-    assert _quoted("-Da=/plain") == "-Da=/plain"
+    assert quoted('-Da=/my folder/"x\\y') == '"-Da=/my folder/\\"x\\\\y"'
+    assert quoted("-Da=/plain") == "-Da=/plain"
 
 
 def test_a_home_that_takes_no_file_is_not_where_packages_are_kept(monkeypatch):
