@@ -98,7 +98,7 @@ bench-failures: install ## Time what staging and bad rows cost; appends to tests
 
 lock: ## Resolve the locked dependencies anew (needs uv)
 	$(COMPILE) --universal --python-version 3.10 --constraint .lock/constraints.txt pyproject.toml -o .lock/dev.txt
-	$(COMPILE) --python-platform linux --python-version 3.11 --constraint .lock/compat-constraints.txt pyproject.toml -o .lock/compat.txt
+	$(COMPILE) --python-platform linux --python-version 3.11 --override .lock/compat-constraints.txt pyproject.toml -o .lock/compat.txt
 	$(COMPILE) --extra flavors --no-emit-package triton --python-platform linux --python-version 3.11 --constraint .lock/dev.txt pyproject.toml -o .lock/flavors.txt
 
 clean: ## Remove what the targets made, but for .venv

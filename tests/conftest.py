@@ -59,6 +59,12 @@ def own_index_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spark_scoring.record.local_index._FOLDER", tmp_path / "index of runs")
 
 
+@pytest.fixture(autouse=True)
+def own_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed command's log is not among the user's."""
+    monkeypatch.setattr("spark_scoring.cli.log_file._places", lambda: [tmp_path / "logs"])
+
+
 @pytest.fixture
 def points(monkeypatch: pytest.MonkeyPatch) -> Points:
     """Named points of a run, at which something happens."""

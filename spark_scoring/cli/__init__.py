@@ -1,5 +1,5 @@
 """The command line: words become a request, the request an outcome, the outcome output and an exit code."""
 
-from spark_scoring.cli.app import main
+from spark_scoring.cli.program import main
 
 __all__ = ["main"]

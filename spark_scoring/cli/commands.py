@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # The environment variable that names the runs table.
 _RUNS = "SPARK_SCORING_RUNS"
+# The job file where none is named.
+JOB_FILE = "job.yml"
 # The options that stand in for a job file, with the key of each.
 _KEYS = {
     "--model": "model.uri",
@@ -52,6 +54,8 @@ def read_job(
 
     given = {option: value for option, value in options.items() if value is not None}
     overrides = _pairs("--set", settings)
+    if conf is None and not given:
+        conf = _job_file_here()
     if conf is not None:
         if given:
             raise ConfigurationError(
@@ -70,13 +74,34 @@ def read_job(
         raise ConfigurationError(
             "there is no job to run",
             code="usage",
-            remedy="name a job file, or give --model, --input and --output",
+            remedy=f"name a job file, call it {JOB_FILE}, or give --model, --input and --output; spark-scoring init "
+            "writes one",
         )
     keys = dict(_KEYS)
     for option, part in (("--input", "input"), ("--output", "output")):
         if option in given:
             keys[option] = f"{part}.{'path' if is_path(given[option]) else 'table'}"
     return ScoringJob.from_options({**{keys[option]: value for option, value in given.items()}, **overrides})
+
+
+def named_job_file(conf: str | None) -> str:
+    """Returns the job file: the one that is named, or the one in the working directory.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+    job_file = conf if conf is not None else _job_file_here()
+    if job_file is None:
+        raise ConfigurationError(
+            f"there is no job file: none is named, and the working directory has no {JOB_FILE}",
+            code="usage",
+            remedy="name a job file; spark-scoring init writes one",
+        )
+    return job_file
+
+
+def _job_file_here() -> str | None:
+    return JOB_FILE if Path(JOB_FILE).is_file() else None
 
 
 def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Outcome:
@@ -270,6 +295,25 @@ def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) ->
         "notes": list(packed.notes),
     }
     return Outcome(data, partial(summary.of_environment, packed))
+
+
+def fetch_jars(into: Path | None) -> Outcome:
+    """Brings the jars of a local session."""
+    from spark_scoring.spark.jars import OWN_JARS, packages
+    from spark_scoring.spark.maven import fetch_jars
+    from spark_scoring.spark.packages import check_packages
+
+    check_packages()
+    files = fetch_jars(into)
+    size = sum(os.path.getsize(file) for file in files)
+    data = {"packages": packages().split(","), "jars": files, "bytes": size, "into": str(into) if into else None}
+    lines = [
+        ("packages", packages()),
+        ("jars", f"{len(files):,}, {size / 1e6:,.0f} MB, in {os.path.dirname(files[0])}"),
+    ]
+    if into is not None:
+        lines.append(("use", f"{OWN_JARS}={into.absolute()}"))
+    return Outcome(data, summary.aligned(lines))
 
 
 def target_of(output: OutputConfig | None) -> dict[str, Any]:

@@ -12,21 +12,36 @@ import os
 import select
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
+from spark_scoring.cli.log_file import LogFile
+from spark_scoring.cli.strict_json import to_json
+from spark_scoring.cli.style import Style
+from spark_scoring.errors import ScoringError
 from spark_scoring.redaction import printable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+PLAIN = Style()
 _NOISY = ("mlflow", "alembic", "sqlalchemy", "py4j")
+
+
+# stderr, while `noise_kept_in` has a file in its place.
+_own_stderr: list[TextIO] = []
+
+
+def stderr() -> TextIO | None:
+    """Returns the stream to whoever started the command."""
+    return _own_stderr[-1] if _own_stderr else sys.stderr
 
 
 def say(line: str) -> None:
     """Writes a line to stderr, or several; what would steer the terminal is spelled out."""
-    _write(sys.stderr, line)
+    _write(stderr(), line)
 
 
 def show(text: str) -> None:
@@ -49,30 +64,65 @@ def make_streams_last() -> None:
 
 
 def quiet() -> None:
-    """Silences what MLflow and its kin log and warn of, in this process and in the workers that it starts."""
-    warnings.simplefilter("ignore")
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+    """Silences what is of no use to anybody."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.ERROR)
     # On Ctrl-C py4j logs its broken connection, with stack traces, to the root logger itself.
     logging.getLogger().addFilter(_is_not_py4js)
+    warnings.simplefilter("ignore")
+
+
+def silence() -> None:
+    """Silences what MLflow and its kin log and warn of, in this process and in the workers that it starts."""
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager
-def progress_on_stderr() -> Iterator[None]:
-    """Shows what this package logs on its way, one plain line each, on stderr."""
+def progress_on_stderr(style: Style = PLAIN) -> Iterator[None]:
+    """Shows what this package logs on its way, one plain line each, on stderr; all of it goes to stderr's file."""
     logger = logging.getLogger("spark_scoring")
-    handler = _Lines()
+    handlers: list[logging.Handler] = [_Lines(style)]
+    if _own_stderr:
+        handlers.append(logging.StreamHandler())
+        handlers[-1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    for handler in handlers:
+        logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if _own_stderr else style.level)
     try:
         yield
     finally:
         logger.setLevel(level)
-        logger.removeHandler(handler)
+        for handler in handlers:
+            logger.removeHandler(handler)
+
+
+@contextmanager
+def noise_kept_in(log: LogFile) -> Iterator[None]:
+    """Sends to a file what this process, its JVM and its workers print meanwhile; what `say` writes goes to stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    own = sys.stderr if not _is_standard(sys.stderr) else _lasting(kept[1][1], sys.stderr)
+    file = io.TextIOWrapper(io.BufferedWriter(log), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    for number, _ in kept:
+        os.dup2(log.number, number)
+    _own_stderr.append(own)
+    try:
+        with redirect_stdout(file), redirect_stderr(file), warnings.catch_warnings():
+            warnings.simplefilter("default")
+            yield
+    finally:
+        _own_stderr.remove(own)
+        with contextlib.suppress(OSError, ValueError):
+            file.flush()
+            own.flush()
+        for number, copy in kept:
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 @contextmanager
@@ -163,6 +213,33 @@ def _is_not_py4js(record: logging.LogRecord) -> bool:
     return "py4j" not in record.pathname
 
 
+def say_error(error: ScoringError, style: Style, log: str | None = None) -> None:
+    """Writes how a command failed to stderr, and where the rest of it stands."""
+    if style.log_format == "json":
+        say(_line("error", "spark_scoring", error.message, {**error.to_dict(), "log": log}))
+        return
+    say(f"spark-scoring: {error}")
+    if log is not None:
+        say(f"  log: {log}")
+
+
+def _line(level: str, logger: str, message: str, more: Mapping[str, object]) -> str:
+    when = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    return to_json({"time": when, "level": level, "logger": logger, **more, "message": message})
+
+
+def _is_standard(stream: TextIO | None) -> bool:
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    return stream is None or isinstance(raw, _Lasting)
+
+
 class _Lines(logging.Handler):
+    def __init__(self, style: Style) -> None:
+        super().__init__(style.level)
+        self._style = style
+
     def emit(self, record: logging.LogRecord) -> None:
-        say(printable(record.getMessage()))
+        if self._style.log_format == "json":
+            say(_line(record.levelname.lower(), record.name, record.getMessage(), {}))
+        else:
+            say(printable(record.getMessage(), keep="\n" if record.levelno < logging.INFO else ""))

@@ -89,6 +89,8 @@ def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) ->
         data = {"runs_table": None, "runs": [], **known_data, "error": error.to_dict()}
     elif command == "env":
         data = {**dict.fromkeys(_ENVIRONMENT_KEYS), **known_data, "error": error.to_dict()}
+    elif command == "jars":
+        data = {**dict.fromkeys(("packages", "jars", "bytes", "into")), **known_data, "error": error.to_dict()}
     elif command == "inspect":
         data = {**dict.fromkeys(_MODEL_KEYS), **known_data, "error": error.to_dict()}
     else:

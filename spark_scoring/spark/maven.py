@@ -70,7 +70,7 @@ def fetch_jars(into: Path | None = None) -> list[str]:
         return jars
     try:
         into.mkdir(parents=True, exist_ok=True)
-        return [shutil.copy(jar, into) for jar in jars]
+        return [shutil.copy(jar, str(into)) for jar in jars]
     except OSError as exc:
         raise ConfigurationError(
             f"the jars can't be written to {into}: {exc.strerror or exc}",
@@ -96,12 +96,12 @@ def _resolve(wanted: str) -> list[str]:
         # Of an application that this process may belong to: this one is another.
         theirs = {name: value for name, value in os.environ.items() if not name.startswith("PYSPARK_")}
         python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
-        said = _run(command, {**theirs, **python, "SPARK_HOME": str(home)})
-        _log.debug("%s", redact(said))
+        output = _run(command, {**theirs, **python, "SPARK_HOME": str(home)})
+        _log.debug("%s", redact(output))
         found = result.read_text(encoding="utf-8") if result.is_file() else ""
     jars = [urlparse(jar).path for jar in found.split(",") if jar]
     if not jars:
-        raise refusal(wanted, said)
+        raise refusal(wanted, output)
     return jars
 
 
@@ -125,9 +125,9 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> str:
         raise
 
 
-def refusal(wanted: str, said: str) -> ConfigurationError:
-    """Returns why jars could not be fetched, by what Spark's resolver said."""
-    unreachable = _UNREACHABLE.search(said)
+def refusal(wanted: str, output: str) -> ConfigurationError:
+    """Returns why jars could not be fetched, by what Spark's resolver output."""
+    unreachable = _UNREACHABLE.search(output)
     if unreachable is not None:
         parts = unreachable.groupdict()
         host = parts["host"] or urlsplit(parts["url"] or parts["asked"] or "").hostname or "the repository"
@@ -138,7 +138,7 @@ def refusal(wanted: str, said: str) -> ConfigurationError:
             remedy="on a machine with a network run spark-scoring jars fetch --into DIR, bring DIR here and set "
             f"{OWN_JARS}=DIR; behind a proxy set HTTPS_PROXY=http://HOST:PORT",
         )
-    absent = _ABSENT.search(said)
+    absent = _ABSENT.search(output)
     if absent is not None:
         name = ":".join(absent.groups())
         return ConfigurationError(
@@ -159,21 +159,21 @@ def proxy_options(environment: Mapping[str, str], settings: Mapping[str, str]) -
 
     Args:
         environment: The environment, with ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` in either case of letters.
-        settings: Spark's settings, in which the user may have told Java already.
+        settings: Spark's settings, in which the user may have java_options Java already.
     """
-    told = " ".join(
+    java_options = " ".join(
         (environment.get("JAVA_TOOL_OPTIONS", ""), settings.get("spark.driver.extraJavaOptions", ""))
     )
-    if "proxyHost" in told:
+    if "proxyHost" in java_options:
         return []
     options = []
     for scheme in ("http", "https"):
         url = _either(environment, f"{scheme}_proxy") or _either(environment, "all_proxy")
         parts = urlsplit(url if "//" in url else f"//{url}")
         with suppress(ValueError):  # the port is no number
-            if parts.hostname:
-                options.append(f"-D{scheme}.proxyHost={parts.hostname}")
-                options.append(f"-D{scheme}.proxyPort={parts.port or 80}")
+            place = (parts.hostname, parts.port or 80)
+            if place[0]:
+                options += [f"-D{scheme}.proxyHost={place[0]}", f"-D{scheme}.proxyPort={place[1]}"]
     around = [name.strip() for name in _either(environment, "no_proxy").split(",") if name.strip()]
     if options and around:
         hosts = "|".join(f"*{name}" if name.startswith(".") else name for name in around)

@@ -35,14 +35,12 @@ def missing_package(exc: BaseException) -> ConfigurationError | None:
         if name in _SPARKS:
             return _no_spark()
         command = INSTALL if name in _MLFLOWS else f"pip install {name.replace('_', '-')}"
-        return ConfigurationError(
-            f"the Python package {name} is not installed here", code="no_package", remedy=command
-        )
+        return ConfigurationError(f"the Python package {name} is not installed here", code="no_package", remedy=command)
     # PySpark says so of a pandas or PyArrow that is too old for it.
     if cause is not None and "must be installed" in str(cause):
-        said = str(cause).partition("] ")[2] or str(cause)
+        text = str(cause).partition("] ")[2] or str(cause)
         return ConfigurationError(
-            f"the packages here do not go together: {said.strip()}",
+            f"the packages here do not go together: {text.strip()}",
             code="no_package",
             remedy=f"{INSTALL} --upgrade",
         )

@@ -14,6 +14,11 @@ def is_databricks() -> bool:
     return "DATABRICKS_RUNTIME_VERSION" in os.environ or "DATABRICKS_ENV_VERSION" in os.environ
 
 
+def is_submitted() -> bool:
+    """Tells whether this process is an application that spark-submit started."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
 def is_connect(spark: SparkSession) -> bool:
     """Tells whether `spark` is a Spark Connect session, which has no SparkContext."""
     return type(spark).__module__.startswith("pyspark.sql.connect")

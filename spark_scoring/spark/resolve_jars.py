@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from pyspark import SparkConf
 from pyspark.java_gateway import launch_gateway
 
 if __name__ == "__main__":
-    conf = SparkConf(_jvm=launch_gateway().jvm)
+    start: Any = launch_gateway
+    conf = SparkConf(_jvm=start().jvm)
     Path(sys.argv[1]).write_text(conf.get("spark.jars", "") or "", encoding="utf-8")

@@ -7,15 +7,15 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.spark.java import check_java, check_process, folder_options
+from spark_scoring.spark.java_log import log_options
 from spark_scoring.spark.jvm import start_session
 from spark_scoring.spark.maven import session_jars
 from spark_scoring.spark.packages import check_packages
-from spark_scoring.spark.platform import is_databricks
+from spark_scoring.spark.platform import is_databricks, is_submitted
 from spark_scoring.spark.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _LOCAL_CONF = {
     # Spark 3 refuses to write moments before 1900, for the sake of Spark 2's calendar; Spark 4 writes them as they are.
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
 }
-_LOG4J = Path(__file__).parent / "log4j2.properties"
 
 
 def get_session() -> SparkSession:
@@ -64,7 +63,7 @@ def get_session() -> SparkSession:
         return current
     if is_databricks() or os.environ.get("SPARK_REMOTE"):
         return SparkSession.builder.getOrCreate()
-    if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started the JVM, with the jars of its command line
+    if is_submitted():  # spark-submit has started the JVM, with the jars of its command line
         return _submitted(SparkSession.builder)
     check_process()
     check_java()
@@ -90,10 +89,10 @@ def _answering(builder: SparkSession.Builder) -> SparkSession:
         if "JAVA_GATEWAY_EXITED" not in str(exc):
             raise
         raise ConfigurationError(
-            "Spark's JVM ended while it started; what it said stands above",
+            "Spark's JVM ended while it started; what it said stands in the log, or above",
             code="no_jvm",
-            remedy="make sure that there is memory for it (SPARK_DRIVER_MEMORY, 2g by default), and that the packages "
-            "it needs can be downloaded the first time",
+            remedy="make sure that there is memory for it (SPARK_DRIVER_MEMORY, 2g by default), and that what your "
+            "own spark-defaults.conf asks for is there",
         ) from exc
     return session
 
@@ -129,15 +128,9 @@ def _submitted(builder: SparkSession.Builder) -> SparkSession:
     return _with(builder, {key: value for key, value in DELTA_CONF.items() if not conf.contains(key)}).getOrCreate()
 
 
-def _logging() -> dict[str, str]:
-    # Spark's own log repeats each task's failure with a stack trace; ours reports it once, in words.
-    return {"spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG4J.as_uri()}"}
-
-
 def _java_options(scratch: str) -> dict[str, str]:
     """Returns the JVM's options: its log, and where it puts files."""
-    options = " ".join(folder_options(scratch))
-    return {name: f"{value} {options}" for name, value in _logging().items()}
+    return {"spark.driver.extraJavaOptions": " ".join([*log_options(), *folder_options(scratch)])}
 
 
 def _with(builder: SparkSession.Builder, conf: dict[str, str]) -> SparkSession.Builder:

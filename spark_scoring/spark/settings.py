@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 _LINE = re.compile(r"^\s*([^#\s=:]+)\s*[=:\s]\s*(.*?)\s*$")
@@ -39,7 +40,7 @@ def _submit_settings() -> dict[str, str]:
     except ValueError:
         return {}
     settings = {}
-    for word, value in zip(words, words[1:], strict=False):
+    for word, value in pairwise(words):
         if word in _OPTIONS:
             settings[_OPTIONS[word]] = value
         elif word in ("--conf", "-c"):

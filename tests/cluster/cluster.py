@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import pyspark
 
-from spark_scoring.spark import jars, session
+from spark_scoring.spark import java_log, maven, session
 
 T = TypeVar("T")
 
@@ -69,9 +69,9 @@ class Cluster:
         return {
             **session.DELTA_CONF,
             **session._LOCAL_CONF,
-            **jars.delta_jars(),
+            **maven.session_jars(),
             "spark.master": self.master,
-            "spark.driver.extraJavaOptions": f"{session._logging()['spark.driver.extraJavaOptions']} {JVM}",
+            "spark.driver.extraJavaOptions": f"{' '.join(java_log.log_options())} {JVM}",
             "spark.executor.extraJavaOptions": JVM,
             "spark.cores.max": str(cores * len(NODES)),
             "spark.executor.cores": str(cores),

@@ -12,7 +12,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_scoring import ScoringError, ScoringJob, get_session, load_scorer, score
-from spark_scoring.spark import jars, session
+from spark_scoring.spark import maven, session
 from tests import models
 from tests.cluster.cluster import JVM
 
@@ -72,7 +72,7 @@ def main(folder: Path) -> dict[str, Any]:
 def _connect() -> SparkSession:
     conf = {
         **session.DELTA_CONF,
-        **jars.delta_jars(),
+        **maven.session_jars(),
         "spark.sql.shuffle.partitions": "2",
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.driver.memory": "1g",

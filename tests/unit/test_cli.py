@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def test_the_package_is_the_same_program(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "there is no command"),
+        (("--verbose", "fly"), "No such command 'fly'"),
         (("fly",), "No such command 'fly'"),
         (("report", "r1"), "No such command 'report'"),
         (("score", "--fly"), "No such option: --fly"),
@@ -273,7 +274,7 @@ def test_json_stands_alone_on_stdout_whatever_prints(capfd, monkeypatch, scores)
         return RESULT
 
     scores(noisy)
-    monkeypatch.setattr(sys, "argv", ["spark-scoring", "score", *OPTIONS, "--json"])
+    monkeypatch.setattr(sys, "argv", ["spark-scoring", "score", *OPTIONS, "--json", "--verbose"])
     monkeypatch.setattr(console, "quiet", lambda: None)
     assert main() == 0
     out, err = capfd.readouterr()
@@ -391,11 +392,24 @@ def test_mlflows_log_and_pythons_warnings_stay_silent(registry, adds):
 def test_submit_prints_the_command_and_passes_the_jobs_words_on(cli, tmp_path):
     conf = tmp_path / "job.yml"
     conf.write_text("model: {uri: m/1}\ninput: {table: t}\noutput: {table: s}\nvars: {day: null}\n")
-    words = ("--set", "output.mode=append", "--var", "day=3", "--run-id", "r 1", "--json", "--dry-run")
+    words = ("--set", "output.mode=append", "--var", "day=3", "--run-id", "r 1", "--log-format", "json", "--dry-run")
     done = cli("submit", str(conf), *words, "--", "--master", "spark://host:7077")
     assert done.code == 0
     assert "--master spark://host:7077" in done.out
-    assert done.out.endswith(f"score {conf} --set output.mode=append --var day=3 --run-id 'r 1' --json\n")
+    rest = ["score", str(conf), "--set", "output.mode=append", "--var", "day=3", "--run-id", "r 1"]
+    assert done.out.endswith(f"{shlex.join([*rest, '--log-format=json'])}\n")
+    command = cli("submit", str(conf), *words, "--json", "--", "--master", "spark://host:7077").json["command"]
+    assert command[-10:] == [*rest, "--json", "--log-format=json"]
+
+
+def test_submit_finds_the_job_file_in_the_working_directory_also_before_its_own_options(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "the working directory has no job.yml" in cli("submit", "--dry-run").err
+    (tmp_path / "job.yml").write_text("model: {uri: m/1}\ninput: {table: t}\noutput: {table: s}\n")
+    done = cli("submit", "--dry-run", "--", "--master", "spark://host:7077")
+    assert done.code == 0
+    assert "--master spark://host:7077" in done.out
+    assert done.out.endswith("score job.yml\n")
 
 
 def test_submits_exit_code_is_the_applications(cli, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user whom nobody knows")
 def test_the_commands_work_for_a_user_whom_nobody_knows(tmp_path, adds):
     code = f"import sys; sys.argv[1:] = ['inspect', {adds!r}, '--json']\n"
-    code += "from spark_scoring.cli.app import main; sys.exit(main())"
+    code += "from spark_scoring.cli import main; sys.exit(main())"
     done = run(code, tmp_path)
     assert "Traceback" not in done.stderr
     assert done.returncode == 0, done.stderr

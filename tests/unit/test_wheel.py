@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,7 +12,17 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+# No jar of that Delta is on Maven Central, no Delta is for that Spark, and Spark warns of that pandas.
+LACKING = (("delta-spark", "4.4.1"), ("pyspark", "4.3.0"), ("pandas", "3.0.0"))
+TESTED = (
+    ("delta-spark", "4.4.0"),
+    ("delta-spark", "3.3.3"),
+    ("pyspark", "4.2.0"),
+    ("pyspark", "3.5.9"),
+    ("pandas", "2.3.3"),
+)
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,7 +55,14 @@ def test_it_brings_neither_spark_nor_delta(metadata: Message) -> None:
 
 def test_the_local_extra_brings_them(metadata: Message) -> None:
     local = [line for line in metadata.get_all("Requires-Dist", []) if "extra == 'local'" in line]
-    assert {line.split(">=")[0] for line in local} == {"mlflow", "pyspark", "delta-spark"}
+    assert {re.split(r"[!<>=]", line)[0] for line in local} == {"mlflow", "pyspark", "delta-spark", "pandas", "pyarrow"}
+
+
+def test_the_local_extra_is_a_set_that_works_together(metadata: Message) -> None:
+    wanted = [Requirement(line) for line in metadata.get_all("Requires-Dist", []) if "extra == 'local'" in line]
+    bounds = {one.name: one.specifier for one in wanted}
+    assert {name: bounds[name].contains(version) for name, version in LACKING} == {name: False for name, _ in LACKING}
+    assert all(bounds[name].contains(version) for name, version in TESTED)
 
 
 def test_it_has_the_programs_of_a_packed_environment(wheel: zipfile.ZipFile) -> None:
