@@ -95,6 +95,8 @@ CODES: tuple[Code, ...] = (
     Code("environment_not_restored", "`model.env_manager` could not restore the model's environment.", "See what the program printed; it needs the model's Python and a package index.", (ModelError,)),
     Code("every_row_failed", "No row of the input could be scored; nothing is published.", "Look at the errors in the staging table that the message names.", (RowsFailedError,)),
     Code("extra_column", "The model does not read this column.", "", (VERDICT,)),
+    Code("file_exists", "`init` would write over a file that is there.", "Name another job file, or add `--force`.", (ConfigurationError,)),
+    Code("file_not_written", "`init` can't write to that place.", "Name a place that this user can write to.", (ConfigurationError,)),
     Code("fixed_output_length", "An output tensor has a fixed first dimension, so it does not say what a row's value is.", "Set `model.result_type`, or log the model with an output of shape `(-1, …)`.", (ContractError,)),
     Code("folder_type", "`input.options.partitionTypes` names a type that a folder's name can't have, or a folder that is not of it.", "Write one of the types that the message names, or leave the folder out.", (InputError,)),
     Code("increment_taken", "Another run has scored what is new in the input meanwhile.", "Run it again: it scores what is new since then. Nothing was written twice.", (TargetError,)),

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from spark_scoring.cli import commands, console
+from spark_scoring.cli import asking, commands, console
 from spark_scoring.cli.options import (
     AsJson,
     Format,
@@ -149,6 +149,39 @@ def inspect(
     """Print what a model is: its version, signature, flavors, requirements and digest."""
     table = {"--input": input_, "--format": format_}
     return Request(partial(commands.inspect, model_uri, tracking_uri, table), {"model": redact(model_uri)})
+
+
+@app.command(epilog=_ALWAYS)
+def init(
+    conf: Annotated[str, typer.Argument(metavar="[FILE]", help="The job file to write.")] = commands.JOB_FILE,
+    model: Annotated[str | None, typer.Option("--model", metavar="URI", help="The model.")] = None,
+    input_: Annotated[
+        str | None, typer.Option("--input", metavar="LOCATION", help="What to score: a path if it has a / in it.")
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", metavar="LOCATION", help="Where to write.")] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="The input's format; by its files' names if it is left out.")
+    ] = None,
+    mode: Annotated[str | None, typer.Option("--mode", help="error, append or overwrite.")] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="COLUMN", help="A column that tells rows apart; repeatable.")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    notebook: Annotated[bool, typer.Option("--notebook", help="Write a notebook, too.")] = False,
+    bundle: Annotated[bool, typer.Option("--bundle", help="Write a Databricks bundle, too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    as_json: AsJson = False,
+) -> Request:
+    """Write a commented job file from a model and a table; on a terminal it asks for what is missing."""
+    options = asking.answered(_options(model, input_, output, format_, mode, tracking_uri))
+    starter = partial(commands.init, conf, options, key or ())
+    return Request(partial(starter, notebook=notebook, bundle=bundle, force=force))
+
+
+@app.command(epilog=_ALWAYS)
+def schema(as_json: AsJson = False) -> Request:
+    """Print the job file's JSON schema, which editors complete and check job files by."""
+    return Request(commands.schema)
 
 
 @app.command(epilog=_ALWAYS)

@@ -210,6 +210,49 @@ def _proposal(config: InputConfig) -> Proposal | None:
     return propose_signature(open_input(get_session(), config).df.schema)
 
 
+def init(
+    place: str,
+    options: Mapping[str, str | None],
+    key: Sequence[str],
+    *,
+    notebook: bool = False,
+    bundle: bool = False,
+    force: bool = False,
+) -> Outcome:
+    """Writes a job file to start from.
+
+    Args:
+        place: The job file.
+        options: ``--model``, ``--input``, ``--output`` and so on.
+        key: The columns that tell rows apart.
+        notebook: Whether to write a notebook, too.
+        bundle: Whether to write a Databricks bundle, too.
+        force: Whether to write over files that are there.
+    """
+    from spark_scoring.jobs.location import is_path
+    from spark_scoring.models.pinned import pin
+    from spark_scoring.starter.files import format_of, starter_files, write_files
+
+    location = options["--input"] or ""
+    # A file in the working directory is meant by its name, and a table has no such ending.
+    here = location if is_path(location) or format_of(location) is None else f"./{location}"
+    kind = options["--format"] or (format_of(here) if is_path(here) else None)
+    settings = [f"input.key={json.dumps(list(key))}"] if key else []
+    job = read_job(None, settings, (), {**options, "--input": here, "--format": kind})
+    files = starter_files(job, pin(job.model), Path(place), notebook=notebook, bundle=bundle)
+    write_files(files, force=force)
+    written = [str(path) for path in files]
+    following = "next, what it would do: " + " ".join(["spark-scoring check", *([] if place == JOB_FILE else [place])])
+    return Outcome({"files": written}, "\n".join([*(f"wrote {path}" for path in written), following]))
+
+
+def schema() -> Outcome:
+    """Returns the job file's schema."""
+    from spark_scoring.jobs.schema import job_schema, schema_text
+
+    return Outcome(job_schema(), schema_text().rstrip())
+
+
 def demo(folder: Path) -> Outcome:
     """Runs the demo."""
     from spark_scoring.demo import run_demo

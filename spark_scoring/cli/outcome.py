@@ -89,6 +89,10 @@ def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) ->
         data = {"runs_table": None, "runs": [], **known_data, "error": error.to_dict()}
     elif command == "env":
         data = {**dict.fromkeys(_ENVIRONMENT_KEYS), **known_data, "error": error.to_dict()}
+    elif command in ("init", "schema"):
+        data = (
+            {"files": [], **known_data, "error": error.to_dict()} if command == "init" else {"error": error.to_dict()}
+        )
     elif command == "jars":
         data = {**dict.fromkeys(("packages", "jars", "bytes", "into")), **known_data, "error": error.to_dict()}
     elif command == "inspect":

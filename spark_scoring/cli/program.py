@@ -27,6 +27,7 @@ from spark_scoring.spark.packages import missing_package
 from spark_scoring.spark.platform import is_databricks, is_submitted
 from spark_scoring.spark.scratch import temporary_files_in_scratch_folder
 
+_COMPLETION = "_SPARK_SCORING_COMPLETE"
 _DEBUG = "SPARK_SCORING_DEBUG"
 # Click's error for a command line that is wrong. Newer typers bring a click of their own, so this is not click's name.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -43,6 +44,8 @@ def main() -> int:
     Raises:
         ScoringError: On Databricks, where the exit code would not be 0.
     """
+    if _COMPLETION in os.environ:  # a shell wants to know what may come next
+        app(prog_name=PROGRAM)
     name_a_home()
     console.make_streams_last()
     refused, words, style = _styled(sys.argv[1:])

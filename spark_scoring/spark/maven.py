@@ -26,7 +26,7 @@ from spark_scoring.spark.settings import spark_home, spark_settings
 
 _log = logging.getLogger(__name__)
 
-_PROGRAM = Path(__file__).parent / "resolve_jars.py"
+_PROGRAM = Path(__file__).parent / "resolving" / "resolve_jars.py"
 # A repository that does not answer must not hold a command up for the minutes that the system would wait.
 _TIMEOUTS = ("-Dsun.net.client.defaultConnectTimeout=15000", "-Dsun.net.client.defaultReadTimeout=60000")
 _UNREACHABLE = re.compile(
@@ -36,6 +36,7 @@ _UNREACHABLE = re.compile(
     r"|(?P<cut>\[FAILED +\] .+)",
     re.MULTILINE,
 )
+_TRIED = re.compile(r"^\s+(https?://\S+)$", re.MULTILINE)
 _ABSENT = re.compile(r"unresolved dependency: ([^\s;#]+)#([^\s;]+);([^\s:]+): not found")
 
 
@@ -127,18 +128,18 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> str:
 
 def refusal(wanted: str, output: str) -> ConfigurationError:
     """Returns why jars could not be fetched, by what Spark's resolver output."""
-    unreachable = _UNREACHABLE.search(output)
-    if unreachable is not None:
-        parts = unreachable.groupdict()
-        host = parts["host"] or urlsplit(parts["url"] or parts["asked"] or "").hostname or "the repository"
-        why = parts["why"] or parts["status"] or ("no such host" if parts["host"] else "the transfer broke off")
+    absent = _ABSENT.search(output)
+    silent = dict(map(_silent_host, _UNREACHABLE.finditer(output)))
+    answered = {urlsplit(url).hostname for url in _TRIED.findall(output)} - set(silent)
+    # One repository of several may be out of reach for good; what another one that answers lacks is not there.
+    if silent and not (absent and answered):
+        host, why = next(iter(silent.items()))
         return ConfigurationError(
             f"the jars of {wanted} are not on this machine, and Maven can't be reached: {host}: {why}",
             code="jars_unreachable",
             remedy="on a machine with a network run spark-scoring jars fetch --into DIR, bring DIR here and set "
             f"{OWN_JARS}=DIR; behind a proxy set HTTPS_PROXY=http://HOST:PORT",
         )
-    absent = _ABSENT.search(output)
     if absent is not None:
         name = ":".join(absent.groups())
         return ConfigurationError(
@@ -152,6 +153,13 @@ def refusal(wanted: str, output: str) -> ConfigurationError:
         code="jars_unreachable",
         remedy=f"see the log, or name jars that you have with {OWN_JARS}",
     )
+
+
+def _silent_host(match: re.Match[str]) -> tuple[str, str]:
+    """Returns a repository's host, and why it gave nothing."""
+    parts = match.groupdict()
+    host = parts["host"] or urlsplit(parts["url"] or parts["asked"] or "").hostname or "the repository"
+    return host, parts["why"] or parts["status"] or ("no such host" if parts["host"] else "the transfer broke off")
 
 
 def proxy_options(environment: Mapping[str, str], settings: Mapping[str, str]) -> list[str]:

@@ -29,6 +29,7 @@ ORDER = [
     "__init__",  # the public names
     "submit",
     "demo",
+    "starter",  # the files of `init`
     "cli",
     "__main__",
 ]
@@ -39,7 +40,7 @@ def files() -> list[Path]:
 
 
 # Programs that are started and never imported; they stand where `python -m spark_scoring` does.
-PROGRAMS = {"submit/application.py", "environment/start.py"}
+PROGRAMS = {"submit/application.py", "environment/start.py", "spark/resolving/resolve_jars.py"}
 
 
 def room(file: Path) -> str:

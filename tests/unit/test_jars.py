@@ -165,8 +165,13 @@ def test_a_maven_that_can_not_be_reached_is_told_without_javas_trace(line, why):
     assert "Exception" not in str(error)
 
 
-def test_a_version_that_maven_does_not_have_is_told():
-    error = maven.refusal(NEW, UNREACHABLE.format(line=""))
+# With a repository behind it that this network does not let through.
+TRIED = "\thttps://repo1.maven.org/maven2/d.pom\n\n\thttps://other.org/d.pom\n\tHost other.org not found. url=x"
+
+
+@pytest.mark.parametrize("line", ["", TRIED])
+def test_a_version_that_maven_does_not_have_is_told(line):
+    error = maven.refusal(NEW, UNREACHABLE.format(line=line))
     assert (error.exit_code, error.code) == (2, "jars_not_published")
     assert error.message == "Maven has no io.delta:delta-spark_4.2_2.13:4.4.0"
 
@@ -243,6 +248,10 @@ def test_a_fetch_that_fails_names_its_log_and_remembers_nothing(spark, resolve, 
     assert "Host repo1.maven.org not found" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
     assert not jars.JARS_FILE.exists()
+
+
+def test_beside_the_program_that_spark_submit_runs_lies_no_module_that_it_could_import():
+    assert {file.name for file in maven._PROGRAM.parent.glob("*.py")} == {"__init__.py", "resolve_jars.py"}
 
 
 def test_a_spark_without_spark_submit_is_told(resolve, tmp_path, monkeypatch):

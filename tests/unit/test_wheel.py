@@ -65,6 +65,12 @@ def test_the_local_extra_is_a_set_that_works_together(metadata: Message) -> None
     assert all(bounds[name].contains(version) for name, version in TESTED)
 
 
+def test_it_has_the_examples(wheel: zipfile.ZipFile) -> None:
+    names = {name for name in wheel.namelist() if "/examples/" in name}
+    files = [file for folder in ("conf", "notebooks") for file in (ROOT / folder).rglob("*") if file.is_file()]
+    assert names == {f"spark_scoring/examples/{file.relative_to(ROOT)}" for file in files}
+
+
 def test_it_has_the_programs_of_a_packed_environment(wheel: zipfile.ZipFile) -> None:
     needed = {f"spark_scoring/environment/{name}" for name in ("launcher.sh", "start.py")}
     assert needed <= set(wheel.namelist())
@@ -77,7 +83,7 @@ def test_it_has_the_command(wheel: zipfile.ZipFile) -> None:
 
 
 def test_it_holds_all_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name and "/examples/" not in name}
     package = ROOT / "spark_scoring"
     files = (file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
     assert names == {str(file.relative_to(ROOT)) for file in files}
