@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spark_scoring.html import html_table
 from spark_scoring.redaction import printable, redact
 
 # Of a message, which may name what a file holds; of several problems, each has its own.
@@ -68,6 +69,10 @@ class ScoringError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         parts = {name: getattr(self, name) for name in ("code", "available", "remedy", "problems")}
         return _rebuild, (type(self), self.message, parts)
+
+    def _repr_html_(self) -> str:
+        rows = [(one.code, one.message, one.available, one.remedy) for one in self.problems or (self,)]
+        return html_table(("code", "what is wrong", "available", "to do"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the ``error`` object of ``--json``: code, exit, message, remedy, and any problems."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from io import StringIO
@@ -18,7 +19,8 @@ from spark_scoring.contract.casts import Cast, Check
 from spark_scoring.contract.outputs import Output
 from spark_scoring.contract.proposal import Proposal
 from spark_scoring.errors import ContractError
-from spark_scoring.redaction import printable
+from spark_scoring.html import html_table
+from spark_scoring.redaction import printable, redact
 from spark_scoring.worker.arguments import readable
 from spark_scoring.worker.protocol import PREDICT, Call
 
@@ -164,6 +166,19 @@ class Contract:
         text = "\n".join(line for line in lines if line)
         return f"{text}\n\n{self.proposal.text()}" if self.proposal else text
 
+    def __repr__(self) -> str:
+        counts = Counter(verdict.status for verdict in self.verdicts)
+        shown = ", ".join(f"{counts[status]} {_MARKS[status]}" for status in _SHOWN if counts[status])
+        return redact(f"Contract({self.model}: {'ok' if self.ok else 'not satisfied'}; {shown})")
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (_MARKS[one.status], one.column, one.found, one.wanted, one.message, one.remedy)
+            for one in sorted(self.verdicts, key=lambda verdict: verdict.status != "error")
+        ]
+        table = html_table(_TITLES, rows, f"{self.model}, policy {self.policy}")
+        return table + (html_table((), [(self.proposal.text(),)]) if self.proposal else "")
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the contract as data, for ``--json``."""
         return {
@@ -202,4 +217,6 @@ class Contract:
             )
 
 
+_TITLES = ("", "column", "table has", "model wants", "verdict", "to do")
+_SHOWN: tuple[Status, ...] = ("error", "ok", "cast", "default", "ignored")
 _MARKS: dict[str, str] = {"ok": "ok", "cast": "cast", "error": "ERROR", "ignored": "-", "default": "absent"}

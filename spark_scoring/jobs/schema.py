@@ -53,7 +53,7 @@ def _section(key: str, value: dict[str, Any], parts: dict[str, Any]) -> dict[str
 def _key(dotted: str, shape: dict[str, Any]) -> dict[str, Any]:
     plain = _plain(shape)
     default = {"default": plain.pop("default")} if "default" in plain else {}
-    kinds = plain["anyOf"] if "anyOf" in plain else [plain]
+    kinds = plain.get("anyOf", [plain])
     more = [_PERCENT] if dotted == "errors.threshold" else []
     return {"description": DESCRIPTIONS[dotted], **default, "anyOf": [*kinds, *more, _VARIABLE]}
 

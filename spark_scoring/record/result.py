@@ -14,6 +14,8 @@ from spark_scoring.errors import (
     ScoringError,
     TargetError,
 )
+from spark_scoring.html import html_table
+from spark_scoring.redaction import redact
 
 Status = Literal["succeeded", "empty", "already_published", "refused", "failed"]
 
@@ -69,6 +71,18 @@ class RunResult:
     error: dict[str, Any] | None = None
     files_failed: int = 0
     quarantine_files: str | None = None
+
+    def __repr__(self) -> str:
+        where = "" if self.target is None else f" into {self.target}, version {self.target_version}"
+        counts = f"{self.rows_scored:,} scored, {self.rows_failed:,} failed"
+        return redact(f"RunResult({self.run_id}: {self.status}, {counts}{where})")
+
+    def _repr_html_(self) -> str:
+        shown = [(name, value) for name, value in self.to_dict().items() if value not in (None, [], False)]
+        checks = [(f"audit: {check['check']}", f"{check['figure']}, wanted {check['bound']}") for check in self.audit]
+        values = [(name, value) for name, value in shown if name not in ("audit", "error")]
+        error = [("error", f"{self.error['code']}: {self.error['message']}")] if self.error else []
+        return html_table((), [*values, *checks, *error], "run")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as plain data, for ``--json``; ``error`` and bad files only where there are any."""

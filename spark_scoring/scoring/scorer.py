@@ -15,8 +15,10 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.environment.managers import refuse_missing_manager
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
+from spark_scoring.html import html_table
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch, pin
+from spark_scoring.redaction import redact
 from spark_scoring.scoring.frame import added_columns, score_frame
 from spark_scoring.scoring.method import resolve_method
 from spark_scoring.scoring.result_type import declared_result
@@ -24,6 +26,7 @@ from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.scoring.transformed import OnError
 from spark_scoring.spark.failures import plain_errors, scoring_failure
 
+_ON_ERROR: dict[OnError, str] = {"collect": "says why in the column error", "raise": "ends the job"}
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +38,17 @@ class Scorer:
     model: LocalModel
     terms: Terms
     on_error: OnError = "collect"
+
+    def __repr__(self) -> str:
+        return redact(f"Scorer({self.model.model_id}, {self.terms.policy}, on_error={self.on_error})")
+
+    def _repr_html_(self) -> str:
+        signature = self.model.signature
+        parts = {"inputs": signature.inputs, "outputs": signature.outputs} if signature is not None else {}
+        rows = [("pinned", self.model.pinned_uri), ("digest", self.model.digest)]
+        rows += [(title, "\n".join(map(repr, part))) for title, part in parts.items() if part is not None]
+        rows += [("policy", self.terms.policy), ("a row that fails", _ON_ERROR[self.on_error])]
+        return html_table((), rows, self.model.model_id)
 
     def check(self, df: DataFrame) -> Contract:
         """Returns the contract of `df` with the model; no Spark job runs."""

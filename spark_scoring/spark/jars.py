@@ -14,6 +14,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from spark_scoring.errors import ConfigurationError
@@ -90,6 +91,8 @@ def _holds_delta(jar: str) -> bool:
 
 
 def _refuse_another_sparks(jars: Sequence[str]) -> None:
+    if find_spec("pyspark") is None:  # spark-submit's Spark is another one
+        return
     import pyspark
 
     installed = ".".join(pyspark.__version__.split(".")[:2])

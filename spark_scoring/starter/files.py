@@ -59,6 +59,24 @@ targets:
     mode: production
 """
 
+_CELLS = (
+    """\
+from spark_scoring import ScoringJob, check, get_session, score
+
+spark = get_session()
+job = ScoringJob.from_yaml({job!r})""",
+    """\
+# What the model wants, what the table has, and whether they fit. Nothing has run yet.
+check(job, spark=spark)""",
+    """\
+result = score(job, spark=spark)
+result""",
+    """\
+place = result.target
+scored = spark.read.format("delta").load(place) if "/" in place else spark.table(place)
+scored.limit(20).toPandas()""",
+)
+
 
 def format_of(location: str) -> str | None:
     """Returns the ``input.format`` of a path by its files' names; None for a Delta table, and where nothing tells."""
@@ -129,21 +147,11 @@ def _notes(model: PinnedModel, place: Path) -> list[str]:
 
 
 def _notebook(job: str) -> str:
-    cells = [
-        ["from spark_scoring import ScoringJob, check, get_session, score\n", "\n", "spark = get_session()\n"]
-        + [f"job = ScoringJob.from_yaml({job!r})"],
-        ["# What the model wants, what the table has, and whether they fit. Nothing has run yet.\n"]
-        + ["check(job, spark=spark)"],
-        ["result = score(job, spark=spark)\n", "result"],
-        ["place = result.target\n"]
-        + ['scored = spark.read.format("delta").load(place) if "/" in place else spark.table(place)\n']
-        + ["scored.limit(20).toPandas()"],
-    ]
     document = {
         "cells": [
             {"cell_type": "code", "execution_count": None, "id": f"cell{number}", "metadata": {}, "outputs": []}
-            | {"source": source}
-            for number, source in enumerate(cells, start=1)
+            | {"source": text.format(job=job).splitlines(keepends=True)}
+            for number, text in enumerate(_CELLS, start=1)
         ],
         "metadata": {"language_info": {"name": "python"}},
         "nbformat": 4,

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from spark_scoring.environment.manifest import FOLDER, PYTHON, read_manifest
 from spark_scoring.errors import ConfigurationError, ScoringError
-from spark_scoring.spark.jars import delta_package
+from spark_scoring.spark.jars import OWN_JARS, delta_package, own_jars
 from spark_scoring.spark.java import check_process
 from spark_scoring.spark.jvm import Termination, delayed_signals
 from spark_scoring.spark.scratch import scratch_folder
@@ -72,8 +72,9 @@ def build_command(
         )
     ours: list[Option] = []
     if not any("delta-spark" in given.get(key, "") for key in _JARS):
-        ours.append(("--packages", _joined(given.get("spark.jars.packages"), _delta_package())))
-        options = [option for option in options if option[0] != "--packages"]
+        option, key, delta = _delta()
+        ours.append((option, _joined(given.get(key), delta)))
+        options = [one for one in options if one[0] != option]
     settings = {"spark.app.name": "spark-scoring", "spark.pyspark.driver.python": sys.executable, **DELTA_CONF}
     if environment is not None:
         _refuse_unfit(environment, given)
@@ -223,6 +224,14 @@ def _given(options: Iterable[Option]) -> dict[str, str]:
 
 def _joined(theirs: str | None, ours: str) -> str:
     return f"{theirs},{ours}" if theirs else ours
+
+
+def _delta() -> tuple[str, str, str]:
+    """Returns the option that brings Delta, the setting that says the same, and its value."""
+    named = os.environ.get(OWN_JARS)
+    if named:
+        return "--jars", "spark.jars", ",".join(own_jars(named))
+    return "--packages", "spark.jars.packages", _delta_package()
 
 
 def _delta_package() -> str:

@@ -104,6 +104,16 @@ def test_a_delta_of_their_own_is_left_alone(theirs, monkeypatch):
     assert theirs[1] in command
 
 
+@pytest.mark.parametrize("theirs", [["--jars", "/mine.jar"], ["--conf", "spark.jars=/mine.jar"], []])
+def test_where_jars_are_named_they_come_along_and_maven_need_not(theirs, tmp_path, monkeypatch):
+    jar = tmp_path / "delta-spark.jar"
+    jar.touch()
+    monkeypatch.setenv("SPARK_SCORING_JARS", str(tmp_path))
+    command = build_command("job.yml", [], theirs)
+    assert values_of(command, "--jars") == [f"/mine.jar,{jar}" if theirs else str(jar)]
+    assert "--packages" not in command
+
+
 def test_their_settings_win():
     catalog = "spark.sql.catalog.spark_catalog"
     settings = settings_of(build_command("job.yml", [], ["--conf", f"{catalog}=org.example.Catalog", "--name", "n"]))
