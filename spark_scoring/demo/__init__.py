@@ -13,6 +13,7 @@ from spark_scoring.contract import Contract
 from spark_scoring.demo.flights import read_flights, write_table
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.schema import EDITOR_LINE, SCHEMA_FILE, schema_text
 from spark_scoring.record.result import RunResult
 from spark_scoring.runs.plan import check
 from spark_scoring.runs.run import score
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # What the demo makes. A second run starts these anew, and touches nothing else in the folder.
-_CREATED = ("mlflow.db", "artifacts", "december", "december_scored", "flights.yml")
+_CREATED = ("mlflow.db", "artifacts", "december", "december_scored", "flights.yml", SCHEMA_FILE)
 _MARK = ".made-by-spark-scoring-demo"
 _SHOWN = ("carrier", "flight", "tailnum", "origin", "dest", "dep_delay", "prediction", "model_id")
 
-_JOB = """\
+_JOB = f"""\
+{EDITOR_LINE}
 # Written by `spark-scoring demo`. Relative paths start at this file's folder.
 
 model:
@@ -92,6 +94,7 @@ def run_demo(folder: Path) -> Demo:
     write_table(spark, december, folder / "december")
     conf = folder / "flights.yml"
     conf.write_text(_JOB, encoding="utf-8")
+    (folder / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
     _log.info("scoring them by the job file %s", conf)
     job = ScoringJob.from_yaml(conf)
     contract = check(job, spark=spark)

@@ -64,7 +64,7 @@ def test_the_problems_of_a_contract_stand_first_with_what_to_do():
 
 
 def test_a_contract_is_short_in_plain_text():
-    assert repr(contract()) == "Contract(models:/m/1: ok; 2 ok, 1 -)"
+    assert repr(contract()) == "Contract(models:/m/1: ok; 1 ok, 1 -)"
     assert repr(contract("b")).startswith("Contract(models:/m/1: not satisfied; 1 ERROR, ")
 
 
