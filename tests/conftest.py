@@ -60,9 +60,11 @@ def own_index_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_logs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A failed command's log is not among the user's."""
-    monkeypatch.setattr("spark_scoring.cli.log_file._places", lambda: [tmp_path / "logs"])
+    folder = tmp_path_factory.mktemp("logs")
+    monkeypatch.setattr("spark_scoring.cli.log_file._places", lambda: [folder])
+    return folder
 
 
 @pytest.fixture

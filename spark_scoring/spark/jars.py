@@ -109,11 +109,11 @@ def _refuse_another_sparks(jars: Sequence[str]) -> None:
 
 def remembered_jars(package: str) -> list[str]:
     """Returns the files of a set of packages that were fetched on this machine, or none unless all are there."""
-    jars = _remembered().get(package, [])
+    jars = _remembered_jars().get(package, [])
     return jars if all(Path(jar).is_file() for jar in jars) else []
 
 
-def _remembered() -> dict[str, list[str]]:
+def _remembered_jars() -> dict[str, list[str]]:
     with contextlib.suppress(OSError, ValueError):
         remembered = json.loads(JARS_FILE.read_text())
         if isinstance(remembered, dict):
@@ -126,7 +126,7 @@ def remember_jars(package: str, jars: Sequence[str]) -> None:
     with contextlib.suppress(OSError):
         JARS_FILE.parent.mkdir(parents=True, exist_ok=True)
         # Beside those of other packages: environments with another Spark on this machine keep theirs.
-        JARS_FILE.write_text(json.dumps({**_remembered(), package: list(jars)}))
+        JARS_FILE.write_text(json.dumps({**_remembered_jars(), package: list(jars)}))
 
 
 def delta_package() -> str:

@@ -84,11 +84,11 @@ def test_help_names_every_command_and_no_other(cli):
     help_ = cli("--help")
     assert help_.code == 0
     registered = {command.callback.__name__ for command in app.app.registered_commands}
-    assert registered == {"score", "check", "inspect", "demo", "publish", "history", "submit"}
+    assert registered == {"score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema"}
     assert all(name in help_.out for name in registered)
 
 
-@pytest.mark.parametrize("command", ["score", "check", "inspect", "demo", "publish", "history", "submit"])
+@pytest.mark.parametrize("command", ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema"])
 def test_every_command_has_help(cli, command):
     assert cli(command, "--help").code == 0
 

@@ -236,14 +236,14 @@ def test_where_no_place_remembers_jars_those_that_were_fetched_do(spark, resolve
     assert maven.session_jars() == {"spark.jars": "/j.jar"}
 
 
-def test_a_fetch_that_fails_names_its_log_and_remembers_nothing(spark, resolve, tmp_path, monkeypatch, capsys):
+def test_a_fetch_that_fails_names_its_log_and_remembers_nothing(spark, resolve, own_logs, monkeypatch, capsys):
     monkeypatch.setattr(jars, "delta_package", lambda: NEW)
     spark("echo Host repo1.maven.org not found. url=https://repo1.maven.org/d.pom; exit 1")
     monkeypatch.setattr(sys, "argv", ["spark-scoring", "jars", "fetch"])
     assert main() == 2
     said = capsys.readouterr().err
     assert "Maven can't be reached: repo1.maven.org: no such host" in said
-    (log,) = (tmp_path / "logs").iterdir()
+    (log,) = own_logs.iterdir()
     assert said.endswith(f"  log: {log}\n")
     assert "Host repo1.maven.org not found" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0

@@ -157,6 +157,7 @@ def test_signals_that_are_delayed_come_at_the_end():
         "from spark_scoring.spark.jvm import delayed_signals\n"
         "with delayed_signals():\n    os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(0.2)\n"
         "    print('still here')\n"
-        "print('not here')"
+        "print('not here')",
+        *("inspect", "m", "--verbose"),
     )
     assert (done.returncode, "still here" in done.stderr, "not here" in done.stderr) == (143, True, False)

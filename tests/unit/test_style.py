@@ -148,9 +148,8 @@ def test_a_log_is_cut_to_its_last_part(tmp_path):
     assert path.read_bytes() == log_file._CUT + b"last, and on"
 
 
-def test_the_newest_logs_stay_and_none_for_more_than_a_week(tmp_path):
-    folder = tmp_path / "logs"
-    folder.mkdir()
+def test_the_newest_logs_stay_and_none_for_more_than_a_week(own_logs):
+    folder = own_logs
     now = time.time()
     for age in range(20):
         file = folder / f"{age:02}.log"
