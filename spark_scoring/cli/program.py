@@ -29,6 +29,7 @@ from spark_scoring.spark.scratch import temporary_files_in_scratch_folder
 
 _COMPLETION = "_SPARK_SCORING_COMPLETE"
 _DEBUG = "SPARK_SCORING_DEBUG"
+_HOLD_ROWS = frozenset({"delta", "numpy", "pandas", "py4j", "pyarrow", "pyspark"})
 # Click's error for a command line that is wrong. Newer typers bring a click of their own, so this is not click's name.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 # Commands that do something, of which --quiet wants to hear only that it failed; the others' result is what they print.
@@ -180,9 +181,12 @@ def _as_scoring_error(exc: BaseException, command: str, signals: Signals) -> Sco
         words = [PROGRAM, command, "--help"] if command in known else [PROGRAM, "--help"]
         message = exc.format_message().rstrip(".") if command else "there is no command"  # type: ignore[attr-defined]
         return ConfigurationError(message, code="usage", remedy=f"see: {' '.join(words)}")
-    message = str(exc).strip().split("\n", 1)[0][:300]
+    # A library that has the rows at hand may quote one.
+    quotes = type(exc).__module__.partition(".")[0] in _HOLD_ROWS
+    first = str(exc).strip().partition("\n")[0][:300]
+    reason = "" if quotes else f": {first}"
     return ScoringError(
-        f"unexpected {type(exc).__name__}: {message}", remedy=f"set {_DEBUG}=1 to see where it came from, and report it"
+        f"unexpected {type(exc).__name__}{reason}", remedy=f"set {_DEBUG}=1 to see where it came from, and report it"
     )
 
 

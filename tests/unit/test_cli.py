@@ -88,7 +88,9 @@ def test_help_names_every_command_and_no_other(cli):
     assert all(name in help_.out for name in registered)
 
 
-@pytest.mark.parametrize("command", ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema"])
+@pytest.mark.parametrize(
+    "command", ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema"]
+)
 def test_every_command_has_help(cli, command):
     assert cli(command, "--help").code == 0
 
