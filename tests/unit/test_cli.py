@@ -388,7 +388,8 @@ def test_mlflows_log_and_pythons_warnings_stay_silent(registry, adds):
         text=True,
     )
     assert done.returncode == 0
-    assert done.stderr == ""
+    # A slow machine's own registry is waited for, which is said.
+    assert [line for line in done.stderr.splitlines() if not line.startswith("waiting ")] == []
 
 
 def test_submit_prints_the_command_and_passes_the_jobs_words_on(cli, tmp_path):

@@ -230,12 +230,12 @@ def test_mlflow_s_settings_are_as_before_afterwards(registry, adds):
 
 
 def test_all_questions_share_one_budget(monkeypatch):
-    budget = Budget(0.5)
-    budget.ask(lambda: time.sleep(0.4), "the first")
+    budget = Budget(5)
+    budget.ask(lambda: time.sleep(4), "the first")
     started = time.monotonic()
     with pytest.raises(ModelError):
-        budget.ask(lambda: time.sleep(5), "the second")
-    assert time.monotonic() - started < 0.4
+        budget.ask(lambda: time.sleep(60), "the second")
+    assert time.monotonic() - started < 4
 
 
 def test_whoever_waits_is_shown_for_what(monkeypatch, caplog):
