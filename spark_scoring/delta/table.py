@@ -157,15 +157,30 @@ def _exists(spark: SparkSession, target: Target) -> bool:
     return False
 
 
+def _refuse_file_above(path: str) -> None:
+    above = os.path.dirname(path)
+    while above and not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if above and not os.path.isdir(above):
+        raise TargetError(
+            f"the target {path} lies below {above}, which is a file",
+            code="target_not_readable",
+            remedy="choose a path below a folder",
+        )
+
+
 def refuse_foreign_files(path: str) -> None:
     """Refuses a local folder that holds files, and no Delta table; what a store holds is Delta's to see.
 
     Raises:
-        TargetError: If there is such a folder, or a file.
+        TargetError: If there is such a folder, or a file, or a file where the folder above it would be.
     """
     if path.startswith("file:"):
         path = unquote(urlparse(path).path)
-    if "://" in path or not os.path.exists(path):
+    if "://" in path:
+        return
+    if not os.path.exists(path):
+        _refuse_file_above(path)
         return
     entries = sorted(os.listdir(path)) if os.path.isdir(path) else [path]
     # A first write that failed leaves its files and an empty log: Delta never reads them, and VACUUM removes them.

@@ -89,7 +89,7 @@ def audit_problems(
     return problems
 
 
-def _problem(message: str, remedy: str | None = None) -> ConfigurationError:
+def _problem(message: str, remedy: str = "correct the check; it sees the columns of the result") -> ConfigurationError:
     return ConfigurationError(message, code="bad_audit", remedy=remedy)
 
 

@@ -184,10 +184,23 @@ def _filtered(source: Source, where: str | None) -> Source:
 
 def _open(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
     if config.sql is not None:
-        return Source(spark.sql(config.sql), "sql", filtered=True)
+        return Source(_query(spark, config.sql), "sql", filtered=True)
     if config.table is not None:
         return _open_table(spark, config.table, config.version)
     return _open_path(spark, absolute(config.path or ""), config, files)
+
+
+def _query(spark: SparkSession, text: str) -> DataFrame:
+    """Opens the job's query: as another query's input, since Spark runs a command, such as DROP, at once."""
+    ended = _ENDING.sub("", text)
+    try:
+        spark.sql(f"SELECT * FROM (\n{text}\n)").schema  # noqa: B018
+    except ParseException:
+        if ended == text:
+            raise
+        spark.sql(f"SELECT * FROM (\n{ended}\n)").schema  # noqa: B018
+        text = ended
+    return spark.sql(text)
 
 
 def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
@@ -300,4 +313,6 @@ _NOT_FOUND = (
     "CATALOG_NOT_FOUND",
     "REQUIRES_SINGLE_PART_NAMESPACE",
 )
+# What may end a statement, and no query within another.
+_ENDING = re.compile(r"(?:\s|;|--[^\n]*$|/\*(?:[^*]|\*(?!/))*\*/)+$")
 _NAMED = re.compile(r"The table or view (\S+) cannot be found")

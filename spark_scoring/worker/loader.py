@@ -137,7 +137,7 @@ class ScoringModel:
                 result = call(piece, self._params)
             except (MemoryError, ModelRaisedError):
                 raise
-            except Exception as exc:
+            except (Exception, SystemExit) as exc:
                 description = describe(exc, loaded.folder, in_full=settings.detail == "full")
                 raise ModelRaisedError(RowFailure("model_raised", "model", description)) from None
             try:

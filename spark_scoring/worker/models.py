@@ -90,11 +90,11 @@ def load(folder: str, config: Mapping[str, Any] | None = None) -> Any:
     options = {"model_config": unpack(config)} if config else {}  # older versions of MLflow have no such argument
     try:
         return mlflow.pyfunc.load_model(folder, suppress_warnings=True, **options)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
 
 
-def _reason(exc: Exception, folder: str) -> str:
+def _reason(exc: BaseException, folder: str) -> str:
     # Nothing of a row is in a load error, and its text is the remedy: "No module named 'xgboost'".
     return f"{describe(exc, folder)}: {str(exc)[:500]}"
 
