@@ -17,8 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spark_scoring.html import html_table
-from spark_scoring.redaction import printable, redact
+from spark_scoring.redaction import html_table, printable, redact
 
 # Of a message, which may name what a file holds; of several problems, each has its own.
 _LONGEST = 20_000

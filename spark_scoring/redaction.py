@@ -1,4 +1,4 @@
-"""What may be a secret in a text is not shown: user information, query strings, and what is called a password.
+"""Texts as they are shown, also in a notebook's tables: what may be a secret in them, such as user information, is not.
 
 A text comes from outside and may be built to keep a search busy. So it has a greatest length, it is looked through run
 by run (what stands between two spaces), and no pattern begins anew within a word: twice the text takes twice the time.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
+from html import escape
 
 # What is longer is cut, at a space, since half a URI does not show what is a password.
 LONGEST = 100_000
@@ -197,3 +199,24 @@ def _is_plain(char: str) -> bool:
 
 def _spelled(char: str) -> str:
     return char.encode("unicode_escape").decode()
+
+
+def html_table(titles: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
+    """Returns rows as an HTML table.
+
+    Args:
+        titles: The columns' titles; none makes a table of names and values, without a head.
+        rows: The cells; None is an empty one.
+        caption: What stands above.
+    """
+    head = f"<thead><tr>{''.join(f'<th>{_cell(title)}</th>' for title in titles)}</tr></thead>" if titles else ""
+    body = "".join(f"<tr>{''.join(f'<td>{_cell(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    above = f"<caption>{_cell(caption)}</caption>" if caption else ""
+    return f"<table>{above}{head}<tbody>{body}</tbody></table>"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return escape(printable(redact(shown), keep="\n")).replace("\n", "<br>")

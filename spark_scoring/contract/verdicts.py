@@ -19,8 +19,7 @@ from spark_scoring.contract.casts import Cast, Check
 from spark_scoring.contract.outputs import Output
 from spark_scoring.contract.proposal import Proposal
 from spark_scoring.errors import ContractError
-from spark_scoring.html import html_table
-from spark_scoring.redaction import printable, redact
+from spark_scoring.redaction import html_table, printable, redact
 from spark_scoring.worker.arguments import readable
 from spark_scoring.worker.protocol import PREDICT, Call
 

@@ -14,8 +14,7 @@ from spark_scoring.errors import (
     ScoringError,
     TargetError,
 )
-from spark_scoring.html import html_table
-from spark_scoring.redaction import redact
+from spark_scoring.redaction import html_table, redact
 
 Status = Literal["succeeded", "empty", "already_published", "refused", "failed"]
 

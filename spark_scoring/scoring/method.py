@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,8 @@ from spark_scoring.worker.methods import CLASS_METHODS
 from spark_scoring.worker.protocol import Call
 
 _NAMED = "model.result_type: struct<CLASS: double, …>, with the model's classes in their order"
+# No model has a module of this name.
+_OURS = "spark_scoring_worker"
 _DESCRIBE = "import sys; sys.path.insert(0, sys.argv[1]); from {package}.methods import main; main(*sys.argv[2:])"
 _REMEDIES = {
     "unsupported_method": "write one of them into model.method",
@@ -214,9 +217,11 @@ def _describe_in_subprocess(model: LocalModel, question: Literal["method", "fiel
     arguments = (question, how.to_json())
     key = (model.digest, *arguments)
     if key not in _descriptions:
-        code = Path(worker.__file__).parent
         packages = os.pathsep.join(path for path in sys.path if path)
         with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
+            # Alone in a folder: beside it, our other modules would stand before those of the model.
+            code = Path(folder) / "code" / _OURS
+            shutil.copytree(Path(worker.__file__).parent, code, ignore=shutil.ignore_patterns("__pycache__", "payload"))
             answer = os.path.join(folder, "answer.json")
             process = subprocess.run(
                 [

@@ -15,10 +15,9 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.environment.managers import refuse_missing_manager
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
-from spark_scoring.html import html_table
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch, pin
-from spark_scoring.redaction import redact
+from spark_scoring.redaction import html_table, redact
 from spark_scoring.scoring.frame import added_columns, score_frame
 from spark_scoring.scoring.method import resolve_method
 from spark_scoring.scoring.result_type import declared_result

@@ -13,8 +13,8 @@ from spark_scoring.contract import Terms, check_contract
 from spark_scoring.contract.hints import HintedSignature
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ModelConfig
-from spark_scoring.models.pinned import pin
-from spark_scoring.scoring.method import resolve_method
+from spark_scoring.models.pinned import fetch, pin
+from spark_scoring.scoring.method import _describe_in_subprocess, resolve_method
 from spark_scoring.worker.frames import build_input
 from spark_scoring.worker.methods import main
 from spark_scoring.worker.protocol import PREDICT, Call, InputColumn
@@ -36,6 +36,24 @@ def test_the_model_names_its_fields_with_a_default(items, tmp_path):
     main(items, "fields", PREDICT.to_json(), str(tmp_path / "answer"))
     answer = json.loads((tmp_path / "answer").read_text())
     assert answer == {"fields": [".note", ".parts[].sold", ".size"]}
+
+
+def test_the_process_that_asks_has_none_of_our_modules(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import importlib.util, mlflow\n"
+        "ours = [name for name in ('redaction', 'delta', 'runs', 'jobs') if importlib.util.find_spec(name)]\n"
+        "assert [name for name in ours if name != 'delta'] == [], ours\n"
+        "assert 'delta' not in ours or 'site-packages' in str(importlib.util.find_spec('delta').origin)\n"
+        "class Hinted(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, model_input: list[dict[str, int]]) -> list[int]:\n"
+        "        return [1 for _ in model_input]\n"
+        "mlflow.models.set_model(Hinted())\n"
+    )
+    mlflow.pyfunc.save_model(str(tmp_path / "m"), python_model=str(script), pip_requirements=[])
+    config = ModelConfig(uri=str(tmp_path / "m"))
+    described = _describe_in_subprocess(fetch(pin(config), config), "fields", PREDICT)
+    assert described == {"fields": []}
 
 
 def test_a_model_without_hints_has_none(adds, tmp_path):

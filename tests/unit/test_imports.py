@@ -13,7 +13,6 @@ PACKAGE = Path(spark_scoring.__file__).parent
 ORDER = [
     "worker",  # runs on executors, and knows nothing of the rest
     "redaction",
-    "html",  # tables for notebooks
     "errors",
     "error_codes",  # the list of all codes, for people
     "jobs",  # the job file

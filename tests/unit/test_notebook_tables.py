@@ -10,7 +10,7 @@ from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 from spark_scoring import RunResult
 from spark_scoring.contract import Terms, check_contract
 from spark_scoring.errors import ContractError, combine
-from spark_scoring.html import html_table
+from spark_scoring.redaction import html_table
 
 MARKUP = "<script>alert('x')</script> & \x1b[31m"
 

@@ -172,9 +172,8 @@ def test_a_user_without_a_home_has_no_cache_and_no_trouble():
     body = f"""{NO_HOME}
 from spark_scoring.record import local_index
 from spark_scoring.spark import jars
-from types import SimpleNamespace
 local_index.remember_table("r", "/runs")
-jars.remember_jars(SimpleNamespace(conf={{"spark.jars.packages": "x", "spark.jars": "/y.jar"}}))
+jars.remember_jars("x", ["/y.jar"])
 jars.delta_jars()
 return Outcome({{}}, str(local_index.last_table()))"""
     environ = {key: value for key, value in environment().items() if key != "XDG_CACHE_HOME"}
