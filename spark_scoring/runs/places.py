@@ -27,6 +27,7 @@ from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 
 _RECORD = "record.table"
+_QUARANTINE = "errors.quarantine"
 _REMEDY = "give each a place of its own, beside the others; nothing was written"
 
 
@@ -101,10 +102,13 @@ class Places:
 
         Raises:
             ConfigurationError: If `record.table` is one of them.
+            TargetError: If it is by way of a link.
         """
         pairs = [pair for pair in self._pairs() if _RECORD in (pair[0].key, pair[1].key)]
-        for pair in _overlapping(pairs, lambda place: (place.parts(linked=True),)):
+        for pair in _overlapping(pairs, lambda place: (place.parts(linked=False),)):
             raise ConfigurationError(_message(pair), code="places_overlap", remedy=_REMEDY)
+        for pair in _overlapping(pairs, lambda place: (place.parts(linked=True),)):
+            raise TargetError(_message(pair), code="places_overlap", remedy=_REMEDY)
 
     def problems(self, spark: SparkSession) -> list[ScoringError]:
         """Returns a refusal of each two places that overlap; nothing is written yet.
@@ -127,7 +131,14 @@ class Places:
         return errors + [TargetError(_message(pair), code="places_overlap", remedy=_REMEDY) for pair in others]
 
     def _pairs(self) -> list[_Pair]:
-        return [pair for pair in combinations(self.all, 2) if any(place.is_written for place in pair)]
+        pairs = [pair for pair in combinations(self.all, 2) if any(place.is_written for place in pair)]
+        return [pair for pair in pairs if not _is_quarantine_read(*pair)]
+
+
+def _is_quarantine_read(one: Place, other: Place) -> bool:
+    """Tells whether rows that failed are scored again from the quarantine, at its version, as any table's rows are."""
+    keys = {one.key, other.key}
+    return keys == {"input.path", _QUARANTINE} and one.parts(linked=True) == other.parts(linked=True)
 
 
 def _overlapping(pairs: list[_Pair], names: Callable[[Place], tuple[Parts, ...]]) -> list[_Pair]:

@@ -151,9 +151,18 @@ def first_line(exc: BaseException) -> str:
 
 def message_of(exc: BaseException) -> str:
     """Returns what may be told of an exception that was raised while rows were read, or before that."""
-    if is_in_full() or is_analysis(exc):
+    if is_in_full():
+        return _whole_text(exc)
+    if is_analysis(exc):
         return first_line(exc)
     return redact(without_values(exc))[:300]
+
+
+def _whole_text(exc: BaseException) -> str:
+    """Returns the text of the condition that says what it was, which may be a cause's; else the first line."""
+    name = condition(exc)
+    text = re.search(rf"\[{re.escape(name)}[.\w]*\] [^\n]*", str(exc)) if name is not None else None
+    return redact(text.group(0))[:1000] if text is not None else first_line(exc)
 
 
 def is_bad_file(exc: BaseException) -> bool:

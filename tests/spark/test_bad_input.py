@@ -102,10 +102,11 @@ def test_all_columns_that_do_not_fit_are_told_at_once(spark, job):
 
 
 def test_a_path_that_is_not_a_delta_table(spark, job, tmp_path):
-    (tmp_path / "here.txt").touch()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "here.txt").touch()
     with refused(5, "not_a_delta_table") as caught:
-        score(job({"input.path": str(tmp_path)}), spark=spark)
-    assert f"{tmp_path} is not a Delta table" in str(caught.value)
+        score(job({"input.path": str(tmp_path / "in")}), spark=spark)
+    assert f"{tmp_path}/in is not a Delta table" in str(caught.value)
     assert "here.txt" in caught.value.available
     assert "input.format: parquet | csv | json" in caught.value.remedy
 

@@ -48,7 +48,7 @@ def test_its_text_is_told_where_the_job_asks_for_it(spark, job, people):
 
 
 def test_what_the_users_own_sql_raises(spark, job, people):
-    query = f"SELECT id, a, b, assert_true(s = '1', concat('no ', s)) checked FROM delta.`{people}`"
+    query = f"SELECT id, a, b FROM delta.`{people}` WHERE assert_true(s = '1', concat('no ', s)) IS NULL"
     with refused(5, "sql_failed") as caught:
         score(job({"input.sql": query}), spark=spark)
     assert caught.value.message.startswith("input.sql failed on a row: USER_RAISED_EXCEPTION")
@@ -59,7 +59,7 @@ def test_a_division_in_where_of_a_callers_rows(spark, job, people):
     rows = spark.read.format("delta").load(people)
     with refused(5, "sql_failed") as caught:
         score(job({"input.where": "1 / (id - 3) < 9"}), spark=spark, df=rows)
-    assert caught.value.message.startswith("input.where failed on a row: DIVIDE_BY_ZERO")
+    assert caught.value.message.startswith("the DataFrame, or input.where, failed on a row: DIVIDE_BY_ZERO")
 
 
 def test_a_callers_rows_that_fail_themselves(spark, job, people):

@@ -49,7 +49,7 @@ def test_avro_that_is_missing_is_told(job, spark, tmp_path, monkeypatch):
 
     monkeypatch.setattr("pyspark.sql.DataFrameReader.load", missing)
     with refused(5, "avro_missing") as caught:
-        score(job({"input.path": str(tmp_path), "input.format": "avro"}), spark=spark)
+        score(job({"input.path": str(tmp_path / "in"), "input.format": "avro"}), spark=spark)
     assert "--packages org.apache.spark:spark-avro_2.1" in caught.value.remedy
 
 
