@@ -39,6 +39,7 @@ from spark_scoring.jobs.parts import (
     valid_columns,
     valid_duration,
     valid_threshold,
+    valid_time_zone,
 )
 from spark_scoring.jobs.validation_messages import refusal
 from spark_scoring.redaction import redact
@@ -141,7 +142,7 @@ class InputConfig(Part):
     where: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     key: tuple[str, ...] = ()
-    time_zone: str = "UTC"
+    time_zone: Annotated[str, AfterValidator(valid_time_zone)] = "UTC"
     incremental: bool = False
     rescore: Literal["all", "older"] | None = None
 

@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from spark_scoring.redaction import is_secret_name, redact
+from spark_scoring.worker.wall_clock import wall_clock
 
 _PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
 _THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such as 0.01 or '1%'"
@@ -70,6 +71,15 @@ def valid_duration(value: str) -> str:
     """Returns a duration such as ``7d``, or raises a ValueError."""
     if not _DURATION.match(value):
         raise ValueError("write a number and one of s, m, h, d, w, such as 7d")
+    return value
+
+
+def valid_time_zone(value: str) -> str:
+    """Returns the name of a time zone, or raises a ValueError."""
+    try:
+        wall_clock(value)
+    except Exception:  # what a library makes of a name that it looks up as a file
+        raise ValueError("it is no time zone; write a name such as Europe/Zurich or UTC") from None
     return value
 
 

@@ -192,15 +192,24 @@ def _open(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
 
 def _query(spark: SparkSession, text: str) -> DataFrame:
     """Opens the job's query: as another query's input, since Spark runs a command, such as DROP, at once."""
-    ended = _ENDING.sub("", text)
+    ended = _without_ending(text)
     try:
-        spark.sql(f"SELECT * FROM (\n{text}\n)").schema  # noqa: B018
+        spark.sql(_WITHIN.format(text)).schema  # noqa: B018
     except ParseException:
         if ended == text:
             raise
-        spark.sql(f"SELECT * FROM (\n{ended}\n)").schema  # noqa: B018
+        spark.sql(_WITHIN.format(ended)).schema  # noqa: B018
         text = ended
     return spark.sql(text)
+
+
+def _without_ending(text: str) -> str:
+    """Returns SQL without what may end a statement and no query within another: semicolons, and what stands behind."""
+    end = 0
+    for piece in _PIECE.finditer(text):
+        if not (piece.group().isspace() or piece.group() == ";" or piece.group().startswith(("--", "/*"))):
+            end = piece.end()
+    return text[:end]
 
 
 def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
@@ -313,6 +322,8 @@ _NOT_FOUND = (
     "CATALOG_NOT_FOUND",
     "REQUIRES_SINGLE_PART_NAMESPACE",
 )
-# What may end a statement, and no query within another.
-_ENDING = re.compile(r"(?:\s|;|--[^\n]*$|/\*(?:[^*]|\*(?!/))*\*/)+$")
+# Takes a query and no command; of SHOW TABLES a bare pair of parentheses would make a table SHOW with an alias.
+_WITHIN = "WITH __spark_scoring_query AS (\n{}\n) SELECT * FROM __spark_scoring_query"
+# A text, a quoted name, a comment, white space, or a single sign.
+_PIECE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|\s+|.", re.DOTALL)
 _NAMED = re.compile(r"The table or view (\S+) cannot be found")

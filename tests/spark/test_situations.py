@@ -149,7 +149,7 @@ INPUTS = {
     "a key that the table lacks": read(3, "missing_key", key=["nope"]),
     "a mapping to a column that is not there": read(3, "missing_column", columns={"a": "nope"}),
     "a mapping of an input that is not there": read(3, "unknown_model_column", columns={"nope": "a"}),
-    "a time zone of nowhere": read(0, "", time_zone="Mars/Olympus"),
+    "a time zone of nowhere": read(2, "bad_value", time_zone="Mars/Olympus"),
     "incremental without a feed": Situation(
         {"input.path": "in", "input.incremental": True, "output.mode": "merge", "output.merge_keys": ["id"]},
         5,
@@ -250,12 +250,12 @@ TARGETS = {
     "merge of double keys": Situation(
         {"output.mode": "merge", "output.merge_keys": ["k"]}, 8, "merge_key_duplicate", None, False
     ),
-    "partitions by a column that is not there": write(2, "unknown_column", partition_by=["nope"]),
+    "partitions by a column that is not there": write(8, "unknown_column", partition_by=["nope"]),
     "partitions twice": write(2, "bad_value", partition_by=["k", "k"]),
     "partitions by all columns": write(
-        2, "bad_value", columns=["k"], partition_by=["k", "prediction", "model_id", "run_id", "scored_at"]
+        8, "unsupported_layout", columns=["k"], partition_by=["k", "prediction", "model_id", "run_id", "scored_at"]
     ),
-    "clusters by a column that is not there": write(2, "unknown_column", cluster_by=["nope"]),
+    "clusters by a column that is not there": write(8, "unknown_column", cluster_by=["nope"]),
     "columns that are not there": write(3, "missing_column", columns=["nope"]),
     "replace_where of a column that is not there": write(
         2, "unknown_column", mode="replace_where", replace_where={"nope": 1}
@@ -269,14 +269,19 @@ TARGETS = {
     ),
     "replace_where of another type": write(2, "invalid_value", mode="replace_where", replace_where={"id": "x"}),
     "flattened without several outputs": write(0, "", flatten=True),
-    "a quarantine that is a folder of somebody's": Situation(
-        {"errors.threshold": -1, "errors.quarantine": "bad"}, 8, "target_not_delta", lambda folder: odd(folder / "bad")
-    ),
-    "a quarantine of another schema": Situation(
+    "a quarantine that is a folder of somebody's, where no row fails": Situation(
         {"errors.threshold": -1, "errors.quarantine": "bad"},
-        8,
-        "target_column_missing",
+        0,
+        "",
+        lambda folder: odd(folder / "bad"),
+        False,
+    ),
+    "a quarantine of another schema, where no row fails": Situation(
+        {"errors.threshold": -1, "errors.quarantine": "bad"},
+        0,
+        "",
         table("bad", pd.DataFrame({"x": [1]})),
+        False,
     ),
     "an audit of too few rows": Situation({"audit.min_rows": 100}, 7, "audit_refused", None, False),
     "an audit of a range": Situation({"audit.range": [100, 200]}, 7, "audit_refused", None, False),
