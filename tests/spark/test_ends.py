@@ -59,8 +59,15 @@ def children(pid: int) -> list[int]:
     return [*own, *(below for child in own for below in children(child))]
 
 
+def is_java(pid: int) -> bool:
+    try:
+        return "java" in os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:  # it ended meanwhile
+        return False
+
+
 def javas(pid: int) -> list[int]:
-    return [child for child in children(pid) if "java" in os.path.basename(os.path.realpath(f"/proc/{child}/exe"))]
+    return [child for child in children(pid) if is_java(child)]
 
 
 def left(tmp_path: Path) -> list[str]:
