@@ -1,32 +1,16 @@
 """``${name}`` in SQL: a literal, a part of a literal, or a quoted name, by where it stands; never code.
 
-The text is read as Spark's own lexer reads it, as far as that decides where a literal, a name in backticks or a comment
-begins and ends.
+Where a literal, a name in backticks or a comment begins and ends is `sql_pieces.py`'s to say.
 """
 
 from __future__ import annotations
 
 import re
 
+from spark_scoring.jobs.sql_pieces import pieces
 from spark_scoring.jobs.sql_text import literal
 from spark_scoring.jobs.variables import REFERENCE, Lookup, Variable, is_name, unsafe
 
-_NAME = r"\$\{[A-Za-z_]\w*\}"
-_TOKEN = re.compile(
-    rf"""
-      (?P<comment> --(?:\\\n|[^\r\n])* )
-    | (?P<block> /\*(?!\+) )
-    | (?P<escaped> \${_NAME} )
-    | (?P<raw> [rR](?:'[^']*(?:'|$)|"[^"]*(?:"|$)) )
-    | (?P<single> '(?:[^'\\]|\\.|'')*(?:'|\\?$) )
-    | (?P<double> "(?:[^"\\]|\\.|"")*(?:"|\\?$) )
-    | (?P<quoted> `(?:[^`]|``)*(?:`|$) )
-    | (?P<word> (?:\w|{_NAME})+ )
-    | (?P<space> \s+ )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_BLOCK = re.compile(r"/\*(?!\+)|\*/")
 # After these stands a table.
 _BEFORE_TABLE = {"JOIN", "TABLE"}
 # Where a number stands before a dot: no number has more digits.
@@ -69,20 +53,11 @@ class _Filling:
         self._selects = [False]
 
     def filled(self) -> str:
-        position = 0
-        while position < len(self._sql):
-            match = _TOKEN.match(self._sql, position)
-            if match is None:
-                self._note_sign(self._sql[position])
-                self._written.append(self._sql[position])
-                position += 1
-                continue
-            kind, text = match.lastgroup or "", match.group()
-            position = match.end()
-            if kind == "block":
-                position = self._end_of_block(position)
-                text = self._sql[match.start() : position]
-            if kind in ("comment", "block"):
+        for kind, text, start, stop in pieces(self._sql):
+            if kind == "sign":
+                self._note_sign(text)
+                self._written.append(text)
+            elif kind in ("comment", "block"):
                 self._written.append(REFERENCE.sub(lambda reference: reference.group(2), text))
             elif kind == "escaped":
                 self._written.append(text[1:])
@@ -93,7 +68,7 @@ class _Filling:
                 self._written.append(self._in_backticks(text))
                 self._note_word("")
             elif kind == "word":
-                self._written.append(self._word(text, match.start(), match.end()) if "$" in text else text)
+                self._written.append(self._word(text, start, stop) if "$" in text else text)
                 self._note_word(text.upper())
             else:
                 self._written.append(text)
@@ -110,16 +85,6 @@ class _Filling:
         self._last_words = [self._last_words[1], word]
         if word == "SELECT":
             self._selects[-1] = True
-
-    def _end_of_block(self, position: int) -> int:
-        depth = 1
-        while depth:
-            match = _BLOCK.search(self._sql, position)
-            if match is None:
-                return len(self._sql)
-            depth += 1 if match.group() == "/*" else -1
-            position = match.end()
-        return position
 
     def _value(self, name: str) -> Variable:
         variable = self._lookup(name)
@@ -168,26 +133,26 @@ class _Filling:
             raise self._refusal(REFERENCE.findall(text)[0][1], "close the quotes in which ${name} stands")
         opening = 2 if kind == "raw" else 1
         quote, inner = text[-1], text[opening:-1]
-        pieces: list[tuple[str, str | None]] = []
+        filled_parts: list[tuple[str, str | None]] = []
         position, is_plain = 0, True
         for match in REFERENCE.finditer(inner):
             fixed = inner[position : match.start()]
             position = match.end()
             if match.group(1):
-                pieces.append((fixed + match.group()[1:], None))
+                filled_parts.append((fixed + match.group()[1:], None))
                 continue
             if kind != "raw" and (len(fixed) - len(fixed.rstrip("\\"))) % 2:
                 raise self._refusal(match.group(2), "no backslash stands before ${name}")
             value = self._value(match.group(2)).text
             is_plain = is_plain and value.isprintable() and not _ODD & set(value)
-            pieces.append((fixed, value))
-        pieces.append((inner[position:], None))
+            filled_parts.append((fixed, value))
+        filled_parts.append((inner[position:], None))
         if is_plain:
-            return text[:opening] + "".join(fixed + (filled or "") for fixed, filled in pieces) + quote
+            return text[:opening] + "".join(fixed + (filled or "") for fixed, filled in filled_parts) + quote
         if kind == "raw":
             raise self._refusal(REFERENCE.findall(text)[0][1], "write it in a literal without r before it")
         parts = []
-        for fixed, filled in pieces:
+        for fixed, filled in filled_parts:
             parts += [f"{quote}{fixed}{quote}"] if fixed else []
             parts += [literal(filled)] if filled else []
         return parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"

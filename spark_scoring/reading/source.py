@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.jobs.location import absolute
+from spark_scoring.jobs.sql_pieces import without_ending
 from spark_scoring.reading.files import TEXTUAL, BadFile, empty_files, find_bad_files, open_files
 from spark_scoring.reading.listing import refuse_endless
 from spark_scoring.reading.requests import ModelInput
@@ -192,7 +193,7 @@ def _open(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
 
 def _query(spark: SparkSession, text: str) -> DataFrame:
     """Opens the job's query: as another query's input, since Spark runs a command, such as DROP, at once."""
-    ended = _without_ending(text)
+    ended = without_ending(text)
     try:
         spark.sql(_WITHIN.format(text)).schema  # noqa: B018
     except ParseException:
@@ -201,15 +202,6 @@ def _query(spark: SparkSession, text: str) -> DataFrame:
         spark.sql(_WITHIN.format(ended)).schema  # noqa: B018
         text = ended
     return spark.sql(text)
-
-
-def _without_ending(text: str) -> str:
-    """Returns SQL without what may end a statement and no query within another: semicolons, and what stands behind."""
-    end = 0
-    for piece in _PIECE.finditer(text):
-        if not (piece.group().isspace() or piece.group() == ";" or piece.group().startswith(("--", "/*"))):
-            end = piece.end()
-    return text[:end]
 
 
 def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
@@ -324,6 +316,4 @@ _NOT_FOUND = (
 )
 # Takes a query and no command; of SHOW TABLES a bare pair of parentheses would make a table SHOW with an alias.
 _WITHIN = "WITH __spark_scoring_query AS (\n{}\n) SELECT * FROM __spark_scoring_query"
-# A text, a quoted name, a comment, white space, or a single sign.
-_PIECE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|\s+|.", re.DOTALL)
 _NAMED = re.compile(r"The table or view (\S+) cannot be found")
