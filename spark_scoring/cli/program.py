@@ -51,7 +51,7 @@ def main() -> int:
     console.make_streams_last()
     refused, words, style = _styled(sys.argv[1:])
     options = list(takewhile(lambda word: word != "--", words))
-    command = next((word for word in options if not word.startswith("-")), "")
+    command = _command(options)
     as_json = "--json" in options
     show_text = not (style.quiet and command in _DOING)
     if is_databricks():
@@ -115,8 +115,11 @@ def _styled(words: Sequence[str]) -> tuple[Outcome | None, list[str], Style]:
     try:
         return None, *take_style(words, os.environ)
     except ConfigurationError as exc:
-        command = next((word for word in words if not word.startswith("-")), "")
-        return failure(command, exc, {}), list(words), Style()
+        return failure(_command(words), exc, {}), list(words), Style()
+
+
+def _command(words: Sequence[str]) -> str:
+    return next((word for word in words if not word.startswith("-")), "")
 
 
 def _show(outcome: Outcome, as_json: bool, show_text: bool) -> None:

@@ -7,7 +7,7 @@ package. No request is read to know the table's schema: it is the signature's.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from spark_scoring import worker
 from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.tensors import leaf_type
 from spark_scoring.errors import ContractError
-from spark_scoring.jobs.config import Columns, InputConfig
+from spark_scoring.jobs.config import InputConfig, ScoringJob
 from spark_scoring.worker.payload import PLACE_COLUMNS, rows
 from spark_scoring.worker.payload.malformed import specs_names
 from spark_scoring.worker.payload.requests import Reading
@@ -62,17 +62,11 @@ class ModelInput:
     kept: Collection[str] | None = None
 
     @classmethod
-    def from_signature(
-        cls,
-        signature: ModelSignature | None,
-        params: Mapping[str, Any],
-        policy: Policy,
-        kept: Columns,
-        key: Sequence[str],
-    ) -> ModelInput:
-        """Returns what a job with that policy, and those columns in its output, takes from its input."""
-        names = {"all": None, "keys": key}[kept] if isinstance(kept, str) else kept
-        return cls(signature, params, policy, names)
+    def from_job(cls, job: ScoringJob, signature: ModelSignature | None) -> ModelInput:
+        """Returns what a job requires of its input for a model of that signature."""
+        kept = job.output.columns if job.output is not None else "all"
+        names = {"all": None, "keys": job.input.row_key}[kept] if isinstance(kept, str) else kept
+        return cls(signature, job.model.params, job.contract.policy, names)
 
 
 def required_columns(config: InputConfig, model_input: ModelInput) -> frozenset[str]:

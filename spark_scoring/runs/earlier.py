@@ -127,9 +127,7 @@ def _reopen(request: RunRequest, spark: SparkSession, waiting: StagedRows, targe
     # Requests, and files whose columns differ, are read by the signature of the model.
     signature = pin(request.job.model).signature if config.format not in (None, "delta") else None
     isolates = request.job.errors.bad_files == "quarantine"
-    job, kept = request.job, request.output.columns
-    model_input = ModelInput.from_signature(signature, job.model.params, job.contract.policy, kept, job.input.row_key)
-    reader = InputReader(config, model_input, isolates_files=isolates)
+    reader = InputReader(config, ModelInput.from_job(request.job, signature), isolates_files=isolates)
     source = reader.open(spark, metadata.bad_files)
     if metadata.increment is None:
         return Batch(source, None, reader)

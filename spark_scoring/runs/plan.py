@@ -192,10 +192,7 @@ class _Planner:
         return self._try(lambda: resolve_method(self.spark, pinned, config, result))
 
     def _reader(self, model: PinnedModel | None) -> InputReader:
-        signature = model.signature if model is not None else None
-        kept = self.job.output.columns if self.job.output is not None else "all"
-        policy, key = self.job.contract.policy, self.job.input.row_key
-        model_input = ModelInput.from_signature(signature, self.job.model.params, policy, kept, key)
+        model_input = ModelInput.from_job(self.job, model.signature if model is not None else None)
         return InputReader(self.job.input, model_input, self.job.errors.bad_files == "quarantine")
 
     def _open(self, reader: InputReader) -> Snapshot | Quarantined:

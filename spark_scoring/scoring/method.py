@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,6 @@ from typing import Any, Literal, NamedTuple
 
 from pyspark.sql import SparkSession
 
-from spark_scoring import worker
 from spark_scoring.contract import DeclaredOutputs, Output, outputs_of_classes, top_classes
 from spark_scoring.contract.hints import HintedSignature, Hints
 from spark_scoring.errors import ConfigurationError, ModelError
@@ -28,6 +26,7 @@ from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch
 from spark_scoring.scoring import spark_ml
+from spark_scoring.scoring.scoring_model import copy_worker
 from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import RowFailure
@@ -221,7 +220,7 @@ def _describe_in_subprocess(model: LocalModel, question: Literal["method", "fiel
         with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
             # Alone in a folder: beside it, our other modules would stand before those of the model.
             code = Path(folder) / "code" / _OURS
-            shutil.copytree(Path(worker.__file__).parent, code, ignore=shutil.ignore_patterns("__pycache__", "payload"))
+            copy_worker(code)
             answer = os.path.join(folder, "answer.json")
             process = subprocess.run(
                 [

@@ -56,9 +56,7 @@ def write_scoring_model(
     folder = Path(tempfile.mkdtemp(prefix="scoring-model-", dir=scratch_folder()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     code_name = f"spark_scoring_worker_{_code_digest()[:16]}"
-    # What reads requests travels by itself; see inputs/payload.py.
-    other = shutil.ignore_patterns("__pycache__", "payload")
-    shutil.copytree(Path(worker.__file__).parent, folder / "code" / code_name, ignore=other)
+    copy_worker(folder / "code" / code_name)
     (folder / "data").mkdir()
     if settings.model.embedded is not None and model_files is not None:
         copy_model(model_files, str(folder / "data" / settings.model.embedded))
@@ -71,6 +69,13 @@ def write_scoring_model(
     mlflow.pyfunc.add_to_model(model, loader_module=f"{code_name}.loader", data="data", code="code", **files_of)
     model.save(str(folder / "MLmodel"))
     return str(folder)
+
+
+def copy_worker(package: Path) -> None:
+    """Copies the code that runs beside a model, alone, to a package that does not exist yet."""
+    # What reads requests travels by itself; see reading/requests.py.
+    other = shutil.ignore_patterns("__pycache__", "payload")
+    shutil.copytree(Path(worker.__file__).parent, package, ignore=other)
 
 
 def _copy_environment(model: Path, folder: Path) -> dict[str, str]:

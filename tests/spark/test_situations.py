@@ -20,6 +20,7 @@ from mlflow.types.schema import Array, DataType, Object, Property
 from spark_scoring.cli import console, main
 from tests import models
 from tests.models.returns import CASES
+from tests.situations import reasons
 from tests.spark.conftest import version
 from tests.sweeps import swept
 
@@ -371,11 +372,7 @@ def run(monkeypatch, capfd):
         out, err = capfd.readouterr()
         data = json.loads(out)
         assert "Traceback" not in err
-        errors = data.get("problems") or [error for error in (data.get("error"),) if error]
-        inner = [problem for error in errors for problem in error.get("problems") or ()]
-        assert all(error["message"] for error in (*errors, *inner))
-        assert all(error["remedy"] for error in (inner or errors)), out
-        return ended, {error["code"] for error in (*errors, *inner)}, out
+        return ended, reasons(data), out
 
     return command
 

@@ -16,6 +16,7 @@ import pytest
 
 from spark_scoring.cli import console, main
 from tests.hostile import SECRET
+from tests.situations import reasons
 from tests.sweeps import swept
 
 JOB = "model: {uri: MODEL}\ninput: {path: INPUT}\noutput: {path: TARGET}\n"
@@ -383,15 +384,6 @@ def lay(folder: Path, files: Mapping[str, Any], adds: str) -> None:
         else:
             content = content if isinstance(content, bytes) else content.replace("MODEL", adds).encode()
             path.write_bytes(content)
-
-
-def reasons(data: dict[str, Any]) -> set[str]:
-    """The codes that an object of ``--json`` has."""
-    errors = data.get("problems") or [data["error"]]
-    inner = [problem for error in errors for problem in error.get("problems") or ()]
-    assert all(error["message"] for error in (*errors, *inner))
-    assert all(error["remedy"] for error in (inner or errors))
-    return {error["code"] for error in (*errors, *inner)}
 
 
 @pytest.mark.parametrize("name", swept(SITUATIONS, set(list(SITUATIONS)[::8])))
