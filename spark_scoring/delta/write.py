@@ -43,8 +43,6 @@ _STORAGE = (
 )
 # A path or a URI, in the words of an operating system.
 _FILE = re.compile(r"(?<![\w./:-])(?:[a-z][\w+.-]*:)?/[^\s'\",;()]+")
-# Spark's and Delta's messages of these quote the value.
-_TOO_LONG = ("EXCEED_CHAR_VARCHAR_LIMIT", "EXCEED_LIMIT_LENGTH")
 
 
 def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
@@ -210,12 +208,6 @@ def explain_failure(exc: Exception, target: Target) -> ScoringError:
             f"the result has rows that output.replace_where does not name, and {place} is left as it was",
             code="rows_outside_replace_where",
             remedy="nothing was written; filter them with input.where, or mend output.replace_where",
-        )
-    if any(condition in text for condition in _TOO_LONG):
-        return TargetError(
-            f"{place} has a CHAR or VARCHAR column, and the result a value that is too long for it",
-            code="target_refused",
-            remedy="nothing was written; shorten it in input.sql, or make the column a string",
         )
     if any(condition in text for condition in ("ALREADY_EXISTS", "DELTA_PATH_EXISTS", "already exists")):
         return TargetError(
