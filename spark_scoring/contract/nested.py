@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
@@ -18,6 +19,7 @@ from pyspark.sql.types import ArrayType, MapType, StringType, StructField, Struc
 from pyspark.sql.types import DataType as SparkType
 
 from spark_scoring.contract.casts import Cast, Check, cast
+from spark_scoring.contract.columns import Columns
 from spark_scoring.contract.hints import no_default
 from spark_scoring.contract.matrix import SAME_TYPE, Policy, Rule, rule, spark_type_name
 from spark_scoring.spark import sql
@@ -144,36 +146,17 @@ def _part(
         return _leaf(path, expr, source, wanted.name, terms, required=required, element=element, mismatches=mismatches)
     null = () if not required else (Check(f"{expr} IS NULL", "null_in_required", f"{path} is null"),)
     required = required and not terms.hinted  # of what is inside
+    inside = partial(_part, terms=terms, required=required, mismatches=mismatches, depth=depth + 1)
     if isinstance(wanted, Array) and isinstance(source, ArrayType):
         inner = f"x{depth}"
-        of = _part(
-            f"{path}[]",
-            inner,
-            source.elementType,
-            wanted.dtype,
-            terms,
-            required=required,
-            element=True,
-            mismatches=mismatches,
-            depth=depth + 1,
-        )
+        of = inside(f"{path}[]", inner, source.elementType, wanted.dtype, element=True)
         if of is None:
             return None
         value = expr if of.value == inner else f"transform({expr}, {inner} -> {of.value})"
         return _Part(value, null + _within(of.checks, expr, inner), {"type": "array", "of": of.spec}, of.how)
     if isinstance(wanted, Map) and isinstance(source, MapType) and isinstance(source.keyType, StringType):
         key, inner = f"k{depth}", f"x{depth}"
-        of = _part(
-            f"{path}{{}}",
-            inner,
-            source.valueType,
-            wanted.value_type,
-            terms,
-            required=required,
-            element=False,
-            mismatches=mismatches,
-            depth=depth + 1,
-        )
+        of = inside(f"{path}{{}}", inner, source.valueType, wanted.value_type, element=False)
         if of is None:
             return None
         value = expr if of.value == inner else f"transform_values({expr}, ({key}, {inner}) -> {of.value})"
@@ -198,9 +181,10 @@ def _object(
 ) -> _Part | None:
     parts: dict[str, _Part] = {}
     before = len(mismatches)
+    table = Columns(source)
     twins = Counter(prop.name.lower() for prop in wanted.properties)
     for prop in wanted.properties:
-        fields = [field for field in source.fields if field.name.lower() == prop.name.lower()]
+        fields = table.find(prop.name)
         if len(fields) > 1:  # Spark takes none of them by its name
             names = " and ".join(field.name for field in fields)
             mismatches.append(Mismatch(f"{path}.{prop.name}", f"there as {names}", repr(prop.dtype)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -228,8 +229,8 @@ def twins(outputs: Sequence[Output]) -> list[OutputProblem]:
 
 
 def _twins_of(names: Sequence[str]) -> list[str]:
-    lower = [name.lower() for name in names]
-    return [name for name in names if lower.count(name.lower()) > 1]
+    counts = Counter(name.lower() for name in names)
+    return [name for name in names if counts[name.lower()] > 1]
 
 
 def _twins_within(spec: Mapping[str, Any], path: str) -> list[str]:

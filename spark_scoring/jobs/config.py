@@ -34,6 +34,7 @@ from spark_scoring.jobs.parts import (
     Keys,
     Part,
     holds_numpy,
+    refuse_twice,
     refuse_version,
     rows_or_ratio,
     valid_columns,
@@ -216,10 +217,7 @@ class OutputConfig(Part):
         if self.replace_where and self.mode != "replace_where":
             raise ValueError(f"replace_where goes with the mode of that name, not with {self.mode}")
         for option in ("merge_keys", "partition_by", "cluster_by"):
-            names = [name.lower() for name in getattr(self, option)]
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                raise ValueError(f"{option} names {twice!r} twice; a name is the same in any case of letters")
+            refuse_twice(option, getattr(self, option))
         if self.partition_by and self.cluster_by:
             raise ValueError("a table has partition_by or cluster_by, not both")
         return self

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import (
@@ -91,6 +92,14 @@ def refuse_version(location: str) -> None:
             f"@{match.group(1)} at a name's end reads as {what} of the table before it, which can't be written; "
             "write another name"
         )
+
+
+def refuse_twice(option: str, names: Iterable[str]) -> None:
+    """Refuses a name that stands twice, in any case of letters; the message has the first one."""
+    counts = Counter(name.lower() for name in names)
+    twice = next((name for name, count in counts.items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"{option} names {twice!r} twice; a name is the same in any case of letters")
 
 
 def valid_columns(value: Any) -> Any:

@@ -116,7 +116,8 @@ class Places:
         Args:
             spark: The session, whose catalog knows where tables are.
         """
-        plain = _overlapping(self._pairs(), lambda place: (place.parts(linked=False),))
+        pairs = self._pairs()
+        plain = _overlapping(pairs, lambda place: (place.parts(linked=False),))
         errors: list[ScoringError] = [
             ConfigurationError(_message(pair), code="places_overlap", remedy=_REMEDY) for pair in plain
         ]
@@ -127,7 +128,7 @@ class Places:
                 names[place] = tuple(_names(spark, place))
             return names[place]
 
-        others = _overlapping([pair for pair in self._pairs() if pair not in plain], names_of)
+        others = _overlapping([pair for pair in pairs if pair not in plain], names_of)
         return errors + [TargetError(_message(pair), code="places_overlap", remedy=_REMEDY) for pair in others]
 
     def _pairs(self) -> list[_Pair]:
