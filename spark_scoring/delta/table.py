@@ -164,7 +164,7 @@ def _refuse_file_above(path: str) -> None:
     if above and not os.path.isdir(above):
         raise TargetError(
             f"the target {path} lies below {above}, which is a file",
-            code="target_not_readable",
+            code="storage_failed",
             remedy="choose a path below a folder",
         )
 

@@ -238,7 +238,7 @@ TARGETS = {
     "a table that is there": write(8, "target_exists", table("out")),
     "a folder of somebody's": write(8, "target_not_delta", lambda folder: odd(folder / "out"), mode="overwrite"),
     "a file": write(8, "target_not_delta", text("out", "x"), mode="append"),
-    "a path below a file": write(8, "target_not_readable", text("f", "x"), path="f/out"),
+    "a path below a file": write(8, "storage_failed", text("f", "x"), path="f/out"),
     "a schema that is not there": write(8, "target_schema_missing", table="nowhere.scores"),
     "another schema": write(8, "target_column_missing", table("out", pd.DataFrame({"x": [1]})), mode="append"),
     "a column more": write(8, "target_column_extra", each(table("out", ROWS.assign(z=1))), mode="append"),
