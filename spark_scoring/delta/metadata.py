@@ -124,7 +124,7 @@ class RunMetadata:
         try:
             plain = json.loads(text or "null")
             return cls.from_dict(plain) if isinstance(plain, dict) else None
-        except (ValueError, TypeError, KeyError):  # somebody else's commit, with a text of its own
+        except (ValueError, TypeError, KeyError, RecursionError):  # somebody else's commit, with a text of its own
             return None
 
     @classmethod
@@ -133,7 +133,7 @@ class RunMetadata:
 
         Raises:
             KeyError: If a key is missing that every run's commit has.
-            TypeError: If a part has other keys than it may have.
+            TypeError: If a part has other keys than it may have, or a value is of another type than its key's.
         """
         values = {field.name: plain[field.name] for field in fields(cls) if field.name in plain}
         missing = _REQUIRED - values.keys()
@@ -144,7 +144,22 @@ class RunMetadata:
         for name, kind in (("covers", Coverage), ("increment", Increment)):
             if values.get(name) is not None:
                 values[name] = kind(**values[name])
-        return cls(**values)
+                _refuse_other_types(values[name])
+        metadata = cls(**values)
+        _refuse_other_types(metadata)
+        return metadata
+
+
+_TYPES = {"str": str, "int": int}
+
+
+def _refuse_other_types(part: Any) -> None:
+    # What another program wrote under our keys may be anything.
+    for field in fields(part):
+        kind, bar, _ = str(field.type).partition(" | ")
+        value = getattr(part, field.name)
+        if kind in _TYPES and type(value) is not _TYPES[kind] and (value is not None or not bar):
+            raise TypeError(f"{field.name} is a {type(value).__name__}")
 
 
 _REQUIRED = frozenset({"run_id", "attempt", "job", "model_id", "digest", "input", "input_version", "scored_at"})

@@ -25,8 +25,10 @@ from spark_scoring.spark.conditions import (
 )
 from spark_scoring.worker.failures import read_failure
 
+# Of a message no more is looked through for its first line; what is told is much shorter.
+_LONGEST = 20_000
 _CONDITION = re.compile(r"^\[[A-Z0-9_.]+\] ")
-_SQLSTATE = re.compile(r"\s*SQLSTATE: \w{5}.*$")
+_SQLSTATE = re.compile(r"(?<!\s)\s*SQLSTATE: \w{5}.*$")
 _PLAN = re.compile(r"; line \d+ pos \d+;?$")
 _RECORD = re.compile(r"(?<=in record parsing): .*$")
 _FROM_JAVA = "An error occurred while calling"
@@ -67,7 +69,7 @@ _CONFLICTS = (
 BAD_FILE_REMEDY = (
     "mend or remove the file, or isolate such files with errors.bad_files: quarantine; nothing was written"
 )
-_FILE = re.compile(r"(?:reading file|read file:) (\w+:/.+?)(?:\.\s|\s*$)", re.MULTILINE)
+_FILE = re.compile(r"(?:reading file|read file:) (\w+:/.+?)(?:\.\s|(?<!\s)\s*$)", re.MULTILINE)
 # What is wrong with a file, by what Spark's exception says somewhere; the rest of that may be text of a row.
 _FILE_FAULTS = (
     (
@@ -88,7 +90,7 @@ _READER = re.compile(
     r"java\.io\.(?:EOF|IO)Exception|java\.util\.zip\.\w+Exception|org\.apache\.(?:avro|orc|parquet)\.[\w.$]*Exception"
     r"|hadoop\.fs\.ChecksumException"
 )
-_CAUSE = re.compile(r"^\s*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Error))\b", re.MULTILINE)
+_CAUSE = re.compile(r"^[^\S\n]*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Error))\b", re.MULTILINE)
 
 
 @contextmanager
@@ -140,7 +142,7 @@ def _logger(name: str) -> logging.Logger:
 
 def first_line(exc: BaseException) -> str:
     """Returns what Spark's message says first, without Java class names, secrets and the text of a row."""
-    lines = str(exc).strip().split("\n")
+    lines = str(exc)[:_LONGEST].strip().split("\n")
     if lines[0].startswith(_FROM_PYTHON):
         return f"a Python worker raised {_python_class(lines)}"
     line = lines[1].lstrip(": ") if lines[0].startswith(_FROM_JAVA) and len(lines) > 1 else lines[0]

@@ -60,9 +60,11 @@ def read_failure(text: str) -> tuple[str, RowFailure] | None:
     for part in parts[1:]:
         try:
             kind, *fields = json.loads(part)
-            return kind, RowFailure(*fields)
-        except (ValueError, TypeError):
+            failure = RowFailure(*fields)
+        except (ValueError, TypeError, RecursionError):
             continue
+        if all(isinstance(text, str) and text for text in (kind, failure.code, failure.stage)):
+            return kind, failure
     return None
 
 

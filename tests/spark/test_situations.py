@@ -413,6 +413,6 @@ TYPES = {
 def test_whatever_a_model_returns_is_a_value_or_that_row_s_error(case, declared, here, run):
     signature = ModelSignature(Schema([ColSpec("long", "id")]), TYPES[declared])
     model = models.save(here / "model", "returns", signature=signature, config={"case": case})
-    places = {"errors.threshold": -1, "errors.quarantine": "bad", "input.where": "id < 3"}
+    places = {"errors.threshold": -1, "errors.quarantine": f"{here}/bad", "input.where": "id < 3"}
     ended, codes, out = run("score", *typed({"model.uri": model, **places}, "", ""))
     assert (ended, codes) in [(0, set()), (6, {"every_row_failed"})], out

@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from spark_scoring.models.signature_file import read_signature
 from spark_scoring.publishing.staging_table import drop_expired
 from spark_scoring.reading.listing import refuse_endless
 from spark_scoring.redaction import LONGEST, redact
+from spark_scoring.spark.failures import first_line, scoring_failure
+from spark_scoring.worker.failures import MARK
 from spark_scoring.worker.payload.requests import Reading, read_requests
 from spark_scoring.worker.requirements import differences
 from tests.sweeps import swept
@@ -103,6 +106,34 @@ def test_what_is_longer_is_cut_before_it_is_looked_through():
 def test_a_message_has_a_length():
     error = ConfigurationError("x " * 1_000_000, available="y" * 90_000, remedy="z " * 50_000)
     assert max(map(len, (error.message, error.available, error.remedy))) < 21_000
+
+
+MESSAGES = {
+    "spaces": (" ", "x", "y"),
+    "blank lines": ("\n", "x", "y"),
+    "lines of a space": (" \n", "x", "y"),
+    "spaces behind a file": (" ", "reading file file:/a", "y"),
+    "files": ("reading file file:/a ", "", ""),
+    "causes": ("Caused by: ", "", ""),
+    "classes": ("a.", "Caused by: ", "Exception"),
+    "conditions": ("[A_B.C] ", "", ""),
+    "stages": ("Job aborted due to stage failure: x most recent failure: ", "", ""),
+    "tasks": ("\nJob aborted due to stage failure: (TID 1) (", "", ""),
+    "marks": (MARK, "", ""),
+    "lists": ("[", MARK, ""),
+    "packages": ("No module named '", "", ""),
+}
+
+
+def _told(call: Callable[[BaseException], Any], text: str) -> Any:
+    return call(RuntimeError(text))
+
+
+@pytest.mark.parametrize("what", swept(MESSAGES, {"spaces", "blank lines"}))
+def test_a_message_of_spark_takes_as_long_as_it_is(what):
+    unit, start, end = MESSAGES[what]
+    for call in (first_line, scoring_failure):
+        grows_evenly(partial(_told, call), unit, 8_000, start, end)
 
 
 YAML_TEXTS = {
