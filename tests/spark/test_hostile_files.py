@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -32,6 +33,12 @@ def texts(count: int) -> list[tuple[str | None, str]]:
 
 
 Write = Callable[[pd.DataFrame, Path], None]
+
+
+def copied_by_duckdb(rows: pa.Table, path: Path, kind: str) -> None:
+    with duckdb.connect() as connection:
+        connection.register("rows", rows)
+        connection.execute(f"COPY rows TO '{path}' (FORMAT {kind})")
 
 
 @pytest.fixture
@@ -57,6 +64,12 @@ def writers(spark) -> dict[str, tuple[str, Write, dict]]:
     def by_pyarrow(frame: pd.DataFrame, path: Path) -> None:
         pyarrow.csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), path)
 
+    def by_duckdb(kind: str) -> Callable[[pd.DataFrame, Path], None]:
+        def write(frame: pd.DataFrame, path: Path) -> None:
+            copied_by_duckdb(pa.Table.from_pandas(frame, preserve_index=False), path, kind)
+
+        return write
+
     spaces = {"header": True, "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}
     indented = to_file(lambda frame, path: path.write_text(json.dumps(frame.to_dict("records"), indent=1)))
     return {
@@ -66,6 +79,9 @@ def writers(spark) -> dict[str, tuple[str, Write, dict]]:
         # Lines end with CRLF, and a value with a CR in it is quoted.
         "csv module": ("csv", to_file(by_csv_module), {}),
         "pyarrow, csv": ("csv", to_file(by_pyarrow), {"lineSep": "\n"}),
+        "duckdb, csv": ("csv", to_file(by_duckdb("csv, HEADER")), {}),
+        "duckdb, json": ("json", to_file(by_duckdb("json")), {}),
+        "duckdb, parquet": ("parquet", to_file(by_duckdb("parquet")), {}),
         "spark, parquet": ("parquet", by_spark("parquet"), {}),
         "pyarrow, parquet": (
             "parquet",
@@ -133,7 +149,9 @@ def spelled(values: tuple[Any, ...]) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("count", swept([60, 2000]))
-@pytest.mark.parametrize("writer", ["pyarrow, parquet", "pandas, parquet", "pyarrow, orc", "spark, parquet"])
+@pytest.mark.parametrize(
+    "writer", ["pyarrow, parquet", "pandas, parquet", "duckdb, parquet", "pyarrow, orc", "spark, parquet"]
+)
 def test_values_of_every_type_come_back_from_the_files_of_every_writer(count, writer, spark, tmp_path):
     rows = typed_rows(count)
     if writer.endswith("orc"):
@@ -149,6 +167,8 @@ def test_values_of_every_type_come_back_from_the_files_of_every_writer(count, wr
         table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get).to_parquet(
             path / "part", index=False
         )
+    elif writer == "duckdb, parquet":
+        copied_by_duckdb(table, path / "part", "parquet")
     elif writer == "pyarrow, orc":
         orc.write_table(table, str(path / "part"))
     else:
