@@ -1,7 +1,8 @@
 """Values of partition columns that Delta would not give back: it keeps them as text in the names of folders.
 
 Delta reads an empty text, and the name of Hive's folder for nulls, as NULL. No folder's name holds U+0000, and most
-file systems end it after 255 bytes.
+file systems end it after 255 bytes. A timestamp is written as the clock of the session's time zone shows it, which
+shows two moments as one when clocks are set back.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql.types import StringType, StructType
+from pyspark.sql.types import StringType, StructType, TimestampType
 
 from spark_scoring.delta.table import Target
 from spark_scoring.errors import TargetError
@@ -33,23 +34,27 @@ _MARKED = re.compile(_MARK + r":(\d+)")
 
 @dataclass(frozen=True)
 class PartitionColumn:
-    """A partition column of text.
+    """A partition column of text or timestamps.
 
     Attributes:
         name: Its name.
         value: SQL for its value: the column itself, or what the table makes it of.
         longest: How many bytes a value may have once it is escaped, or None where that is not known.
         table: The table, for messages.
+        is_time: Whether it holds timestamps.
     """
 
     name: str
     value: str
     longest: int | None
     table: str
+    is_time: bool = False
 
     @property
     def condition(self) -> str:
         """SQL that is true for a value that would not come back."""
+        if self.is_time:
+            return f"NOT (try_cast(CAST({self.value} AS STRING) AS TIMESTAMP) <=> {self.value})"
         listed = ", ".join(map(sql.literal, READ_AS_NULL))
         conditions = [f"{self.value} IN ({listed})", f"instr({self.value}, chr(0)) > 0"]
         if self.longest is not None:
@@ -62,9 +67,20 @@ class PartitionColumn:
         many = "rows have" if rows is None else "one row has" if rows == 1 else f"{rows:,} rows have"
         limit = f", nor one of more than {self.longest} bytes" if self.longest is not None else ""
         name = sql.quote(self.name)
-        return TargetError(
+        problem = (
             f"the target {redact(self.table)} is partitioned by {self.name!r}, and {many} a value there that would not "
-            f"come back: Delta reads '' and '{READ_AS_NULL[1]}' as NULL, and no folder's name holds U+0000{limit}",
+            "come back"
+        )
+        if self.is_time:
+            return TargetError(
+                f"{problem}: a folder is named as the clock of the session's time zone shows it, and shows two moments "
+                "alike when clocks are set back",
+                code="partition_value",
+                remedy="nothing was written; set spark.sql.session.timeZone to UTC, where no clock is set back, or "
+                f"write to a new target that is partitioned by a date, such as to_date({name}) in input.sql",
+            )
+        return TargetError(
+            f"{problem}: Delta reads '' and '{READ_AS_NULL[1]}' as NULL, and no folder's name holds U+0000{limit}",
             code="partition_value",
             remedy="nothing was written; write another text, or NULL, in input.sql, such as "
             f"nullif({name}, '') AS {name}, leave such rows out with input.where, or write to a new target that is "
@@ -73,7 +89,7 @@ class PartitionColumn:
 
 
 def partition_columns(target: Target, output: OutputConfig, schema: StructType) -> tuple[PartitionColumn, ...]:
-    """Returns the partition columns of text that a result of `schema` fills, itself or through the table."""
+    """Returns the partition columns of text and timestamps that a result fills, itself or through the table."""
     mapped = target.properties.get("delta.columnMapping.mode", "none") != "none"
     on_disk = target.path is not None and ("://" not in target.path or target.path.startswith(_OF_A_DISK))
     own = {field.name.lower(): field for field in schema.fields}
@@ -82,7 +98,9 @@ def partition_columns(target: Target, output: OutputConfig, schema: StructType) 
         field, filled = own.get(name.lower()), target.filled(name)
         dtype = field.dataType if field is not None else filled.dtype if filled is not None else None
         value = sql.quote(field.name) if field is not None else f"({filled.expression})" if filled is not None else ""
-        if isinstance(dtype, StringType) and value:
+        if isinstance(dtype, TimestampType) and value:
+            columns.append(PartitionColumn(name, value, None, target.location, is_time=True))
+        elif isinstance(dtype, StringType) and value:
             longest = None if mapped or not on_disk else _LONGEST_NAME - len(f"{name}=".encode())
             columns.append(PartitionColumn(name, value, longest, target.location))
     return tuple(columns)

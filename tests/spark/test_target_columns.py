@@ -65,6 +65,27 @@ def test_values_that_name_no_folder_are_refused_and_the_longest_that_do_come_bac
 
 
 @pytest.mark.parametrize("way", swept(["direct", "staged"], 2))
+def test_two_moments_that_a_folder_would_name_alike_are_refused(way, spark, build, target):
+    # 05:30 and 06:30 UTC, before and after clocks were set back.
+    moments = "timestamp_micros(1730611800000000 + 3600000000 * (id % 2))"
+    more = {"errors.threshold": -1, "errors.inline": True} if way == "staged" else {}
+    job = build({"input.sql": ROWS.format(moments), "output.partition_by": ["k"], **more})
+    own = spark.conf.get("spark.sql.session.timeZone")
+    try:
+        spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+        with refused(8, "partition_value") as caught:
+            score(job, spark=spark)
+        assert version(target) is None
+        assert "spark.sql.session.timeZone to UTC" in caught.value.remedy
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+        score(job, spark=spark)
+        back = spark.read.format("delta").load(target).selectExpr("unix_micros(k) AS k").distinct().collect()
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", own)
+    assert sorted(row.k for row in back) == [1730611800000000, 1730615400000000]
+
+
+@pytest.mark.parametrize("way", swept(["direct", "staged"], 2))
 def test_what_the_model_makes_is_looked_at_before_anything_is_published(way, spark, build, target, tmp_path):
     model = models.save(tmp_path / "text", "returns", inputs={"id": "long"}, output="string", config={"case": "text"})
     more = {"errors.threshold": -1, "errors.inline": True} if way == "staged" else {}
