@@ -88,7 +88,7 @@ CODES: tuple[Code, ...] = (
     Code("digest_mismatch", "The model's files, or the script, are not the ones that were pinned.", "Find out who changed them; if the change is right, put the new digest into the job.", (ModelError,)),
     Code("duplicate_column", "The table has several columns of that name, and a table can hold only one.", "Leave them out with `output.columns`, or rename one in `input.sql`.", (ContractError,)),
     Code("duplicate_field", "Two fields of a struct have names that differ in the case of letters alone, of which Delta holds only one.", "Rename one in `input.sql`, or leave the column out with `output.columns`.", (TargetError,)),
-    Code("duplicate_input", "The signature has inputs whose names are the same as text, such as 0 and \"0\".", "Log the model again with names that differ.", (ContractError,)),
+    Code("duplicate_input", "The signature has inputs whose names are the same as text, such as 0 and \"0\", or that would share a column, such as a and A.", "Log the model again with names that differ, or say in `input.columns` which column each gets.", (ContractError,)),
     Code("duplicate_key", "A key stands twice in the same place of a YAML file.", "Keep one of them.", (ConfigurationError,)),
     Code("duplicate_output", "The model has two outputs whose names differ in the case of letters alone.", "For classes use `model.top_k`, or `model.result_type: array<double>`.", (ContractError,)),
     Code("env_manager_missing", "The program behind `model.env_manager` is not on this machine, or MLflow is too old for it.", "Install it here and on the workers, or pack the environment once: `spark-scoring env pack`.", (ConfigurationError,)),

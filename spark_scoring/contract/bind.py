@@ -65,7 +65,7 @@ def bind_inputs(signature: ModelSignature, table: Columns, terms: Terms) -> Bind
     form = "unnamed" if first.name is None else named
     names = [str(position) if spec.name is None else str(spec.name) for position, spec in enumerate(specs)]
     bound = [_bind(name, spec, table, terms) for name, spec in zip(names, specs, strict=True)]
-    verdicts = [verdict for verdict, _ in bound] + _same_as_text(names, specs)
+    verdicts = [verdict for verdict, _ in bound] + _same_as_text(names, specs) + _same_column(names, specs, terms)
     return _binding(verdicts, [column for _, column in bound if column], form, names, terms)
 
 
@@ -83,6 +83,25 @@ def _same_as_text(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec]) -
         )
         for name, spec in zip(names, specs, strict=True)
         if names.count(name) > 1 and not isinstance(spec.name, str)
+    ]
+
+
+def _same_column(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec], terms: Terms) -> list[Verdict]:
+    """Returns what is wrong with names such as a and A, which would silently be given the same column."""
+    columns = [terms.columns.get(name, name).lower() for name in names]
+    return [
+        Verdict(
+            "error",
+            "duplicate_input",
+            name,
+            None,
+            _wanted(spec),
+            f"it and the input {names[columns.index(column)]!r} would both get the column {column!r}: Spark does not "
+            "tell names apart by the case of letters",
+            f"input.columns: {{{yaml_name(name)}: OTHER_COLUMN}}   (or the same column, if that is meant)",
+        )
+        for position, (name, spec, column) in enumerate(zip(names, specs, columns, strict=True))
+        if columns.index(column) < position and name not in names[:position] and name not in terms.columns
     ]
 
 

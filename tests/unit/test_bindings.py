@@ -121,6 +121,20 @@ def test_labels_that_are_the_same_text_are_refused():
     assert codes(contract) == ["duplicate_input"]
 
 
+def test_inputs_that_differ_in_the_case_of_letters_do_not_share_a_column_unless_that_is_said():
+    table, inputs = struct(a="double", b="double"), [ColSpec("double", name) for name in ("a", "A", "b")]
+    contract = check(table, *inputs)
+    assert codes(contract) == ["duplicate_input"]
+    mended = applied(contract.problems[0].remedy)
+    assert mended == {"input.columns": {"A": "OTHER_COLUMN"}}
+    for other in ("b", "a"):
+        bound = check(table, *inputs, columns={"A": other})
+        assert [(one.label or one.name, one.column) for one in bound.columns] == [("a", "a"), ("A", other), ("b", "b")]
+    # What a mapping leads to the same column is no more told apart than what its own name does.
+    assert codes(check(table, *inputs[::2], columns={"a": "b"})) == ["duplicate_input"]
+    assert {"ambiguous_column", "duplicate_input"} <= set(codes(check(struct(a="double", A="double"), *inputs[:2])))
+
+
 def test_a_mapping_names_a_label_by_its_text():
     contract = check(struct(a="double"), ColSpec("double", 0), columns={"0": "a"})
     assert [(one.label, one.column) for one in contract.columns] == [(0, "a")]
