@@ -11,8 +11,6 @@ FLAVORS := .venv-flavors
 FLAVORS_STAMP := $(FLAVORS)/.installed
 # Two sessions, or clusters, at once: a test of a few rows keeps less than one core busy.
 TWO := -n 2 --dist loadfile
-# A warning fails a test of the unit tier; under a JVM, libraries warn of what they do at times, and of each other.
-WARN := -W default
 # Of the unit tier alone; what needs a session is the other tiers' to cover. `coverage report -m` shows which lines.
 COVERAGE := --cov --cov-report= --cov-fail-under=70
 # A warning is an error for the packages of .venv alone: other versions warn of other things.
@@ -39,22 +37,22 @@ demo: install ## Train, register and score real flights into a Delta table, in .
 test: install ## Run the tests: unit, spark and cluster tiers
 	@$(BIN)/python -m spark_scoring.spark.java
 	$(BIN)/python -m pytest $(COVERAGE) -m "not full" tests/unit
-	$(BIN)/python -m pytest $(TWO) $(WARN) -m "not full" tests/spark
-	$(BIN)/python -m pytest $(TWO) $(WARN) -m "not full" tests/cluster
+	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
+	$(BIN)/python -m pytest $(TWO) -m "not full" tests/cluster
 
 test-unit: install ## Run the unit tier alone: no JVM, seconds
 	$(BIN)/python -m pytest $(COVERAGE) tests/unit
 
 test-spark: install ## Run the spark tier alone: local sessions
-	$(BIN)/python -m pytest $(TWO) $(WARN) -m "not full" tests/spark
+	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
 
 test-cluster: install ## Run the cluster tier alone: a standalone cluster
-	$(BIN)/python -m pytest $(TWO) $(WARN) -m "not full" tests/cluster
+	$(BIN)/python -m pytest $(TWO) -m "not full" tests/cluster
 
 test-full: install ## Run all tests, with the heavy sweeps that `make test` leaves out
 	$(BIN)/python -m pytest tests/unit
-	$(BIN)/python -m pytest $(TWO) $(WARN) --production tests/spark
-	$(BIN)/python -m pytest $(TWO) $(WARN) tests/cluster
+	$(BIN)/python -m pytest $(TWO) --production tests/spark
+	$(BIN)/python -m pytest $(TWO) tests/cluster
 	$(MAKE) test-flavors
 
 # Without dependencies of its own: the lock leaves out triton, 1 GB that TensorFlow does not bear in the same process.

@@ -102,6 +102,7 @@ class Answers(ResponsesAgent):
 ASKED = "SELECT array(named_struct('role', 'user', 'content', c)) {name} FROM VALUES ('one'), ('two') t(c)"
 
 
+@pytest.mark.filterwarnings("ignore:``mlflow.pyfunc.model.ChatModel`` is deprecated:FutureWarning")
 def test_a_chat_answers_every_row(spark, tmp_path):
     path = save(tmp_path / "model", Chats())
     kind = "struct<model: string, choices: array<struct<message: struct<role: string, content: string>>>>"
