@@ -86,9 +86,10 @@ def stop_of(exc: BaseException | None) -> Interruption | None:
 
 def error_of(stop: Interruption) -> Interrupted | Terminated:
     """Returns our own error for what stopped a command."""
-    kind, code = (Terminated, "terminated") if isinstance(stop, Termination) else (Interrupted, "interrupted")
-    message = f"{code}: {stop.message}" if stop.message else code
-    return kind(message, code=code, remedy=stop.remedy or _REMEDY)
+    more, remedy = f": {stop.message}" if stop.message else "", stop.remedy or _REMEDY
+    if isinstance(stop, Termination):
+        return Terminated(f"terminated{more}", code="terminated", remedy=remedy)
+    return Interrupted(f"interrupted{more}", code="interrupted", remedy=remedy)
 
 
 def start_session(start: Callable[[], SparkSession], afterwards: Callable[[], None]) -> SparkSession:
