@@ -65,13 +65,20 @@ def test_a_staged_run_that_is_stopped_waits_and_goes_on_when_it_is_run_again(spa
 def test_a_spark_that_does_not_answer_holds_nobody_up(spark, job, target, points, monkeypatch, caplog):
     monkeypatch.setattr(journal, "_LOOKING", 0.2)
     monkeypatch.setattr(journal, "_AFTER_STOP", 0.4)
-    monkeypatch.setattr(journal, "look_up", lambda *_: time.sleep(60))
-    points.before("recording", lambda: time.sleep(60))
+    ended = threading.Event()
+
+    def hang(*_):
+        ended.wait(60)
+        raise RuntimeError("Spark is no more")
+
+    monkeypatch.setattr(journal, "look_up", hang)
+    points.before("recording", hang)
     points.before("writing", stop())
     began = time.monotonic()
     with pytest.raises(Interruption, match="did not say in time") as caught:
         score(job(), spark=spark, run_id="nightly")
     assert time.monotonic() - began < 50
+    ended.set()
     assert "--run-id nightly" in caught.value.remedy
     assert "is not in the runs table" in caplog.text
     assert local_index._recorded()[0] == {
