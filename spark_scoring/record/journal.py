@@ -34,7 +34,7 @@ from spark_scoring.spark.threads import within
 from spark_scoring.steps import step
 
 # Seconds that a run may take to end once it was stopped; to look up what it left; to wait for what Spark still does.
-_AFTER_STOP, _LOOKING, _ENDING = 10.0, 6.0, 3.0
+_AFTER_STOP, _LOOKING, _ENDING = 15.0, 9.0, 3.0
 _log = logging.getLogger(__name__)
 
 
