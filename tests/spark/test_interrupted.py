@@ -30,8 +30,9 @@ def records(target):
 @pytest.mark.parametrize(("kind", "code"), [(KeyboardInterrupt, 130), (Termination, 143)])
 def test_a_run_that_is_stopped_before_it_writes_left_nothing(spark, job, target, points, kind, code):
     points.before("writing", stop(kind))
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with pytest.raises(Interruption) as caught:
         score(job(), spark=spark)
+    assert isinstance(caught.value, KeyboardInterrupt)
     assert isinstance(caught.value, Termination) is (code == 143)
     assert caught.value.message == "nothing was written to the target"
     assert caught.value.remedy == "run it again"

@@ -1,6 +1,7 @@
 """How far a command is: what is said of it, where, and that nothing of it decides how the command ends."""
 
 import fcntl
+import io
 import json
 import logging
 import os
@@ -264,8 +265,9 @@ def test_an_error_is_red_where_the_terminal_has_colours(tmp_path, changes, red):
     assert "unexpected ValueError: broken" in shown
 
 
-class Stream:
+class Stream(io.StringIO):
     def __init__(self, terminal):
+        super().__init__()
         self.terminal = terminal
 
     def isatty(self):
