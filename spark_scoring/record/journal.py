@@ -126,10 +126,10 @@ class Journal:
             seconds = round(self.seconds, 3)
             looked = within(_LOOKING, lambda: look_up(self._spark, self._job, self._output, self._run_id, _ENDING))
             left = looked or Left(known=False)
-            told = type(stop)(left.message(), left.remedy(self._run_id))
+            stopped = type(stop)(left.message(), left.remedy(self._run_id))
             if left.staged:
                 local_index.remember(self._run_id, self._output.shown, self._job.model_dump(mode="json"))
-            error, place = error_of(told), self._table_name()
+            error, place = error_of(stopped), self._table_name()
 
             def write() -> str:
                 with plain_errors():
@@ -140,7 +140,7 @@ class Journal:
                 _log.warning("the run %s is not in %s: Spark did not write it in time", self._run_id, place)
             with suppress(ScoringError):  # there is no place for one
                 local_index.remember_table(self._run_id, runs_table or place_of(self._job).location, "interrupted")
-        return told
+        return stopped
 
     @contextmanager
     def _warned(self, place: str) -> Iterator[None]:
