@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
-from spark_scoring.cli import console, summary
+from spark_scoring.cli import summary
 from spark_scoring.cli.outcome import Outcome
 from spark_scoring.errors import ConfigurationError, combine
 from spark_scoring.redaction import redact
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from spark_scoring.contract import Proposal
     from spark_scoring.jobs.config import InputConfig, OutputConfig, ScoringJob
 
+_log = logging.getLogger(__name__)
 # The environment variable that names the runs table.
 _RUNS = "SPARK_SCORING_RUNS"
 # The job file where none is named.
@@ -323,7 +325,7 @@ def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) ->
     from spark_scoring.environment.pack import pack_environment
 
     job = read_job(None, (), (), {"--input": "none", "--model": uri, "--tracking-uri": tracking_uri})
-    console.say(f"installing what {redact(uri)} requires")
+    _log.info("packages  installing what %s requires", redact(uri))
     packed = pack_environment(job.model, output, python)
     manifest = packed.manifest
     data = {

@@ -11,12 +11,14 @@ import logging
 import os
 import select
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
+from spark_scoring.cli.colour import Colour, colours, painted, steers
 from spark_scoring.cli.log_file import LogFile
 from spark_scoring.cli.strict_json import to_json
 from spark_scoring.cli.style import Style
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 PLAIN = Style()
 _NOISY = ("mlflow", "alembic", "sqlalchemy", "py4j")
-
+_ERASE = "\r\x1b[K"
+# By the least level of `logging`, the highest first.
+_LEVEL_COLOURS: tuple[tuple[int, Colour], ...] = ((logging.ERROR, "red"), (logging.WARNING, "yellow"))
 
 # stderr, while `noise_kept_in` has a file in its place.
 _own_stderr: list[TextIO] = []
@@ -39,14 +43,46 @@ def stderr() -> TextIO | None:
     return _own_stderr[-1] if _own_stderr else sys.stderr
 
 
-def say(line: str) -> None:
-    """Writes a line to stderr, or several; what would steer the terminal is spelled out."""
-    _write(stderr(), line)
+def say(line: str, colour: Colour | None = None) -> None:
+    """Writes a line to stderr, or several; what would steer the terminal is spelled out.
+
+    Args:
+        line: What to write.
+        colour: The colour of the first line, where stderr has colours.
+    """
+    stream = stderr()
+    first, end, rest = printable(line, keep="\n").partition("\n")
+    with _turn:
+        _write(stream, _foot.above(_in_colour(first, colour, stream) + end + rest + "\n"))
+
+
+def has_terminal() -> bool:
+    """Tells whether stderr is a terminal to which nobody else writes, and on which a line can be written over."""
+    return bool(_own_stderr) and steers(stderr(), os.environ)
+
+
+def room() -> int:
+    """Returns how many characters the line at the foot may have."""
+    try:
+        stream = stderr()
+        columns = os.get_terminal_size(stream.fileno()).columns if stream is not None else 0
+    except (OSError, ValueError):
+        columns = 0
+    return max(20, (columns or 80) - 1)  # a terminal that nobody gave a size says 0
+
+
+def put_at_foot(title: str, rest: str) -> None:
+    """Writes a line that stays the terminal's last, until the next one takes its place; an empty one takes it away."""
+    stream = stderr()
+    most = room()
+    title, rest = printable(title)[:most], printable(rest)[: max(0, most - len(title))]
+    with _turn:
+        _write(stream, _foot.replaced(_in_colour(title, "cyan", stream) + rest if title else ""))
 
 
 def show(text: str) -> None:
     """Writes a result to stdout, likewise; where that fails, stderr says so."""
-    failure = _write(sys.stdout, text)
+    failure = _write(sys.stdout, printable(text, keep="\n") + "\n")
     if failure is not None and not isinstance(failure, BrokenPipeError):  # whoever closed the pipe has read enough
         say(f"the result could not be written to stdout: {getattr(failure, 'strerror', None) or failure}")
 
@@ -145,10 +181,9 @@ def _write(stream: TextIO | None, text: str) -> Exception | None:
     if stream is None:
         return None
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    line = printable(text, keep="\n") + "\n"
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
     try:
-        stream.write(line.encode(encoding, "backslashreplace").decode(encoding))
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
     except KeyboardInterrupt:
         if isinstance(raw, _Lasting):
@@ -157,6 +192,31 @@ def _write(stream: TextIO | None, text: str) -> Exception | None:
     except Exception as exc:
         return exc
     return raw.failure if isinstance(raw, _Lasting) else None
+
+
+class _Foot:
+    """The line at the foot of the terminal, over which the lines of `say` are written."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def above(self, text: str) -> str:
+        """Returns what writes lines above it."""
+        return f"{_ERASE}{text}{self._text}" if self._text else text
+
+    def replaced(self, text: str) -> str:
+        """Returns what writes another one in its place."""
+        before, self._text = self._text, text
+        return f"{_ERASE}{text}" if before or text else ""
+
+
+_foot = _Foot()
+# The lines come from the command's thread, and the foot from another.
+_turn = threading.RLock()
+
+
+def _in_colour(text: str, colour: Colour | None, stream: TextIO | None) -> str:
+    return text if colour is None or not colours(stream, os.environ) else painted(text, colour)
 
 
 def _open_standard_files() -> None:
@@ -218,9 +278,14 @@ def say_error(error: ScoringError, style: Style, log: str | None = None) -> None
     if style.log_format == "json":
         say(_line("error", "spark_scoring", error.message, {**error.to_dict(), "log": log}))
         return
-    say(f"spark-scoring: {error}")
+    say(f"spark-scoring: {error}", "red")
     if log is not None:
         say(f"  log: {log}")
+
+
+def say_progress(message: str, more: Mapping[str, object], style: Style) -> None:
+    """Writes a line about how far a command is."""
+    say(_line("info", "spark_scoring.progress", message, more) if style.log_format == "json" else message)
 
 
 def _line(level: str, logger: str, message: str, more: Mapping[str, object]) -> str:
@@ -242,4 +307,5 @@ class _Lines(logging.Handler):
         if self._style.log_format == "json":
             say(_line(record.levelname.lower(), record.name, record.getMessage(), {}))
         else:
-            say(printable(record.getMessage(), keep="\n" if record.levelno < logging.INFO else ""))
+            colour = next((colour for level, colour in _LEVEL_COLOURS if record.levelno >= level), None)
+            say(printable(record.getMessage(), keep="\n" if record.levelno < logging.INFO else ""), colour)

@@ -15,6 +15,7 @@ from spark_scoring.cli import console, databricks
 from spark_scoring.cli.app import PROGRAM, app
 from spark_scoring.cli.log_file import LogFile, open_log_file
 from spark_scoring.cli.outcome import Outcome, Request, failure
+from spark_scoring.cli.progress import progress_shown
 from spark_scoring.cli.signals import Signals, signals_raised
 from spark_scoring.cli.strict_json import to_json
 from spark_scoring.cli.style import Style, take_style
@@ -151,7 +152,7 @@ def _attempt(words: Sequence[str], command: str, signals: Signals, style: Style,
             return request()
         # On Databricks the process is not ours, and outlives the command.
         files = nullcontext() if is_databricks() else temporary_files_in_scratch_folder()
-        with _noise_kept(log), console.progress_on_stderr(style), files:
+        with _noise_kept(log), console.progress_on_stderr(style), progress_shown(style), files:
             return request.run()
     except BaseException as exc:  # also a SystemExit, of a library or of the user's own code
         known = request.known if isinstance(request, Request) else {}

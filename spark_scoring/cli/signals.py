@@ -9,10 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from spark_scoring.errors import Interrupted, ScoringError, Terminated
-from spark_scoring.spark.jvm import SIGNALS, Termination, cancel_jobs
-
-_REMEDY = "run it again; what was not committed is not in the target"
+from spark_scoring.errors import ScoringError
+from spark_scoring.spark.jvm import (
+    SIGNALS,
+    Termination,
+    cancel_jobs,
+    error_of,
+    forget_signals,
+    note_signal,
+    stop_of,
+)
 
 
 @dataclass
@@ -28,22 +34,16 @@ class Signals:
     held: bool = False
 
     def error(self, exc: BaseException) -> ScoringError | None:
-        """Returns what ended a command that ended with `exc`, if a signal did.
-
-        What stands in the middle of a call when it comes may turn it into an error of another kind.
-        """
-        terminated = isinstance(exc, Termination) or self.first not in (None, signal.SIGINT)
-        if terminated:
-            return Terminated("terminated", code="terminated", remedy=_REMEDY)
-        if isinstance(exc, KeyboardInterrupt) or self.first is not None:
-            return Interrupted("interrupted", code="interrupted", remedy=_REMEDY)
-        return None
+        """Returns what ended a command that ended with `exc`, if a signal did."""
+        stop = stop_of(exc)
+        return error_of(stop) if stop is not None else None
 
     def _came(self, number: int, _: FrameType | None) -> None:
-        again, self.first = self.first is not None, self.first or number
+        self.first = self.first or number
+        first = note_signal(number)
         if self.held:
             return
-        if not again:
+        if first:
             cancel_jobs()
         raise KeyboardInterrupt if number == signal.SIGINT else Termination
 
@@ -63,5 +63,6 @@ def signals_raised() -> Iterator[Signals]:
     try:
         yield signals
     finally:
+        forget_signals()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,6 +15,8 @@ FORMATS = ("text", "json")
 # What the environment may say where the command line does not.
 LOG_LEVEL = "SPARK_SCORING_LOG_LEVEL"
 LOG_FORMAT = "SPARK_SCORING_LOG_FORMAT"
+PROGRESS = "SPARK_SCORING_PROGRESS"
+_LONGEST = 86_400.0
 # What an option without a value sets.
 _FLAGS: dict[str, dict[str, Any]] = {
     "--verbose": {"verbose": True, "quiet": False},
@@ -35,6 +37,7 @@ class Style:
         log_level: Which of this package's own lines are shown: from this level on.
         log_format: As text, or each as a JSON object.
         words: The options as they were given, for a command that this one starts.
+        progress: Seconds between two lines that say how far a command is; with 0 there are none.
     """
 
     verbose: bool = False
@@ -42,6 +45,7 @@ class Style:
     log_level: str | None = None
     log_format: str = "text"
     words: tuple[str, ...] = ()
+    progress: float = 30.0
 
     @property
     def level(self) -> int:
@@ -67,6 +71,8 @@ def take_style(words: Sequence[str], environment: Mapping[str, str]) -> tuple[li
     for option, name in (("--log-level", LOG_LEVEL), ("--log-format", LOG_FORMAT)):
         if environment.get(name):
             style = _with(style, option, environment[name], name)
+    if environment.get(PROGRESS):
+        style = replace(style, progress=_seconds(environment[PROGRESS]))
     ours = list(takewhile(lambda word: word != "--", words))
     rest: list[str] = []
     given: list[str] = []
@@ -83,6 +89,20 @@ def take_style(words: Sequence[str], environment: Mapping[str, str]) -> tuple[li
         else:
             rest.append(word)
     return [*rest, *words[len(ours) :]], replace(style, words=tuple(given))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= _LONGEST:
+        raise ConfigurationError(
+            f"{PROGRESS} is no number of seconds: {text[:100]!r}",
+            code="usage",
+            remedy="set it to a number such as 30, or to 0 for no progress",
+        )
+    return seconds
 
 
 def _with(style: Style, option: str, text: str, called: str) -> Style:

@@ -17,7 +17,9 @@ from spark_scoring.jobs.schema import EDITOR_LINE, SCHEMA_FILE, schema_text
 from spark_scoring.record.result import RunResult
 from spark_scoring.runs.plan import check
 from spark_scoring.runs.run import score
+from spark_scoring.spark.progress import spark_step
 from spark_scoring.spark.session import get_session
+from spark_scoring.steps import step
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -89,9 +91,11 @@ def run_demo(folder: Path) -> Demo:
     past, december = flights[flights["month"] < 12], flights[flights["month"] == 12]
     database = f"sqlite:///{(folder / 'mlflow.db').resolve()}"
     _log.info("training on flights of January to November, registering models:/flights@champion")
-    train_and_register(past, database, folder / "artifacts")
+    with step("training"):
+        train_and_register(past, database, folder / "artifacts")
     _log.info("writing December's %s flights as a Delta table", f"{len(december):,}")
-    write_table(spark, december, folder / "december")
+    with spark_step(spark, "writing flights"):
+        write_table(spark, december, folder / "december")
     conf = folder / "flights.yml"
     conf.write_text(_JOB, encoding="utf-8")
     (folder / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")

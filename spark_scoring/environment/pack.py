@@ -33,6 +33,7 @@ from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
 from spark_scoring.spark.scratch import scratch_folder
+from spark_scoring.steps import Status, size_of, step
 from spark_scoring.worker.requirements import named_packages
 
 # What a Python worker of Spark needs to run the scoring model, beside MLflow.
@@ -95,7 +96,8 @@ def pack_environment(config: ModelConfig, output: str, python: str | None = None
     with _requirements_folder(model, config) as source, scratch as scratch_path:
         folder = Path(scratch_path)
         more = _more_requirements(model.requirements)
-        _install(interpreter, source, more, folder / "lib")
+        with step("installing packages", lambda: Status(done=size_of(folder), unit="bytes")):
+            _install(interpreter, source, more, folder / "lib")
         packages = {
             distribution.name: distribution.version for distribution in distributions(path=[str(folder / "lib")])
         }
@@ -108,8 +110,10 @@ def pack_environment(config: ModelConfig, output: str, python: str | None = None
         )
         _write_programs(folder / "bin", minor)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        _try_out(folder, interpreter)
-        digest = _write_archive(folder, output)
+        with step("trying them out"):
+            _try_out(folder, interpreter)
+        with step("writing the archive"):
+            digest = _write_archive(folder, output)
     return Packed(os.path.abspath(output), os.path.getsize(output), digest, manifest, _notes(manifest))
 
 

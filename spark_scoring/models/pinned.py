@@ -35,6 +35,7 @@ from spark_scoring.models.script import Script, read_script
 from spark_scoring.models.signature_file import read_signature
 from spark_scoring.redaction import redact
 from spark_scoring.spark.scratch import scratch_folder
+from spark_scoring.steps import Status, size_of, step
 from spark_scoring.worker.digest import digest_of, file_digests
 
 
@@ -88,6 +89,12 @@ class PinnedModel:
     def is_spark_ml(self) -> bool:
         """Whether it is a Spark ML pipeline, which Spark runs itself: no Python worker can."""
         return bool(self.metadata.flavors["python_function"].get("loader_module") == "mlflow.spark")
+
+    @property
+    def bytes(self) -> int | None:
+        """How large it is, as its ``MLmodel`` file says; None where that says nothing."""
+        size = getattr(self.metadata, "model_size_bytes", None)
+        return size if isinstance(size, int) and size > 0 else None
 
     @property
     def flavors(self) -> tuple[str, ...]:
@@ -172,7 +179,8 @@ def _at(model: PinnedModel, path: str) -> LocalModel:
         ModelError: If a file can't be read, or is not the one that was read before.
     """
     try:
-        files = file_digests(path)
+        with step("reading the model's files"):
+            files = file_digests(path)
     except OSError as exc:
         raise ModelError(
             f"the files of {model.pinned_uri} can't be read: {exc.strerror or exc}: {exc.filename or path}",
@@ -209,12 +217,13 @@ def fetch(model: PinnedModel, config: ModelConfig) -> LocalModel:
         folder = tempfile.mkdtemp(prefix="model-", dir=scratch_folder())
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         try:
-            path = download_artifacts(
-                artifact_uri=model.location,
-                dst_path=folder,
-                tracking_uri=config.tracking_uri,
-                registry_uri=config.registry,
-            )
+            with step("downloading the model", lambda: Status(size_of(folder), model.bytes, "bytes")):
+                path = download_artifacts(
+                    artifact_uri=model.location,
+                    dst_path=folder,
+                    tracking_uri=config.tracking_uri,
+                    registry_uri=config.registry,
+                )
         except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
             raise ModelError(
                 f"the files of {model.pinned_uri} can't be downloaded: {first_line(exc)}",

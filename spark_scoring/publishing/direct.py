@@ -17,6 +17,7 @@ from spark_scoring.publishing.staged_rows import StagedRows
 from spark_scoring.scoring.frame import score_frame
 from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.spark.batches import full_batches
+from spark_scoring.spark.progress import spark_step
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Direct:
         metadata = run.metadata
         stamp = Stamp(metadata.model_id, metadata.run_id, metadata.scored_at)
         scored = score_frame(spark, rows, run.model, run.contract, stamp, on_error="raise")
-        with full_batches(spark), run.batch.explaining_failures(spark):
+        scoring = spark_step(spark, "scoring", run.batch.rows_in)
+        with scoring, full_batches(spark), run.batch.explaining_failures(spark):
             write = TableWrite(scored, run.target, self.output, metadata, metadata.transaction_id)
             commit = write_once(spark, write)
         if commit.metadata.attempt != metadata.attempt:

@@ -36,6 +36,7 @@ from spark_scoring.reading.source import QUARANTINE
 from spark_scoring.redaction import redact
 from spark_scoring.scoring.frame import score_frame
 from spark_scoring.spark.batches import full_batches
+from spark_scoring.spark.progress import spark_step
 
 # Nobody looks for single rows in a staging table.
 _WITHOUT_STATISTICS = {"delta.dataSkippingNumIndexedCols": "0"}
@@ -123,8 +124,9 @@ class Staged:
         table = describe_target(spark, place)
         plan = _plan(run)
         write = TableWrite(scored, table, place, plan, plan.transaction_id, _WITHOUT_STATISTICS)
+        scoring = spark_step(spark, "scoring", run.batch.rows_in)
         try:
-            with full_batches(spark), run.batch.explaining_failures(spark):
+            with scoring, full_batches(spark), run.batch.explaining_failures(spark):
                 commit = write_rows(spark, write)
         except ScoringError as exc:
             if exc.code not in _OVERTAKEN:
@@ -163,7 +165,8 @@ class Staged:
         try:
             gates.enforce_threshold(staged, self.errors.threshold)
             read_again = lambda: (batch().source.df, self.key)  # noqa: E731
-            findings = gates.run_audit(spark, staged, self.audit, target, read_again)
+            with spark_step(spark, "auditing"):
+                findings = gates.run_audit(spark, staged, self.audit, target, read_again)
             gates.enforce_audit(staged, findings)
         except (RowsFailedError, AuditError):
             mark_refused(staged.place)
@@ -201,13 +204,16 @@ class Staged:
         increment = staged.metadata.increment
         deleted = batch().deleted_keys if increment is not None else None
         metadata = staged.metadata.of_publication(str(uuid.uuid4()), staged.failed)
-        self._set_aside(spark, staged, replace(metadata, target=self.output.shown))
+        with spark_step(spark, "setting failed rows aside"):
+            self._set_aside(spark, staged, replace(metadata, target=self.output.shown))
         if increment is not None:
             # The quarantine stays the run's own: a run that died after writing it must not be in another's way.
             metadata = replace(metadata, transaction=increment.claim)
             deleted = self._without_prediction(staged, rows, deleted)
         write = TableWrite(rows, target, self.output, metadata, metadata.transaction_id, deleted_keys=deleted)
-        commit = write_once(spark, write)
+        # A merge reads the target as well.
+        with spark_step(spark, "publishing", staged.rows if self.output.mode != "merge" else None):
+            commit = write_once(spark, write)
         self.tidy_up(spark, staged)
         if commit.metadata.attempt != metadata.attempt:
             return AlreadyPublished(commit)

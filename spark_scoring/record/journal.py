@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -23,17 +23,23 @@ from spark_scoring.jobs.location import absolute
 from spark_scoring.models.pinned import PinnedModel
 from spark_scoring.publishing.staged_rows import StagedRows
 from spark_scoring.record import local_index
+from spark_scoring.record.interrupted import Left, look_up
 from spark_scoring.record.mlflow_run import log_to_mlflow
 from spark_scoring.record.result import RunResult, status_of
 from spark_scoring.record.runs_table import Record, place_of, write_record
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import first_line, plain_errors
+from spark_scoring.spark.jvm import Interruption, error_of, stop_of
+from spark_scoring.spark.threads import within
+from spark_scoring.steps import step
 
+# Seconds that a run may take to end once it was stopped; to look up what it left; to wait for what Spark still does.
+_AFTER_STOP, _LOOKING, _ENDING = 15.0, 9.0, 3.0
 _log = logging.getLogger(__name__)
 
 
 class Journal:
-    """Writes down how a run ends, unless it is interrupted.
+    """Writes down how a run ends.
 
     The one value of a run that changes on its way: each step reports to it what became known.
     """
@@ -85,7 +91,14 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Records a run that failed."""
+        """Records a run that failed, or was stopped.
+
+        Raises:
+            Interruption: If it was stopped; it says what is in the target.
+        """
+        stop = stop_of(error)
+        if stop is not None:
+            raise self._stopped(stop) from None
         if not isinstance(error, Exception):
             return
         if isinstance(error, (RowsFailedError, AuditError)) and self._staged is not None:
@@ -96,7 +109,7 @@ class Journal:
     def ended(self, result: RunResult) -> RunResult:
         """Records a run that ended well, and returns its result."""
         record = runs_table = None
-        with self._warned(self._table_name()):
+        with step("recording"), self._warned(self._table_name()):
             record = self._of_result(result)
             runs_table = self._write(record)
         local_index.settle(self._run_id, self._output.shown, runs_table)
@@ -105,6 +118,29 @@ class Journal:
             with self._warned("MLflow"):
                 log_to_mlflow(record, self._job.model, self._model, again=again)
         return result
+
+    def _stopped(self, stop: Interruption) -> Interruption:
+        """Records a run that was stopped, and returns the same with what it left behind, within seconds."""
+        deadline = time.monotonic() + _AFTER_STOP
+        with step("stopping"):
+            seconds = round(self.seconds, 3)
+            looked = within(_LOOKING, lambda: look_up(self._spark, self._job, self._output, self._run_id, _ENDING))
+            left = looked or Left(known=False)
+            stopped = type(stop)(left.message(), left.remedy(self._run_id))
+            if left.staged:
+                local_index.remember(self._run_id, self._output.shown, self._job.model_dump(mode="json"))
+            error, place = error_of(stopped), self._table_name()
+
+            def write() -> str:
+                with plain_errors():
+                    return self._write(replace(self._of_failure(error, seconds), target_version=left.version))
+
+            runs_table = within(deadline - time.monotonic(), write)
+            if runs_table is None:
+                _log.warning("the run %s is not in %s: Spark did not write it in time", self._run_id, place)
+            with suppress(ScoringError):  # there is no place for one
+                local_index.remember_table(self._run_id, runs_table or place_of(self._job).location, "interrupted")
+        return stopped
 
     @contextmanager
     def _warned(self, place: str) -> Iterator[None]:
@@ -146,11 +182,11 @@ class Journal:
             reconciled=result.reconciled or counted,
         )
 
-    def _of_failure(self, exc: Exception) -> Record:
+    def _of_failure(self, exc: Exception, seconds: float | None = None) -> Record:
         # The text of an error that is not ours may hold a row's values.
         error = exc if isinstance(exc, ScoringError) else ScoringError(f"unexpected {type(exc).__name__}")
         return replace(
-            self._begun(status_of(error), round(self.seconds, 3)),
+            self._begun(status_of(error), round(self.seconds, 3) if seconds is None else seconds),
             rows_in=self._rows_in,
             rows_scored=self._staged.scored if self._staged is not None else None,
             rows_failed=self._staged.failed if self._staged is not None else None,

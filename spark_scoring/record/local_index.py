@@ -18,6 +18,7 @@ from spark_scoring.jobs.location import cache_folder
 _FOLDER = cache_folder() / "spark-scoring" / "runs"
 _TABLES = "tables.json"
 _RECORDED = 200
+_ENTRY = ("run_id", "runs_table", "status")
 
 
 def _files(run_id: str) -> list[Path]:
@@ -70,10 +71,16 @@ def recall(run_id: str) -> ScoringJob:
     )
 
 
-def remember_table(run_id: str, runs_table: str) -> None:
-    """Writes down in which runs table a run was recorded; a failure is no error."""
+def remember_table(run_id: str, runs_table: str, status: str | None = None) -> None:
+    """Writes down in which runs table a run was recorded; a failure is no error.
+
+    Args:
+        run_id: The run's id.
+        runs_table: The table.
+        status: What became of the run, where the table may not have it.
+    """
     entries = [entry for entry in _recorded() if entry["run_id"] != run_id or entry["runs_table"] != runs_table]
-    entries.insert(0, {"run_id": run_id, "runs_table": runs_table})
+    entries.insert(0, {"run_id": run_id, "runs_table": runs_table, **({"status": status} if status else {})})
     with contextlib.suppress(OSError):
         _FOLDER.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Made for this user alone, as mkstemp does, and then put in its place whole: two runs may end at once.
@@ -91,7 +98,8 @@ def last_table() -> str | None:
 def _recorded() -> list[dict[str, str]]:
     try:
         entries = json.loads((_FOLDER / _TABLES).read_text(encoding="utf-8"))
-        return [{"run_id": str(entry["run_id"]), "runs_table": str(entry["runs_table"])} for entry in entries]
+        known = [{name: str(entry[name]) for name in _ENTRY if name in entry} for entry in entries]
+        return [entry for entry in known if {"run_id", "runs_table"} <= set(entry)]
     except (OSError, ValueError, TypeError, KeyError):
         return []
 

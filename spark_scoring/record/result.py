@@ -10,13 +10,15 @@ from spark_scoring.errors import (
     ConfigurationError,
     ContractError,
     InputError,
+    Interrupted,
     ModelError,
     ScoringError,
     TargetError,
+    Terminated,
 )
 from spark_scoring.redaction import html_table, redact
 
-Status = Literal["succeeded", "empty", "already_published", "refused", "failed"]
+Status = Literal["succeeded", "empty", "already_published", "refused", "failed", "interrupted"]
 
 # A refused run was stopped by a rule, before anything was published; any other failed on the way.
 _REFUSALS = (ConfigurationError, ContractError, ModelError, InputError, AuditError, TargetError)
@@ -24,6 +26,8 @@ _REFUSALS = (ConfigurationError, ContractError, ModelError, InputError, AuditErr
 
 def status_of(error: ScoringError) -> Status:
     """Returns the status of a run that ended with `error`."""
+    if isinstance(error, (Interrupted, Terminated)):
+        return "interrupted"
     return "refused" if isinstance(error, _REFUSALS) else "failed"
 
 

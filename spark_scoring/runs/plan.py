@@ -39,6 +39,7 @@ from spark_scoring.scoring.method import Called, resolve_method
 from spark_scoring.scoring.result_type import declared_result
 from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.spark.failures import plain_errors, scoring_failure, with_detail
+from spark_scoring.spark.progress import spark_step
 from spark_scoring.spark.session import get_session
 from spark_scoring.worker.requirements import Difference
 
@@ -134,7 +135,8 @@ def make_plan(
         replay: Whose quarantined rows `job` scores, or None.
         on_pinned: Is called with the model as soon as it is known, whatever the next steps come to.
     """
-    return _Planner(job, spark, df, replay, on_pinned).report()
+    with spark_step(spark, "planning"):
+        return _Planner(job, spark, df, replay, on_pinned).report()
 
 
 @dataclass
@@ -312,7 +314,7 @@ def sample(spark: SparkSession, report: PlanReport, config: ModelConfig, rows: i
     part = source.df.limit(rows)
     named = getattr(whole, "reader", None)
     naming = naming_failed_sql(named.config, lambda: part, own_rows=False) if named is not None else nullcontext()
-    with with_detail("code"), naming:
+    with with_detail("code"), naming, spark_step(spark, "scoring"):
         try:
             return score_frame(spark, part, model, contract, Stamp.now(model.model_id), on_error="collect").collect()
         except (PySparkException, Py4JJavaError) as exc:

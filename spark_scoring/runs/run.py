@@ -27,6 +27,7 @@ from spark_scoring.runs.plan import Plan, make_plan
 from spark_scoring.runs.request import RunRequest
 from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.spark.failures import plain_errors, scoring_failure, with_detail
+from spark_scoring.spark.progress import spark_step
 from spark_scoring.spark.session import get_session
 
 # Errors behind a commit of the very run: that it is in the target does not make it good.
@@ -115,7 +116,7 @@ def _start(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcom
     model = fetch(plan.model, request.job.model)
     journal.pinned(model)
     _tell(plan, model)
-    with _naming_sql(request, lambda: plan.reading.source.df):
+    with spark_step(spark, "opening the input"), _naming_sql(request, lambda: plan.reading.source.df):
         batch = plan.reading.open(spark, model)
     metadata = _metadata(request, model, batch)
     journal.opened(metadata)

@@ -14,12 +14,17 @@ from importlib import import_module
 from subprocess import Popen, TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
+from spark_scoring.errors import Interrupted, Terminated
+from spark_scoring.spark.threads import within
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # How long a session may take to stop, and then its JVM to end, before it is killed.
 _STOPPING, _ENDING = 10.0, 10.0
+_CANCELLING = 3.0
+_REMEDY = "run it again; what was not committed is not in the target"
 _one_at_a_time = threading.Lock()
 
 
@@ -35,8 +40,56 @@ class _Started:
 _started: list[_Started] = []
 
 
-class Termination(KeyboardInterrupt):
+class Interruption(KeyboardInterrupt):
+    """Ctrl-C, with what is said of it.
+
+    Attributes:
+        message: What state things are in, or nothing.
+        remedy: What to do, or None.
+    """
+
+    def __init__(self, message: str = "", remedy: str | None = None) -> None:
+        super().__init__(*filter(None, (message, remedy)))
+        self.message, self.remedy = message, remedy
+
+
+class Termination(Interruption):
     """SIGTERM as an exception, which whatever lets Ctrl-C pass lets pass, too."""
+
+
+# The signals that came to this command.
+_came: list[int] = []
+
+
+def note_signal(number: int) -> bool:
+    """Notes that a signal came, and tells whether it is the first."""
+    _came.append(number)
+    return len(_came) == 1
+
+
+def forget_signals() -> None:
+    """Notes that the command has ended to which signals came."""
+    _came.clear()
+
+
+def stop_of(exc: BaseException | None) -> Interruption | None:
+    """Returns what stopped what ended with `exc`, as an exception; None if neither a signal nor Ctrl-C did.
+
+    What stands in the middle of a call when a signal comes may turn it into an error of another kind.
+    """
+    if isinstance(exc, Interruption):
+        return exc
+    if exc is None or not (_came or isinstance(exc, KeyboardInterrupt)):
+        return None
+    return Termination() if _came and _came[0] != signal.SIGINT else Interruption()
+
+
+def error_of(stop: Interruption) -> Interrupted | Terminated:
+    """Returns our own error for what stopped a command."""
+    more, remedy = f": {stop.message}" if stop.message else "", stop.remedy or _REMEDY
+    if isinstance(stop, Termination):
+        return Terminated(f"terminated{more}", code="terminated", remedy=remedy)
+    return Interrupted(f"interrupted{more}", code="interrupted", remedy=remedy)
 
 
 def start_session(start: Callable[[], SparkSession], afterwards: Callable[[], None]) -> SparkSession:
@@ -75,9 +128,7 @@ def end_sessions(but: int = 0) -> None:
     while len(_started) > but:
         one = _started.pop()
         if one.processes:
-            # In a thread, which has a connection of its own: an interrupt may have left this one's in the middle of a
-            # call, and a JVM that does not answer must not hold us up.
-            _in_thread(one.session.stop, _STOPPING)
+            within(_STOPPING, one.session.stop)
             _forget_gateway()
         for process in one.processes:
             _end(process)
@@ -94,7 +145,7 @@ def cancel_jobs() -> None:
     context = _context_class()
     if context is None or context._active_spark_context is None:
         return
-    _in_thread(context._active_spark_context.cancelAllJobs, 3.0)
+    within(_CANCELLING, context._active_spark_context.cancelAllJobs)
     # What this thread waited for will still be answered there; its next call must not take that for its own answer.
     with contextlib.suppress(Exception):
         context._gateway._gateway_client.get_thread_connection().close()
@@ -187,16 +238,3 @@ def _context_class() -> Any:
     # Not imported for it: where nobody has, there is nothing to be ended.
     module = sys.modules.get("pyspark")
     return getattr(module, "SparkContext", None)
-
-
-def _in_thread(run: Callable[[], object], seconds: float) -> None:
-    """Runs a call for so long at most; whether it fails is of no interest."""
-
-    def quietly() -> None:
-        with contextlib.suppress(Exception):
-            run()
-
-    thread = threading.Thread(target=quietly, daemon=True)
-    with contextlib.suppress(RuntimeError):  # newer Pythons start no thread while they end
-        thread.start()
-        thread.join(seconds)

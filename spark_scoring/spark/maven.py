@@ -23,6 +23,7 @@ from spark_scoring.spark.jvm import delayed_signals
 from spark_scoring.spark.packages import INSTALL
 from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.spark.settings import spark_home, spark_settings
+from spark_scoring.steps import step
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ def fetch_jars(into: Path | None = None) -> list[str]:
     jars = remembered_jars(wanted)
     if not jars:
         _log.info("jars      fetching %s from Maven, once for this machine", redact(wanted))
-        jars = _resolve(wanted)
+        with step("fetching the jars"):
+            jars = _resolve(wanted)
         remember_jars(wanted, jars)
     if into is None:
         return jars

@@ -17,6 +17,7 @@ from spark_scoring.spark.maven import session_jars
 from spark_scoring.spark.packages import check_packages
 from spark_scoring.spark.platform import is_databricks, is_submitted
 from spark_scoring.spark.scratch import scratch_folder
+from spark_scoring.steps import step
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -72,7 +73,8 @@ def get_session() -> SparkSession:
     conf = {**DELTA_CONF, **_LOCAL_CONF, **session_jars(), **_java_options(scratch_folder())}
     conf["spark.driver.memory"] = os.environ.get("SPARK_DRIVER_MEMORY", "2g")
     builder = _with(SparkSession.builder.appName("spark-scoring").master(f"local[{os.cpu_count()},4]"), conf)
-    return start_session(lambda: _answering(builder), _warehouse_remover())
+    with step("starting Spark"):
+        return start_session(lambda: _answering(builder), _warehouse_remover())
 
 
 def _answering(builder: SparkSession.Builder) -> SparkSession:

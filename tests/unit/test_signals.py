@@ -93,6 +93,32 @@ def test_a_signal_that_was_ignored_before_is_ignored(start):
     assert process.wait(60) == 143
 
 
+@pytest.mark.parametrize(
+    ("exc", "signals", "code", "message"),
+    [
+        (KeyboardInterrupt(), [], "interrupted", "interrupted"),
+        (KeyboardInterrupt("a value of a row"), [], "interrupted", "interrupted"),
+        (jvm.Interruption("nothing was written"), [], "interrupted", "interrupted: nothing was written"),
+        (jvm.Termination("nothing was written"), [], "terminated", "terminated: nothing was written"),
+        (ValueError("the job was cancelled"), [signal.SIGTERM, signal.SIGINT], "terminated", "terminated"),
+        (KeyboardInterrupt(), [signal.SIGHUP], "terminated", "terminated"),
+        (SystemExit(1), [signal.SIGINT], "interrupted", "interrupted"),
+    ],
+)
+def test_what_stopped_a_command_is_told_by_its_first_signal(monkeypatch, exc, signals, code, message):
+    monkeypatch.setattr(jvm, "_came", signals)
+    error = jvm.error_of(jvm.stop_of(exc))
+    assert (error.code, error.message, bool(error.remedy)) == (code, message, True)
+
+
+def test_what_no_signal_stopped_is_not_told_as_one(monkeypatch):
+    monkeypatch.setattr(jvm, "_came", [])
+    assert jvm.stop_of(None) is None
+    assert jvm.stop_of(ValueError("broken")) is None
+    monkeypatch.setattr(jvm, "_came", [signal.SIGTERM])
+    assert jvm.stop_of(None) is None
+
+
 # A spark-submit that does not come to answer, as one that downloads packages; beside it stands what it started.
 SLOW_SPARK = '#!/bin/sh\nsleep 301 &\necho $$ $! > "$READY.part"\nmv "$READY.part" "$READY"\nwait\n'
 STARTING = """
