@@ -67,10 +67,12 @@ class Request:
     Attributes:
         run: Runs it.
         known: Those keys of its data that are known already, should it fail.
+        names: What errors call keys of the job: those that options stand in for.
     """
 
     run: Callable[[], Outcome]
     known: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) -> Outcome:

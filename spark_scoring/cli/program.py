@@ -18,6 +18,7 @@ from spark_scoring.cli.outcome import Outcome, Request, failure
 from spark_scoring.cli.signals import Signals, signals_raised
 from spark_scoring.cli.strict_json import to_json
 from spark_scoring.cli.style import Style, take_style
+from spark_scoring.cli.wording import named_by_option, outcome_by_option
 from spark_scoring.errors import ConfigurationError, ScoringError, drop_telling_causes
 from spark_scoring.jobs.location import name_a_home
 from spark_scoring.spark.java import check_working_directory
@@ -152,10 +153,12 @@ def _attempt(words: Sequence[str], command: str, signals: Signals, style: Style,
         # On Databricks the process is not ours, and outlives the command.
         files = nullcontext() if is_databricks() else temporary_files_in_scratch_folder()
         with _noise_kept(log), console.progress_on_stderr(style), files:
-            return request.run()
+            return outcome_by_option(request.run(), request.names)
     except BaseException as exc:  # also a SystemExit, of a library or of the user's own code
-        known = request.known if isinstance(request, Request) else {}
-        return failure(command, _as_scoring_error(exc, command, signals), known)
+        error = _as_scoring_error(exc, command, signals)
+        if not isinstance(request, Request):
+            return failure(command, error, {})
+        return failure(command, named_by_option(error, request.names), request.known)
 
 
 @contextmanager
