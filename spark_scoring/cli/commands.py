@@ -175,7 +175,8 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
             parts.append(summary.of_sample(rows, plan.contract, job.input.key))
         return "\n\n".join(parts)
 
-    return Outcome(data, text, error)
+    told = [f"{verdict.column}: {verdict.message}" for verdict in plan.contract.problems] if plan.contract else []
+    return Outcome(data, text, error, told)
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -80,7 +80,8 @@ def main() -> int:
             with suppress(KeyboardInterrupt):
                 _show(outcome, as_json, show_text)
                 if outcome.error is not None:
-                    console.say_error(outcome.error, style, log.place if log is not None else None)
+                    told = outcome.error if as_json or style.log_format == "json" else outcome.untold or outcome.error
+                    console.say_error(told, style, log.place if log is not None else None)
         signals.held = True
         end_sessions(but=sessions)
         if log is not None:
