@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from pyspark.sql import types as T  # noqa: N812
 
@@ -19,8 +21,12 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.record import local_index
 from spark_scoring.record.result import RunResult
+from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import MARK, RowFailure, ScoringFailedError, read_failure, read_key
 from spark_scoring.worker.files.records import Dialect, read_records, record_lines
+from spark_scoring.worker.loader import ScoringModel
+from spark_scoring.worker.protocol import InputColumn, ModelFiles, OutputColumn, Settings
+from tests import models
 
 OPTIONS = dict.fromkeys(("--model", "--input", "--output", "--format", "--mode", "--tracking-uri"), "x")
 
@@ -122,10 +128,8 @@ def test_nor_is_one_that_should_be_a_runs_table(typed, tmp_path):
 def test_reasons_are_not_what_is_available():
     error = RowsFailedError("too many", available="3 model_raised", label="reasons", remedy="look")
     assert str(error) == "too many\n  reasons: 3 model_raised\n  to do: look"
-    assert (
-        "<th>reasons</th>" in error._repr_html_().replace(' style="text-align:left"', "")
-        or "reasons" in error._repr_html_()
-    )
+    assert "reasons" in error._repr_html_()
+    assert "available" not in error._repr_html_()
     assert error.to_dict()["available"] == "3 model_raised"
 
 
@@ -177,6 +181,31 @@ def test_a_key_is_never_taken_for_a_failure():
     said = str(ScoringFailedError("row", RowFailure("model_raised", "model", "ValueError"), forged))
     assert read_failure(said) == ("row", RowFailure("model_raised", "model", "ValueError"))
     assert len(str(ScoringFailedError("row", RowFailure("a", "b", "c"), "k" * 10_000))) < 1_000
+
+
+@pytest.mark.parametrize("checks", [[], [["cast_failed", "input", "b: no"]]])
+def test_a_worker_names_the_row_by_its_key_which_the_model_does_not_see(checks, tmp_path):
+    model = models.save(tmp_path / "model", "tattles")
+    settings = Settings(
+        model=ModelFiles(model_digest(model), model),
+        columns=[InputColumn("a", {"type": "double"}), InputColumn("b", {"type": "double"})],
+        form="frame",
+        outputs=[OutputColumn(None, {"type": "double"})],
+        checks=checks,
+        keyed=True,
+    )
+    scoring = ScoringModel(settings, str(tmp_path))
+    failed = {"checks": np.array([0, 0, 0])} if checks else {}
+    rows = pd.DataFrame({"0": [1.0, 2.0, -1.0], "1": [1.0] * 3, **failed, "k": ["one", "two", "three"]})
+    assert scoring.predict(rows[:2]).tolist() == [2.0, 3.0]
+    with pytest.raises(ScoringFailedError) as caught:
+        scoring.predict(rows)
+    assert read_key(str(caught.value)) == "three"
+    assert "one" not in read_failure(str(caught.value))[1].message
+    if checks:
+        with pytest.raises(ScoringFailedError) as caught:
+            scoring.predict(rows[:2].assign(checks=[0, 1]))
+        assert read_key(str(caught.value)) == "two"
 
 
 @pytest.mark.parametrize(
