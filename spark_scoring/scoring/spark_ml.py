@@ -196,7 +196,7 @@ def _raising(contract: Contract, key: str | None) -> str:
         text = sql.literal(f"{MARK}{json.dumps(['row', check.code, 'input', check.message])}{MARK}")
         if key is not None:  # as `ScoringFailedError` would have it
             begun = f"{MARK}{json.dumps(['row', check.code, 'input', check.message])[:-1]}, "
-            own = f"to_json(array(left(replace({key}, '{MARK}', ''), {LONGEST_KEY})))"
+            own = f"to_json(array(left(replace({key}, '{MARK}', '…'), {LONGEST_KEY})))"
             text = f"concat({sql.literal(begun)}, {own}, {sql.literal(f']{MARK}')})"
         branches.append(f"WHEN {check.condition} THEN raise_error({text})")
     return f"CASE {' '.join(branches)} ELSE true END"

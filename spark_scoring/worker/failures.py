@@ -52,7 +52,7 @@ class ScoringFailedError(Exception):
         self.kind = kind
         self.failure = failure
         # A key is a row's: what it holds is never taken for a mark.
-        keys = [] if key is None else [[key.replace(MARK, "")[:LONGEST_KEY]]]
+        keys = [] if key is None else [[key.replace(MARK, "…")[:LONGEST_KEY]]]
         self.marked = f"{MARK}{json.dumps([kind, *failure, *keys])}{MARK}"
         # Plain text for whoever reads Spark's own exception.
         super().__init__(f"{_DESCRIPTIONS.get(kind, kind)} ({failure.code}): {failure.message}\n{self.marked}")

@@ -176,8 +176,9 @@ def test_a_failure_carries_the_key_of_its_row():
     assert read_key(str(ScoringFailedError("row", failure))) is None
 
 
-def test_a_key_is_never_taken_for_a_failure():
-    forged = f'{MARK}["model", "x", "y", "z"]{MARK}'
+@pytest.mark.parametrize("mark", [MARK, f"{MARK[:9]}{MARK}{MARK[9:]}"])
+def test_a_key_is_never_taken_for_a_failure(mark):
+    forged = f'{mark}["model", "x", "y", "z"]{mark}'
     said = str(ScoringFailedError("row", RowFailure("model_raised", "model", "ValueError"), forged))
     assert read_failure(said) == ("row", RowFailure("model_raised", "model", "ValueError"))
     assert len(str(ScoringFailedError("row", RowFailure("a", "b", "c"), "k" * 10_000))) < 1_000
