@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any, cast
 
 import pytest
 
@@ -41,7 +42,8 @@ def test_the_ways_on_are_named_and_each_of_them_works(spark, job, tattles, numbe
     with refused(6, "model_raised") as caught:
         score(job({**failing, "errors.detail": "full"}), spark=spark)
     assert "12 May" in caught.value.message
-    for number, place in enumerate(({"errors.quarantine": str(tmp_path / "bad")}, {"errors.inline": True})):
+    places: list[dict[str, Any]] = [{"errors.quarantine": str(tmp_path / "bad")}, {"errors.inline": True}]
+    for number, place in enumerate(places):
         changes = {**failing, **place, "errors.threshold": 1, "output.path": str(tmp_path / f"out{number}")}
         assert score(job(changes), spark=spark).rows_failed == 1
 
@@ -105,7 +107,7 @@ def test_a_pipelines_row_is_named_likewise(key, spark):
 
     named = "to_json(struct(id))" if key else None
     with pytest.raises(Exception) as caught:  # noqa: PT011  (Spark's own)
-        spark.range(3).where(_raising(OneCheck(), named)).collect()
+        spark.range(3).where(_raising(cast(Any, OneCheck()), named)).collect()
     error = from_worker(caught.value)
     assert error.code == "cast_failed"
     assert ('{"id":1}' in error.message) == bool(key)

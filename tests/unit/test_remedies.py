@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -264,7 +264,11 @@ def test_a_registered_model_is_had_as_the_message_says(typed, registry, adds):
 
 A, X = ColSpec("double", "a"), np.dtype("float64")
 CONTRACTS: dict[str, tuple[list[Any], list[Any], dict[str, Any]]] = {
-    "duplicate_input": ([ColSpec("double", "0"), ColSpec("double", 0)], [ColSpec("double", "0")], {"0": "double"}),
+    "duplicate_input": (
+        [ColSpec("double", "0"), ColSpec("double", cast(Any, 0))],
+        [ColSpec("double", "0")],
+        {"0": "double"},
+    ),
     "variable_shape": ([TensorSpec(X, (-1, -1), "x")], [TensorSpec(X, (-1, 2), "x")], {"x": ["double"]}),
 }
 
