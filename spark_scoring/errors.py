@@ -31,6 +31,7 @@ class ScoringError(Exception):
         code: A stable name for the kind of problem, such as ``alias_not_found``.
         available: What there was instead, or None.
         remedy: What to do, or None.
+        label: What people read before `available`, where that is nothing that there was instead.
         problems: The single errors, where this one stands for several.
     """
 
@@ -43,6 +44,7 @@ class ScoringError(Exception):
         code: str = "unexpected",
         available: str | None = None,
         remedy: str | None = None,
+        label: str = "available",
         problems: Sequence[ScoringError] = (),
     ) -> None:
         # Here, and not where each error is made: names, paths and what libraries say may all hold a password.
@@ -52,6 +54,7 @@ class ScoringError(Exception):
         self.code = code
         self.available = _bounded(redact(available)) if available is not None else None
         self.remedy = _bounded(redact(remedy)) if remedy is not None else None
+        self.label = label
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
@@ -59,19 +62,22 @@ class ScoringError(Exception):
             return "\n\n".join(str(problem) for problem in self.problems)
         lines = [self.message]
         if self.available:
-            lines.append(f"  available: {self.available}")
+            lines.append(f"  {self.label}: {self.available}")
         if self.remedy:
             lines.append(f"  to do: {self.remedy}")
         # Each is one line: a name with a line end in it must not look like a line of ours.
         return "\n".join(map(printable, lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        parts = {name: getattr(self, name) for name in ("code", "available", "remedy", "problems")}
+        parts = {name: getattr(self, name) for name in ("code", "available", "remedy", "label", "problems")}
         return _rebuild, (type(self), self.message, parts)
 
     def _repr_html_(self) -> str:
-        rows = [(one.code, one.message, one.available, one.remedy) for one in self.problems or (self,)]
-        return html_table(("code", "what is wrong", "available", "to do"), rows)
+        shown = self.problems or (self,)
+        labels = {one.label for one in shown if one.available} or {"available"}
+        (title,) = labels if len(labels) == 1 else ("there is",)
+        rows = [(one.code, one.message, _titled(one, title), one.remedy) for one in shown]
+        return html_table(("code", "what is wrong", title, "to do"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the ``error`` object of ``--json``: code, exit, message, remedy, and any problems."""
@@ -85,6 +91,10 @@ class ScoringError(Exception):
         if self.problems:
             fields["problems"] = [problem.to_dict() for problem in self.problems]
         return fields
+
+
+def _titled(error: ScoringError, title: str) -> str | None:
+    return error.available if error.available is None or error.label == title else f"{error.label}: {error.available}"
 
 
 def _bounded(text: str) -> str:

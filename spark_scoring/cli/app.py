@@ -100,6 +100,7 @@ def score(
     return Request(
         partial(commands.score, job, run_id, replay),
         {"run_id": redact(run_id) if run_id else None, "target": commands.target_of(job.output)["target"]},
+        commands.names_of_keys(options, settings or ()),
     )
 
 
@@ -125,7 +126,8 @@ def check(
     """Print the contract and the write plan of a job; nothing is written, and only --sample reads rows."""
     options = _options(model, input_, output, format_, mode, tracking_uri)
     job = commands.read_job(conf, settings or (), variables or (), options)
-    return Request(partial(commands.check, job, sample), commands.target_of(job.output))
+    names = commands.names_of_keys(options, settings or ())
+    return Request(partial(commands.check, job, sample), commands.target_of(job.output), names)
 
 
 @app.command(epilog=_ALWAYS)
@@ -148,7 +150,8 @@ def inspect(
 ) -> Request:
     """Print what a model is: its version, signature, flavors, requirements and digest."""
     table = {"--input": input_, "--format": format_}
-    return Request(partial(commands.inspect, model_uri, tracking_uri, table), {"model": redact(model_uri)})
+    names = commands.names_of_keys({**table, "--tracking-uri": tracking_uri, "MODEL_URI": model_uri}, ())
+    return Request(partial(commands.inspect, model_uri, tracking_uri, table), {"model": redact(model_uri)}, names)
 
 
 @app.command(epilog=_ALWAYS)
@@ -175,7 +178,8 @@ def init(
     """Write a commented job file from a model and a table; on a terminal it asks for what is missing."""
     options = asking.answered(_options(model, input_, output, format_, mode, tracking_uri))
     starter = partial(commands.init, conf, options, key or ())
-    return Request(partial(starter, notebook=notebook, bundle=bundle, force=force))
+    names = commands.names_of_keys(options, ())
+    return Request(partial(starter, notebook=notebook, bundle=bundle, force=force), names=names)
 
 
 @app.command(epilog=_ALWAYS)

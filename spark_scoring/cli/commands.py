@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_scoring.cli import summary
 from spark_scoring.cli.outcome import Outcome
+from spark_scoring.cli.wording import named_by_option, option_names, refuse_file_as_table, refuse_format_of_table
 from spark_scoring.errors import ConfigurationError, combine
 from spark_scoring.redaction import redact
 
@@ -29,8 +30,10 @@ _RUNS = "SPARK_SCORING_RUNS"
 # The job file where none is named.
 JOB_FILE = "job.yml"
 # The options that stand in for a job file, with the key of each.
+_OPTIONS = ("--model", "--input", "--output", "--format", "--mode", "--tracking-uri")
 _KEYS = {
     "--model": "model.uri",
+    "MODEL_URI": "model.uri",
     "--tracking-uri": "model.tracking_uri",
     "--format": "input.format",
     "--mode": "output.mode",
@@ -52,7 +55,6 @@ def read_job(
         ConfigurationError: If they describe no valid job.
     """
     from spark_scoring.jobs.config import ScoringJob
-    from spark_scoring.jobs.location import is_path
 
     given = {option: value for option, value in options.items() if value is not None}
     overrides = _pairs("--set", settings)
@@ -79,11 +81,30 @@ def read_job(
             remedy=f"name a job file, call it {JOB_FILE}, or give --model, --input and --output; spark-scoring init "
             "writes one",
         )
+    return _job_of_options(given, overrides)
+
+
+def _job_of_options(given: Mapping[str, str], overrides: Mapping[str, Any]) -> ScoringJob:
+    from spark_scoring.jobs.config import ScoringJob
+    from spark_scoring.jobs.location import is_path
+
     keys = dict(_KEYS)
     for option, part in (("--input", "input"), ("--output", "output")):
+        refuse_file_as_table(option, given.get(option))
         if option in given:
             keys[option] = f"{part}.{'path' if is_path(given[option]) else 'table'}"
-    return ScoringJob.from_options({**{keys[option]: value for option, value in given.items()}, **overrides})
+    refuse_format_of_table(given)
+    values = {keys[option]: value for option, value in given.items()}
+    names = {**{keys[option]: option for option in given}, **{key: f"--set {key}" for key in overrides}}
+    try:
+        return ScoringJob.from_options({**values, **overrides}, names=names)
+    except ConfigurationError as exc:
+        raise named_by_option(exc, option_names({**dict.fromkeys(_OPTIONS, ""), **given}, overrides)) from None
+
+
+def names_of_keys(options: Mapping[str, str | None], settings: Sequence[str]) -> dict[str, str]:
+    """Returns what the keys of the job that `read_job` makes of options are called; nothing where it reads a file."""
+    return option_names(options, _pairs("--set", settings))
 
 
 def named_job_file(conf: str | None) -> str:
@@ -116,10 +137,11 @@ def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Out
 
 def publish(run_id: str, job: ScoringJob | None) -> Outcome:
     """Publishes a staged run that was refused; without a job, the user's own index says which it was."""
-    from spark_scoring.record.local_index import recall
+    from spark_scoring.record.local_index import published, recall
     from spark_scoring.runs.run import publish
 
-    result = publish(job or recall(run_id), run_id)
+    earlier = published(run_id) if job is None else None
+    result = earlier or publish(job or recall(run_id), run_id)
     return Outcome(result.to_dict(), partial(summary.of_run, result))
 
 
@@ -155,7 +177,8 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
             parts.append(summary.of_sample(rows, plan.contract, job.input.key))
         return "\n\n".join(parts)
 
-    return Outcome(data, text, error)
+    told = [f"{verdict.column}: {verdict.message}" for verdict in plan.contract.problems] if plan.contract else []
+    return Outcome(data, text, error, told)
 
 
 def _counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -176,7 +199,7 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
 
     # The job's rules for URIs and paths, with an input that is opened only if it is needed.
     table = {option: value for option, value in (options or {}).items() if value is not None}
-    named = {"--input": "none", **table, "--model": uri, "--tracking-uri": tracking_uri}
+    named = {"--input": "./none", **table, "MODEL_URI": uri, "--tracking-uri": tracking_uri}
     job = read_job(None, (), (), named)
     model = pin(job.model)
     different = differences(model.requirements)
@@ -280,6 +303,7 @@ def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
     from spark_scoring.record.runs_table import place_of, read_runs
     from spark_scoring.spark.session import get_session
 
+    refuse_file_as_table("--runs", runs)
     if runs is not None and job is not None:
         raise ConfigurationError("--runs and a job file can't stand together", code="usage", remedy="name one of them")
     if job is not None and job.output is None and job.record.table is None:
@@ -324,7 +348,7 @@ def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) ->
     """Packs a model's environment."""
     from spark_scoring.environment.pack import pack_environment
 
-    job = read_job(None, (), (), {"--input": "none", "--model": uri, "--tracking-uri": tracking_uri})
+    job = read_job(None, (), (), {"--input": "./none", "MODEL_URI": uri, "--tracking-uri": tracking_uri})
     _log.info("packages  installing what %s requires", redact(uri))
     packed = pack_environment(job.model, output, python)
     manifest = packed.manifest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -43,16 +43,32 @@ class Outcome:
         says: What a person reads on stdout, or what makes it: where something is committed already, a text that can't
             be made must not make it a failure.
         error: What was wrong, or None.
+        shown: The messages of those of its problems that the text tells, too.
     """
 
     data: Mapping[str, Any]
     says: str | Callable[[], str] = ""
     error: ScoringError | None = None
+    shown: Collection[str] = ()
 
     @property
     def text(self) -> str:
         """What a person reads on stdout."""
         return self.says if isinstance(self.says, str) else self.says()
+
+    @property
+    def untold(self) -> ScoringError | None:
+        """What is to be said behind the text: the error, without what the text tells."""
+        if self.error is None or not self.shown:
+            return self.error
+        problems = self.error.problems or (self.error,)
+        left = [problem for problem in problems if problem.message not in self.shown]
+        count = len(problems) - len(left)
+        above = type(self.error)(
+            f"the table does not fit the model: {count} {'problem' if count == 1 else 'problems'}, marked ERROR above",
+            code=self.error.code,
+        )
+        return type(self.error)(above.message, code=above.code, problems=[above, *left])
 
     @property
     def exit_code(self) -> int:
@@ -67,10 +83,12 @@ class Request:
     Attributes:
         run: Runs it.
         known: Those keys of its data that are known already, should it fail.
+        names: What errors call keys of the job: those that options stand in for.
     """
 
     run: Callable[[], Outcome]
     known: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) -> Outcome:

@@ -19,6 +19,7 @@ from spark_scoring.cli.progress import progress_shown
 from spark_scoring.cli.signals import Signals, signals_raised
 from spark_scoring.cli.strict_json import to_json
 from spark_scoring.cli.style import Style, take_style
+from spark_scoring.cli.wording import named_by_option, outcome_by_option
 from spark_scoring.errors import ConfigurationError, ScoringError, drop_telling_causes
 from spark_scoring.jobs.location import name_a_home
 from spark_scoring.spark.java import check_working_directory
@@ -80,7 +81,8 @@ def main() -> int:
             with suppress(KeyboardInterrupt):
                 _show(outcome, as_json, show_text)
                 if outcome.error is not None:
-                    console.say_error(outcome.error, style, log.place if log is not None else None)
+                    told = outcome.error if as_json or style.log_format == "json" else outcome.untold or outcome.error
+                    console.say_error(told, style, log.place if log is not None else None)
         signals.held = True
         end_sessions(but=sessions)
         if log is not None:
@@ -153,10 +155,12 @@ def _attempt(words: Sequence[str], command: str, signals: Signals, style: Style,
         # On Databricks the process is not ours, and outlives the command.
         files = nullcontext() if is_databricks() else temporary_files_in_scratch_folder()
         with _noise_kept(log), console.progress_on_stderr(style), progress_shown(style), files:
-            return request.run()
+            return outcome_by_option(request.run(), request.names)
     except BaseException as exc:  # also a SystemExit, of a library or of the user's own code
-        known = request.known if isinstance(request, Request) else {}
-        return failure(command, _as_scoring_error(exc, command, signals), known)
+        error = _as_scoring_error(exc, command, signals)
+        if not isinstance(request, Request):
+            return failure(command, error, {})
+        return failure(command, named_by_option(error, request.names), request.known)
 
 
 @contextmanager

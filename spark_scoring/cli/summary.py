@@ -55,7 +55,7 @@ def _run_entries(result: RunResult) -> list[tuple[str, str]]:
         run,
     ]
     if result.status == "already_published":
-        done.insert(0, ("done", "this run was published before; nothing was scored again"))
+        done.insert(0, ("done", "this run was published before; nothing was scored or written again"))
     return done
 
 

@@ -200,7 +200,8 @@ class Contract:
             ContractError(
                 f"{verdict.column}: {verdict.message}",
                 code=verdict.code,
-                available=f"found {verdict.found}" if verdict.found else None,
+                available=verdict.found,
+                label="table has",
                 remedy=verdict.remedy,
             )
             for verdict in self.problems

@@ -196,6 +196,7 @@ def _install(interpreter: str, source: Path, more: Sequence[str], target: Path) 
             f"the model's requirements can't be installed: {errors.strip()[-_LONGEST_REPORT:]}",
             code="requirements_not_installable",
             available="; ".join([*_lines(source), *more]),
+            label="it said",
             remedy="check that your package index is reachable and has them for this Python; pip's settings are taken "
             "(PIP_INDEX_URL, PIP_FIND_LINKS, pip.conf)",
         )

@@ -357,24 +357,32 @@ class ScoringJob(Keys):
             path_keys=PATH_KEYS,
             filling=yaml_file.Filling(SQL_KEYS, NAME_KEYS, partial(kind_of, cls)),
         )
-        return cls.from_values(values, source=str(path))
+        return cls.from_values(values, source=str(path), names={key: f"--set {key}" for key in overrides or ()})
 
     @classmethod
-    def from_options(cls, overrides: Mapping[str, Any]) -> ScoringJob:
+    def from_options(cls, overrides: Mapping[str, Any], *, names: Mapping[str, str] | None = None) -> ScoringJob:
         """Builds a job from dotted keys alone; relative paths start at the working directory.
+
+        Args:
+            overrides: Values by dotted key.
+            names: What an error calls a key, where that is not the key.
 
         Raises:
             ConfigurationError: If they describe no valid job.
         """
-        return cls.from_values(yaml_file.apply_overrides({}, overrides, PATH_KEYS, Path.cwd()), source="the options")
+        values = yaml_file.apply_overrides({}, overrides, PATH_KEYS, Path.cwd())
+        return cls.from_values(values, source="the options", names=names)
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any], *, source: str) -> ScoringJob:
+    def from_values(
+        cls, values: Mapping[str, Any], *, source: str, names: Mapping[str, str] | None = None
+    ) -> ScoringJob:
         """Builds a job from nested plain values, as a job file holds them.
 
         Args:
             values: The keys of the job file.
             source: What the values are called in an error.
+            names: What an error calls a key that did not come from there.
 
         Raises:
             ConfigurationError: With every problem that the values have.
@@ -382,7 +390,7 @@ class ScoringJob(Keys):
         try:
             return cls.model_validate(values)
         except ValidationError as exc:
-            raise refusal(exc, cls, source) from None
+            raise refusal(exc, cls, source, names or {}) from None
 
     def fingerprint(self, script: str | None = None) -> str:
         """Returns a digest over what decides the run's result: two jobs with one fingerprint are the same job.

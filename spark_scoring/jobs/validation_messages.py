@@ -18,18 +18,21 @@ _MOST = 100
 _TUPLE_ENTRY = {"missing", "too_long", "too_short"}
 
 
-def refusal(exc: ValidationError, root: type[BaseModel], source: str) -> ScoringError:
+def refusal(
+    exc: ValidationError, root: type[BaseModel], source: str, names: Mapping[str, str] | None = None
+) -> ScoringError:
     """Returns one `ConfigurationError` for each key that was refused, combined.
 
     Args:
         exc: What pydantic raised for values of `root`.
         root: The type of the whole job.
         source: What the values are called, such as the job file's path.
+        names: What a key is called that did not come from there.
     """
     errors: dict[str, ConfigurationError] = {}
     details = exc.errors(include_url=False)
     for detail in details[:_MOST]:
-        error = _translate(detail, root, source)
+        error = _translate(detail, root, source, names or {})
         # Of a union's branches, the first one says what is expected.
         errors.setdefault(_key(detail) if _is_union(detail) else error.message, error)
     more = len(details) - _MOST
@@ -40,10 +43,10 @@ def refusal(exc: ValidationError, root: type[BaseModel], source: str) -> Scoring
     return combine(list(errors.values()))
 
 
-def _translate(detail: Any, root: type[BaseModel], source: str) -> ConfigurationError:
+def _translate(detail: Any, root: type[BaseModel], source: str, names: Mapping[str, str]) -> ConfigurationError:
     kind, loc = detail["type"], detail["loc"]
     key = _key(detail)
-    place = f"{source}: {key}" if key else source
+    place = _place(key, source, names)
     if kind == "extra_forbidden":
         valid = [field.alias or name for name, field in _part(root, loc[:-1]).model_fields.items()]
         near = difflib.get_close_matches(_short(loc[-1]), valid, 1)
@@ -64,6 +67,16 @@ def _translate(detail: Any, root: type[BaseModel], source: str) -> Configuration
     return ConfigurationError(
         f"{place}: {_without_prefix(detail['msg'])}", code="bad_value", remedy=f"mend {key or 'it'}"
     )
+
+
+def _place(key: str, source: str, names: Mapping[str, str]) -> str:
+    """Returns where a key's value stands: under the name that it was given by, or else in `source`."""
+    parts = key.split(".")
+    above = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+    given = next((name for name in above if name in names), None)
+    if given is None:
+        return f"{source}: {key}" if key else source
+    return names[given] if given == key else f"{names[given]}: {key}"
 
 
 def _key(detail: Any) -> str:

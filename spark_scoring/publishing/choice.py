@@ -22,4 +22,4 @@ def choose_publishing(job: ScoringJob) -> Publishing | None:
     waits = job.input.incremental or output.mode == "merge" or has_checks(job.audit)
     if waits or errors.threshold != 0 or errors.quarantine is not None or errors.inline:
         return Staged(output, job.staging, errors, SetAside.of(errors), job.audit, job.input.key, job.input.row_key)
-    return Direct(output)
+    return Direct(output, job.input.row_key, errors.detail)

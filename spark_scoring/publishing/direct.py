@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from pyspark.sql import SparkSession
 
 from spark_scoring.delta.table_write import TableWrite
-from spark_scoring.errors import ScoringError
+from spark_scoring.errors import RowsFailedError, ScoringError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.publishing.exactly_once import write_once
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
@@ -26,9 +27,13 @@ class Direct:
 
     Attributes:
         output: Where the rows go, and how.
+        row_key: The columns by which a row that fails is named.
+        detail: Whether a failure's message holds the exception's text, too.
     """
 
     output: OutputConfig
+    row_key: tuple[str, ...] = ()
+    detail: Literal["code", "full"] = "code"
 
     @property
     def aside(self) -> SetAside:
@@ -51,16 +56,38 @@ class Direct:
         """Scores the rows into the target; `on_staged` is not called.
 
         Raises:
+            RowsFailedError: If a row fails, with its key, where it stands, and the ways on.
             ScoringError: Whatever `write_once` raises; the target is then as it was.
         """
         rows, count = run.batch.counted(spark)
         metadata = run.metadata
         stamp = Stamp(metadata.model_id, metadata.run_id, metadata.scored_at)
-        scored = score_frame(spark, rows, run.model, run.contract, stamp, on_error="raise")
+        scored = score_frame(
+            spark, rows, run.model, run.contract, stamp, on_error="raise", detail=self.detail, key=self.row_key
+        )
         scoring = spark_step(spark, "scoring", run.batch.rows_in)
-        with scoring, full_batches(spark), run.batch.explaining_failures(spark):
-            write = TableWrite(scored, run.target, self.output, metadata, metadata.transaction_id)
-            commit = write_once(spark, write)
+        try:
+            with scoring, full_batches(spark), run.batch.explaining_failures(spark):
+                write = TableWrite(scored, run.target, self.output, metadata, metadata.transaction_id)
+                commit = write_once(spark, write)
+        except RowsFailedError as exc:
+            raise self._with_ways_on(exc, run.batch.place_of(spark, run.contract, exc)) from exc
         if commit.metadata.attempt != metadata.attempt:
             return AlreadyPublished(commit)
         return Published(commit, count())
+
+    def _with_ways_on(self, error: RowsFailedError, place: str | None) -> RowsFailedError:
+        """Returns what ended the run with where the row stands, and how the run could get past it."""
+        ways = []
+        if not self.row_key:
+            ways.append("input.key: [COLUMN] names the row")
+        ways.append(
+            "errors.threshold with errors.quarantine: PLACE, or with errors.inline: true, fails such rows alone"
+        )
+        if self.detail != "full" and error.code == "model_raised":
+            ways.append("errors.detail: full adds the exception's text, which may hold values of rows")
+        return RowsFailedError(
+            error.message if place is None else f"{error.message}, in {place}",
+            code=error.code,
+            remedy="; ".join([*([error.remedy] if error.remedy else []), *ways]),
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -110,7 +111,16 @@ def enforce_threshold(staged: StagedRows, threshold: int | float) -> None:
         f"{every}, and errors.threshold is {threshold}" if staged.scored else every,
         code="threshold_exceeded" if staged.scored else "every_row_failed",
         available="; ".join(staged.reasons[:_EXAMPLES]) + more,
-        remedy=f"nothing was published; the rows wait in {redact(staged.place.location)} with their errors in {ERROR}",
+        label="reasons",
+        remedy=f"nothing was published; the rows wait in {redact(staged.place.location)} with their errors in {ERROR}"
+        + (_despite_of(staged) if staged.scored else ""),
+    )
+
+
+def _despite_of(staged: StagedRows) -> str:
+    return (
+        f"; raise errors.threshold and run it again, or publish the {staged.scored:,} that were scored all the same: "
+        f"spark-scoring publish {shlex.quote(staged.metadata.run_id)}"
     )
 
 
@@ -164,7 +174,7 @@ def enforce_audit(staged: StagedRows, findings: Sequence[Finding]) -> None:
     error = refusal(
         findings,
         f"nothing was published; look at {redact(staged.place.location)}, and publish it all the same with: "
-        f"spark-scoring publish {staged.metadata.run_id}",
+        f"spark-scoring publish {shlex.quote(staged.metadata.run_id)}",
     )
     if error is not None:
         raise error

@@ -15,6 +15,11 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 
+# Ways on where a column differs.
+_EVOLVED = "output.evolve_schema: true gives the target the result's columns"
+_NEW_TARGET = "write to a new target"
+_RENAMED = "give output.prediction another name"
+_CAST = "cast the column in input.sql"
 # Where Spark notes the type of a string column that has a length.
 _CHAR_OR_VARCHAR = "__CHAR_VARCHAR_TYPE_STRING"
 
@@ -47,7 +52,7 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
             )
         )
     if schema is not None:
-        differences = _differences(target, target.schema, schema)
+        differences = _differences(target, target.schema, schema, config)
         problems += [problem for problem in differences if problem.code not in _evolved(config)]
         problems += _limits(config, schema) + _own_columns(target, config, schema)
         problems += _unmapped(target, config, schema)
@@ -197,9 +202,14 @@ def _layout_differences(target: Target, config: OutputConfig) -> list[TargetErro
     return problems
 
 
-def _differences(target: Target, existing: StructType, result: StructType) -> list[TargetError]:
+def _differences(target: Target, existing: StructType, result: StructType, config: OutputConfig) -> list[TargetError]:
     unmatched = {column.name.lower(): column for column in existing.fields}
+    alter = f"ALTER TABLE {target.name}"
     place = f"the target {redact(target.location)}"
+    flattened = _other_form(existing, result, config)
+    # Only where it would: an append adds columns, and changes none.
+    evolved = [_EVOLVED] if config.mode == "overwrite" else []
+    own = {config.prediction.lower(), *flattened}
     problems = []
     for column in result.fields:
         match = unmatched.pop(column.name.lower(), None)
@@ -209,7 +219,8 @@ def _differences(target: Target, existing: StructType, result: StructType) -> li
                     f"{place} has no column {column.name!r} ({column.dataType.simpleString()})",
                     code="target_column_missing",
                     available=", ".join(existing.fieldNames()),
-                    remedy="output.evolve_schema: true adds it, and output.columns leaves it out",
+                    remedy=flattened.get(column.name.lower())
+                    or "output.evolve_schema: true adds it, and output.columns leaves it out",
                 )
             )
         elif match.dataType != column.dataType and _shape(match.dataType) != _shape(column.dataType):
@@ -218,7 +229,7 @@ def _differences(target: Target, existing: StructType, result: StructType) -> li
                     f"{place} has {match.name!r} as {match.dataType.simpleString()}, "
                     f"and the result has {column.dataType.simpleString()}",
                     code="target_type_differs",
-                    remedy="write to a new target, or cast the column in input.sql",
+                    remedy=", or ".join([*evolved, _NEW_TARGET, _RENAMED if column.name.lower() in own else _CAST]),
                 )
             )
         elif not match.nullable and column.nullable:
@@ -226,19 +237,35 @@ def _differences(target: Target, existing: StructType, result: StructType) -> li
                 TargetError(
                     f"{place} does not take nulls in {match.name!r}, and the result may hold some",
                     code="target_not_null",
-                    remedy=f"ALTER TABLE {target.name} ALTER COLUMN {sql.quote(match.name)} DROP NOT NULL",
+                    remedy=", or ".join([*evolved, f"{alter} ALTER COLUMN {sql.quote(match.name)} DROP NOT NULL"]),
                 )
             )
     problems += [
         TargetError(
             f"{place} has a column {column.name!r} that the result lacks",
             code="target_column_extra",
-            remedy="add it to output.columns, or write to a new target",
+            remedy=flattened.get(column.name.lower())
+            or ", or ".join([*evolved, "add it to output.columns", _NEW_TARGET]),
         )
         for column in unmatched.values()
         if target.filled(column.name) is None
     ]
     return problems
+
+
+def _other_form(existing: StructType, result: StructType, config: OutputConfig) -> dict[str, str]:
+    """Returns what to do about columns that differ because one side has a struct of outputs, the other one of each."""
+    for flatten, whole, flat in ((True, result, existing), (False, existing, result)):
+        struct = next((one.dataType for one in whole.fields if one.name.lower() == config.prediction.lower()), None)
+        if not isinstance(struct, StructType):
+            continue
+        wanted = {f"{config.prediction}_{field.name}".lower() for field in struct.fields}
+        columns = [name for name in flat.fieldNames() if name.lower() in wanted]
+        if wanted == {name.lower() for name in columns}:
+            how = "a column for each output" if flatten else "one column for all outputs"
+            remedy = f"output.flatten: {str(flatten).lower()}, since the target has {how}"
+            return {name.lower(): remedy for name in (config.prediction, *columns)}
+    return {}
 
 
 def _shape(dtype: object) -> str:

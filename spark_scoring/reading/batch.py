@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from spark_scoring.contract import Contract
 from spark_scoring.delta.metadata import Coverage, Increment
-from spark_scoring.errors import InputError
-from spark_scoring.reading.files import BadFile
+from spark_scoring.errors import InputError, ScoringError
+from spark_scoring.reading.files import BadFile, place_of_row
+from spark_scoring.reading.listing import SPARK_ERRORS
 from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.source import Source
 from spark_scoring.spark.platform import is_connect
@@ -55,6 +57,21 @@ class Batch:
         observation = Observation()
         observed = self.source.df.observe(observation, F.count(F.lit(1)).alias("rows"))
         return observed, lambda: int(observation.get["rows"])
+
+    def place_of(self, spark: SparkSession, contract: Contract, error: ScoringError) -> str | None:
+        """Returns where a row of files stands that fails as `error` says, or None where that can't be told.
+
+        Only what the contract checks is looked for, since that needs no model; it reads the input up to such a row.
+        """
+        failed, reader = contract.failed_check(), self.reader
+        if failed is None or reader is None or not self.source.of_files or reader.config.format == "payload":
+            return None
+        for number, check in enumerate(contract.checks(), start=1):
+            if check.code == error.code and error.message.endswith(f"{check.code}: {check.message}"):
+                with suppress(ScoringError, *SPARK_ERRORS):
+                    config, model_input = reader.config, reader.model_input
+                    return place_of_row(spark, self.source.df, config, model_input, f"({failed}) = {number}")
+        return None
 
     @contextmanager
     def explaining_failures(self, spark: SparkSession) -> Iterator[None]:

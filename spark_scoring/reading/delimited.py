@@ -43,6 +43,8 @@ from spark_scoring.worker.files.records import Dialect, Record, column_names
 # Lines that are looked at for a header, and bytes where that is not possible.
 _HEAD_LINES = 100
 _HEAD_BYTES = 1 << 20
+# The columns that say where a row stands.
+FILE, LINE = (field.name for field in rows.PLACES)
 _LIKELY_DELIMITERS = (";", "\t", "|", ",")
 
 
@@ -79,9 +81,11 @@ class DelimitedFiles:
     schema: T.StructType
     folders: Sequence[T.StructField]
 
-    def rows(self) -> DataFrame:
-        """Returns the rows, lazily, all of them texts."""
-        return self.files.mapInArrow(travelling(rows.rows_of(self.dialect, self.layout)), self.schema)
+    def rows(self, *, placed: bool = False) -> DataFrame:
+        """Returns the rows, lazily, all of them texts; behind them, if they are `placed`, their file and line."""
+        places = [T.StructField(FILE, T.StringType()), T.StructField(LINE, T.LongType())] if placed else []
+        function = travelling(rows.rows_of(self.dialect, self.layout, placed=placed))
+        return self.files.mapInArrow(function, T.StructType([*self.schema.fields, *places]))
 
     def faults(self, files: DataFrame) -> list[BadFile]:
         """Reads the files and returns those that are malformed."""
@@ -99,8 +103,9 @@ def open_delimited(
     *,
     tolerant: bool,
     leave_out: Collection[str],
+    placed: bool = False,
 ) -> DataFrame:
-    """Returns the rows of CSV files, lazily; see `files.open_files`.
+    """Returns the rows of CSV files, lazily, maybe with `FILE` and `LINE`; see `files.open_files`.
 
     Raises:
         InputError: If no file has a header, or the delimiter is another.
@@ -110,7 +115,7 @@ def open_delimited(
         without(delimited.files, leave_out), delimited.dialect, delimited.layout, delimited.schema, delimited.folders
     )
     frame = with_folder_types(
-        spark, path, kept.rows(), delimited.folders, config.file_options.get("partitionTypes", {})
+        spark, path, kept.rows(placed=placed), delimited.folders, config.file_options.get("partitionTypes", {})
     )
     return with_times(frame, config, model_input)
 

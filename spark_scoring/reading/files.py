@@ -8,12 +8,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import StructType
 
 from spark_scoring.contract.row_faults import RowFault
 from spark_scoring.errors import InputError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.jobs.file_options import java_encoding
+from spark_scoring.jobs.location import absolute
 from spark_scoring.reading import columnar, delimited, json_files
 from spark_scoring.reading.listing import (
     SPARK_ERRORS,
@@ -76,6 +78,29 @@ def open_files(
     if config.format == "payload":
         return with_folder_types(spark, path, open_requests(files, config, model_input), folders, types)
     return with_folder_types(spark, path, files, folders, types)
+
+
+def place_of_row(
+    spark: SparkSession, rows: DataFrame, config: InputConfig, model_input: ModelInput, condition: str
+) -> str | None:
+    """Returns the file of the first row for which SQL is true, and its line where that is known; reads up to it.
+
+    Args:
+        spark: The session.
+        rows: The rows, of files.
+        config: The job's input.
+        model_input: What the model asks of its input.
+        condition: The SQL.
+    """
+    if config.format == "csv" and not _by_spark(config):
+        path = absolute(config.path or "")
+        placed = delimited.open_delimited(
+            spark, path, config, model_input, tolerant=True, leave_out=(), placed=True
+        ).where(config.where or "true")
+        first = placed.where(condition).select(delimited.FILE, delimited.LINE).first()
+        return None if first is None else f"{redact(unquote(first[0]))}, line {first[1]:,}"
+    first = rows.where(condition).select(F.input_file_name()).first()
+    return redact(unquote(first[0])) if first is not None and first[0] else None
 
 
 def find_bad_files(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> list[BadFile]:

@@ -112,7 +112,7 @@ class Journal:
         with step("recording"), self._warned(self._table_name()):
             record = self._of_result(result)
             runs_table = self._write(record)
-        local_index.settle(self._run_id, self._output.shown, runs_table)
+        local_index.settle(self._run_id, result, runs_table)
         if self._job.record.mlflow and record is not None:
             again = result.status == "already_published"
             with self._warned("MLflow"):

@@ -14,9 +14,11 @@ from typing import Any
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.jobs.location import cache_folder
+from spark_scoring.record.result import RunResult
 
 _FOLDER = cache_folder() / "spark-scoring" / "runs"
 _TABLES = "tables.json"
+_DONE = ".done"
 _RECORDED = 200
 _ENTRY = ("run_id", "runs_table", "status")
 
@@ -104,10 +106,27 @@ def _recorded() -> list[dict[str, str]]:
         return []
 
 
-def settle(run_id: str, target: str, runs_table: str | None) -> None:
+def published(run_id: str) -> RunResult | None:
+    """Returns what became of a run that waited and was published, or None where none did, or another still waits."""
+    done = [] if _files(run_id) else sorted(_FOLDER.glob(f"{_digest(run_id)}-*{_DONE}"))
+    if len(done) != 1:
+        return None
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        values = json.loads(done[0].read_text(encoding="utf-8"))
+        return RunResult(**{**values, "audit": tuple(values["audit"]), "status": "already_published", "seconds": 0.0})
+    return None
+
+
+def settle(run_id: str, result: RunResult, runs_table: str | None) -> None:
     """Notes that a run ended well, in which nothing waits any more; and where it was recorded, if it was."""
     if runs_table is not None:
         remember_table(run_id, runs_table)
     with contextlib.suppress(OSError):
-        _file(run_id, target).unlink(missing_ok=True)
+        file = _file(run_id, result.target or "")
+        if file.exists() and result.target_version is not None:
+            # In place of the job: whoever publishes it once more is to know that it was, and by what.
+            descriptor = os.open(file.with_suffix(_DONE), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as stream:
+                json.dump(result.to_dict(), stream)
+        file.unlink(missing_ok=True)
         (_FOLDER / f"{_digest(run_id)}.json").unlink(missing_ok=True)

@@ -50,6 +50,7 @@ def score_frame(
     detail: Literal["code", "full"] = "code",
     rest: str | None = None,
     end_after: int = -1,
+    key: Sequence[str] = (),
 ) -> DataFrame:
     """Returns the kept columns of `df` and the added ones, lazily.
 
@@ -63,22 +64,33 @@ def score_frame(
         detail: Whether a failure's message holds the exception's text, too.
         rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
+        key: The columns by which the row that ends the job is named, as far as there are such.
     """
+    named = _key(df, key) if on_error == "raise" else None
     if model.is_spark_ml:
-        scored = spark_ml.transform(spark, df, model, contract, on_error)
+        scored = spark_ml.transform(spark, df, model, contract, on_error, key=named)
     else:
-        scored = python_udf.transform(spark, df, model, contract, on_error, detail=detail, end_after=end_after)
+        scored = python_udf.transform(
+            spark, df, model, contract, on_error, detail=detail, end_after=end_after, key=named
+        )
     kept = [_kept(df, name) for name in contract.kept]
     stamps = stamp.columns() if stamp is not None else []
     if on_error == "collect":
         stamps.append(scored.error)
     predictions = _predictions(contract, scored.values, scored.failed if on_error == "collect" else None)
-    named = zip((*contract.predictions, *contract.stamps), (*predictions, *stamps), strict=True)
-    added = [value.alias(name) for name, value in named]
+    columns = zip((*contract.predictions, *contract.stamps), (*predictions, *stamps), strict=True)
+    added = [value.alias(name) for name, value in columns]
     if rest is not None:
         whole = ", ".join(sql.quote(name) for name in df.columns)
         added.append(F.expr(f"CASE WHEN {scored.failed or 'false'} THEN struct({whole}) END").alias(rest))
     return scored.df.select(*kept, *added)
+
+
+def _key(df: DataFrame, names: Sequence[str]) -> str | None:
+    """Returns SQL for a row's key as JSON, or None where the rows have none."""
+    there = {name.lower() for name in df.columns}
+    keys = ", ".join(sql.quote(name) for name in names if name.lower() in there)
+    return f"to_json(struct({keys}), map('ignoreNullFields', 'false'))" if keys else None
 
 
 def _kept(df: DataFrame, name: str) -> Column:

@@ -37,6 +37,7 @@ def transform(
     *,
     detail: Literal["code", "full"] = "code",
     end_after: int = -1,
+    key: str | None = None,
 ) -> Transformed:
     """Returns the rows with the model's predictions, lazily.
 
@@ -48,14 +49,15 @@ def transform(
         on_error: Whether a row that fails ends the job.
         detail: Whether a failure's message holds the exception's text, too.
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
+        key: SQL for the text by which the row that ends the job is named.
 
     Raises:
         ModelError: If the model's environment is to be restored, and can't be.
     """
     served = model.env_manager != "local"
-    errors = _Errors(on_error, detail, end_after, served)
+    errors = _Errors(on_error, detail, end_after, served, key is not None)
     udf = _scoring_udf(spark, model, contract, errors)
-    carried = df.select("*", udf(*_arguments(contract, served)).alias(_CARRIER))
+    carried = df.select("*", udf(*_arguments(contract, served, key)).alias(_CARRIER))
     if served:
         # Nothing that a served model raises arrives, so that it says so in the carrier, and Spark raises.
         ends = f"startswith({_CARRIER}.e, '{MARK}')"
@@ -72,6 +74,7 @@ class _Errors:
     detail: Literal["code", "full"]
     end_after: int
     served: bool
+    keyed: bool
 
 
 def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, errors: _Errors) -> Any:
@@ -95,6 +98,7 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
         detail=errors.detail,
         end_after=errors.end_after,
         served=errors.served,
+        keyed=errors.keyed,
     )
     verified = own_files(model) if errors.served or settings.model.embedded is not None else None
     scoring_model = write_scoring_model(settings, files, verified if errors.served else None, verified)
@@ -148,7 +152,7 @@ def _without_advice() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _arguments(contract: Contract, served: bool) -> list[Column]:
+def _arguments(contract: Contract, served: bool, key: str | None) -> list[Column]:
     # A served model gets JSON, which holds no bytes.
     texts = {column.name for column in contract.columns if served and column.spec["type"] == "binary"}
     transports = [(column.name in texts, column.cast.transport) for column in contract.columns]
@@ -156,6 +160,8 @@ def _arguments(contract: Contract, served: bool) -> list[Column]:
     check = contract.failed_check()
     if check is not None:
         arguments.append(F.expr(check))
+    if key is not None:
+        arguments.append(F.expr(key))
     return arguments
 
 

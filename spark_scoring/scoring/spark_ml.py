@@ -24,7 +24,7 @@ from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line, message_of
 from spark_scoring.spark.platform import is_connect, is_local
-from spark_scoring.worker.failures import MARK, RowFailure
+from spark_scoring.worker.failures import LONGEST_KEY, MARK, RowFailure
 from spark_scoring.worker.own_copies import leave_no_bytecode
 from spark_scoring.worker.protocol import Call
 
@@ -108,7 +108,13 @@ def describe_method(spark: SparkSession, model: LocalModel, how: Call) -> dict[s
 
 
 def transform(
-    spark: SparkSession, df: DataFrame, model: LocalModel, contract: Contract, on_error: OnError
+    spark: SparkSession,
+    df: DataFrame,
+    model: LocalModel,
+    contract: Contract,
+    on_error: OnError,
+    *,
+    key: str | None = None,
 ) -> Transformed:
     """Returns the rows with the pipeline's predictions, lazily.
 
@@ -121,6 +127,7 @@ def transform(
         model: The fetched model.
         contract: A contract without problems.
         on_error: Whether a row that fails a check ends the job.
+        key: SQL for the text by which the row that ends the job is named.
 
     Raises:
         ModelError: If the pipeline can't be loaded, or returns another type than the contract declares.
@@ -131,7 +138,7 @@ def transform(
     check = contract.failed_check()
     good = nested
     if check is not None:
-        passed = f"({check}) = 0" if on_error == "collect" else _raising(contract)
+        passed = f"({check}) = 0" if on_error == "collect" else _raising(contract, key)
         good = nested.where(F.expr(passed))
     zone = spark.conf.get("spark.sql.session.timeZone") or "UTC"
     inputs = [_input(column, zone).alias(column.name) for column in contract.columns]
@@ -182,12 +189,16 @@ def _load(spark: SparkSession, model: LocalModel) -> Any:
     return _loaded[key]
 
 
-def _raising(contract: Contract) -> str:
+def _raising(contract: Contract, key: str | None) -> str:
     """Returns SQL that is true for a row that passes every check, and ends the job for any other one."""
     branches = []
     for check in contract.checks():
-        text = f"{MARK}{json.dumps(['row', check.code, 'input', check.message])}{MARK}"
-        branches.append(f"WHEN {check.condition} THEN raise_error({sql.literal(text)})")
+        text = sql.literal(f"{MARK}{json.dumps(['row', check.code, 'input', check.message])}{MARK}")
+        if key is not None:  # as `ScoringFailedError` would have it
+            begun = f"{MARK}{json.dumps(['row', check.code, 'input', check.message])[:-1]}, "
+            own = f"to_json(array(left(replace({key}, '{MARK}', '…'), {LONGEST_KEY})))"
+            text = f"concat({sql.literal(begun)}, {own}, {sql.literal(f']{MARK}')})"
+        branches.append(f"WHEN {check.condition} THEN raise_error({text})")
     return f"CASE {' '.join(branches)} ELSE true END"
 
 

@@ -23,7 +23,7 @@ from spark_scoring.spark.conditions import (
     kinds,
     without_values,
 )
-from spark_scoring.worker.failures import read_failure
+from spark_scoring.worker.failures import read_failure, read_key
 
 # Of a message no more is looked through for its first line; what is told is much shorter.
 _LONGEST = 20_000
@@ -250,8 +250,9 @@ def from_worker(exc: BaseException) -> ScoringError | None:
             code=failure.code,
             remedy="nothing was published; a threshold of -1 or a ratio has all of them staged and counted",
         )
+    key = read_key(str(exc))
     return RowsFailedError(
-        f"a row failed with {failure.code}: {failure.message}",
+        f"{'a row' if key is None else f'the row {redact(key)}'} failed with {failure.code}: {failure.message}",
         code=failure.code,
         remedy=_ROW_REMEDIES.get(failure.code, _SEE_ALL),
     )

@@ -11,6 +11,8 @@ from typing import NamedTuple
 # The driver finds a failure in the text of Spark's exception by this mark; see `read_failure`.
 MARK = "SPARK_SCORING_FAILURE"
 _TEXT = 500
+# Of a key, as JSON.
+LONGEST_KEY = 300
 _LIBRARY_FOLDERS = ("site-packages/", "dist-packages/")
 
 
@@ -43,28 +45,41 @@ class ScoringFailedError(Exception):
 
     Attributes:
         kind: ``row``, ``model``, ``file`` or ``threshold``.
-        marked: The failure as JSON between two marks, by which the driver recognises it.
+        marked: The failure as JSON between two marks, by which the driver recognises it; maybe with a row's key.
     """
 
-    def __init__(self, kind: str, failure: RowFailure) -> None:
+    def __init__(self, kind: str, failure: RowFailure, key: "str | None" = None) -> None:
         self.kind = kind
         self.failure = failure
-        self.marked = f"{MARK}{json.dumps([kind, *failure])}{MARK}"
+        # A key is a row's: what it holds is never taken for a mark.
+        keys = [] if key is None else [[key.replace(MARK, "…")[:LONGEST_KEY]]]
+        self.marked = f"{MARK}{json.dumps([kind, *failure, *keys])}{MARK}"
         # Plain text for whoever reads Spark's own exception.
         super().__init__(f"{_DESCRIPTIONS.get(kind, kind)} ({failure.code}): {failure.message}\n{self.marked}")
 
 
 def read_failure(text: str) -> tuple[str, RowFailure] | None:
     """Finds the kind and the failure that a worker's `ScoringFailedError` left in `text`, or returns None."""
-    parts = text.split(MARK)
-    for part in parts[1:]:
+    marked = _marked(text)
+    return marked[:2] if marked is not None else None
+
+
+def read_key(text: str) -> "str | None":
+    """Finds the key of the row of that failure, or returns None."""
+    marked = _marked(text)
+    return marked[2] if marked is not None else None
+
+
+def _marked(text: str) -> "tuple[str, RowFailure, str | None] | None":
+    for part in text.split(MARK)[1:]:
         try:
-            kind, *fields = json.loads(part)
-            failure = RowFailure(*fields)
+            kind, code, stage, message, *keys = json.loads(part)
+            (key,) = keys[0] if len(keys) == 1 else (None,)
         except (ValueError, TypeError, RecursionError):
             continue
-        if all(isinstance(text, str) and text for text in (kind, failure.code, failure.stage)):
-            return kind, failure
+        named = all(isinstance(one, str) and one for one in (kind, code, stage))
+        if named and len(keys) < 2 and (key is None or isinstance(key, str)):
+            return kind, RowFailure(code, stage, message), key
     return None
 
 

@@ -52,8 +52,8 @@ class ScoringModel:
         """Scores one batch.
 
         Args:
-            arguments: n rows of the model's columns in order, and, if there are checks, a last column that holds for
-                each row 0 or the number of the check that it failed.
+            arguments: n rows of the model's columns in order; if there are checks, a column that holds for each row 0
+                or the number of the check that it failed; and, if rows have keys, a column of these.
 
         Returns:
             n rows of the transport value, where there is one output and a failure raises; otherwise a DataFrame of
@@ -74,10 +74,12 @@ class ScoringModel:
         return self._carrier(self._nothing(len(arguments)), {}, ended.marked)
 
     def _predict(self, arguments: pd.DataFrame) -> Any:
-        rows = len(arguments)
+        rows, keys = len(arguments), None
+        if self._settings.keyed:
+            keys, arguments = arguments.iloc[:, -1], arguments.iloc[:, :-1]
         self._end_at_threshold()
         failures = self._failed_checks(arguments)
-        self._end_at_failure(failures)
+        self._end_at_failure(failures, keys)
         if not failures:
             values, failures = self._score(arguments)
         else:
@@ -87,13 +89,14 @@ class ScoringModel:
             values = self._nothing(rows)
             for whole, scored in zip(values, part, strict=False):
                 whole[good] = scored
-        self._end_at_failure(failures)
+        self._end_at_failure(failures, keys)
         self._failed_in_task = (self._failed_in_task[0], self._failed_in_task[1] + len(failures))
         return self._carrier(values, failures)
 
-    def _end_at_failure(self, failures: dict[int, RowFailure]) -> None:
+    def _end_at_failure(self, failures: dict[int, RowFailure], keys: Any) -> None:
         if failures and self._raises:
-            raise ScoringFailedError("row", failures[min(failures)])
+            first = min(failures)
+            raise ScoringFailedError("row", failures[first], str(keys.iloc[first]) if keys is not None else None)
 
     def _end_at_threshold(self) -> None:
         """Ends a task that has more rows to score, and more failed ones already than the whole job may have."""

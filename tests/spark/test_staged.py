@@ -170,8 +170,9 @@ def test_the_id_alone_is_enough_where_the_user_ran_it(build, spark, target):
     outcome = commands.publish("night-2", None)
     assert (outcome.exit_code, outcome.data["status"], outcome.data["rows_failed"]) == (0, "succeeded", 3)
     assert len(read(target)) == 17
-    with refused(2, "run_not_found"):
-        commands.publish("night-2", None)
+    again = commands.publish("night-2", None)
+    assert (again.exit_code, again.data["status"], again.data["target_version"]) == (0, "already_published", 0)
+    assert len(read(target)) == 17
 
 
 def test_there_is_nothing_to_publish_of_a_run_that_is_unknown(build, spark):

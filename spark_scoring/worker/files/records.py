@@ -91,6 +91,20 @@ def read_records(text: str, dialect: Dialect, width: int) -> Any:
     return table
 
 
+def record_lines(text: str, dialect: Dialect, width: int) -> list[int]:
+    """Returns the line in which each record begins that `read_records` returns."""
+    begun = text.lstrip("\r\n") if dialect.header or width > 1 else text
+    line, position = 1 + len(_LINE_END.findall(text[: len(text) - len(begun)])), 0
+    lines, waits = [], dialect.header
+    for start, _, record in _records(begun, dialect, blanks=width == 1):
+        line, position = line + len(_LINE_END.findall(begun, position, start)), start
+        if waits:  # for the header
+            waits = record == [None]
+        else:
+            lines.append(line)
+    return lines
+
+
 def _is_hazardous(text: str, dialect: Dialect, width: int) -> bool:
     """Tells whether Arrow might read the text otherwise than it was meant, or not at all."""
     if len(dialect.delimiter) != 1 or not dialect.delimiter.isascii() or not dialect.quote.isascii():

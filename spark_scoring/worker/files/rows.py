@@ -9,13 +9,16 @@ import pyarrow as pa
 
 from ..failures import RowFailure, ScoringFailedError
 from .content import MalformedFile, decode, unpack
-from .records import Dialect, Record, column_names, first_record, read_records
+from .records import Dialect, Record, column_names, first_record, read_records, record_lines
 
 _BATCH_ROWS = 10_000
 _SHOWN = 3
 
 Batches = Iterable[Any]
 FAULTS = pa.schema([(name, pa.string()) for name in ("path", "code", "message")])
+
+# Where a row stands.
+PLACES = (pa.field("__spark_scoring_file", pa.string()), pa.field("__spark_scoring_line", pa.int64()))
 
 
 class Layout(NamedTuple):
@@ -49,10 +52,11 @@ def header_of(beginning: bytes, path: str, dialect: Dialect, *, whole: bool) -> 
     return first_record(decode(unpacked, dialect.encoding, whole=whole), dialect, whole=whole)
 
 
-def rows_of(dialect: Dialect, layout: Layout) -> Callable[[Batches], Batches]:
+def rows_of(dialect: Dialect, layout: Layout, *, placed: bool = False) -> Callable[[Batches], Batches]:
     """Returns what maps batches of files, with ``path`` and ``content``, to batches of the layout's rows.
 
-    A malformed file ends the task with a `ScoringFailedError` that names the file and the line.
+    A malformed file ends the task with a `ScoringFailedError` that names the file and the line. Behind the
+    values of rows that are `placed` stand their file and line.
     """
 
     def map_batches(files: Batches) -> Batches:
@@ -61,14 +65,22 @@ def rows_of(dialect: Dialect, layout: Layout) -> Callable[[Batches], Batches]:
                 table = _table(content, path, dialect, layout)
             except MalformedFile as exc:
                 raise ScoringFailedError("file", RowFailure("bad_file", "input", f"{path}: {exc}")) from None
+            places = [[path] * table.num_rows, _lines(content, path, dialect, layout)] if placed else []
             del content
             arrays = list(table.columns)
             repeated = pa.array(np.zeros(table.num_rows, np.int64))
             arrays += [given[name].take(repeated) for name in layout.given]
             rows = pa.table(arrays, names=layout.schema.names).cast(layout.schema)
+            for field, values in zip(PLACES, places, strict=False):
+                rows = rows.append_column(field, pa.array(values, field.type))
             yield from rows.to_batches(max_chunksize=_BATCH_ROWS)
 
     return map_batches
+
+
+def _lines(content: bytes, path: str, dialect: Dialect, layout: Layout) -> list[int]:
+    text = decode(unpack(content, path, dialect.compression), dialect.encoding)
+    return record_lines(text, dialect, len(layout.header))
 
 
 def faults_of(dialect: Dialect, layout: Layout) -> Callable[[Batches], Batches]:
