@@ -38,7 +38,8 @@ def of_run(result: RunResult) -> str:
 def _run_entries(result: RunResult) -> list[tuple[str, str]]:
     run = ("run", f"{result.run_id}, {result.seconds:.1f} s")
     if result.status == "empty":
-        return [("rows", "0 in: nothing to score, and nothing was written"), run]
+        rows = ("rows", "0 in: nothing to score, and nothing was written")
+        return [rows, *_listed_if_any("note", result.notes), run]
     rows_in = "not counted" if result.rows_in is None else f"{result.rows_in:,}"
     failed = [("quarantine", result.quarantine)] if result.quarantine else []
     if result.files_failed:
@@ -52,6 +53,7 @@ def _run_entries(result: RunResult) -> list[tuple[str, str]]:
         ("target", f"{result.target}, version {result.target_version}"),
         *failed,
         *checks,
+        *_listed_if_any("note", result.notes),
         run,
     ]
     if result.status == "already_published":
@@ -209,6 +211,10 @@ def aligned(entries: Sequence[tuple[str, str]]) -> str:
 def _listed(title: str, values: Iterable[str]) -> list[tuple[str, str]]:
     titles = [title]
     return [(titles.pop() if titles else "", value) for value in values] or [(title, "none")]
+
+
+def _listed_if_any(title: str, values: Sequence[str]) -> list[tuple[str, str]]:
+    return _listed(title, values) if values else []
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

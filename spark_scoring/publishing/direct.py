@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from spark_scoring.delta.table_write import TableWrite
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import OutputConfig
+from spark_scoring.publishing.effects import table_effects
 from spark_scoring.publishing.exactly_once import write_once
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
 from spark_scoring.publishing.quarantine import SetAside
@@ -61,4 +62,4 @@ class Direct:
             commit = write_once(spark, write)
         if commit.metadata.attempt != metadata.attempt:
             return AlreadyPublished(commit)
-        return Published(commit, count())
+        return Published(commit, count(), notes=table_effects(run.target, self.output, scored.schema, "the target"))
