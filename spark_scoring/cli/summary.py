@@ -61,13 +61,14 @@ def _run_entries(result: RunResult) -> list[tuple[str, str]]:
     return done
 
 
-def of_plan(plan: PlanReport, mode: str | None, *, width: int | None) -> str:
+def of_plan(plan: PlanReport, mode: str | None, *, width: int | None, notes: Sequence[str] = ()) -> str:
     """Returns the contract's table and what a run would write.
 
     Args:
         plan: The plan, with or without problems.
         mode: The output's mode.
         width: Characters a line, or None for as many as it takes.
+        notes: What the run would do beside, a line each.
     """
     parts = []
     if plan.contract is not None:
@@ -89,6 +90,7 @@ def of_plan(plan: PlanReport, mode: str | None, *, width: int | None) -> str:
     if plan.schema is not None:
         columns = ", ".join(f"{column.name} {column.dataType.simpleString()}" for column in plan.schema.fields)
         entries.append(("columns", columns))
+    entries += _listed_if_any("note", notes)
     if entries:
         parts.append(aligned(entries))
     return "\n\n".join(parts)
@@ -181,7 +183,9 @@ def _history_line(run: Mapping[str, Any]) -> list[str]:
     when = (run["started_at"] or "-")[:19].replace("T", " ")
     first = [run["run_id"], run["status"], when, run["model_id"] or "-"]
     seconds = "-" if run["seconds"] is None else f"{run['seconds']:.1f}"
-    return [*first, *counts, f"{run['target']}{version}", seconds, run["error_code"] or ""]
+    state = run.get("target_state")
+    mark = f" ({state})" if state in ("gone", "recreated") else ""
+    return [*first, *counts, f"{run['target']}{version}{mark}", seconds, run["error_code"] or ""]
 
 
 def of_demo(demo: Demo) -> str:
