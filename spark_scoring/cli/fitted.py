@@ -57,7 +57,8 @@ def fitted(columns: Sequence[Column], width: int | None) -> list[str]:
     while len(shown) > 1 and _total(column.narrow for column in shown) > width:
         shown.remove(max(shown, key=lambda column: column.rank))
     widths = {column.title: min(column.narrow, width) for column in shown}
-    for column in sorted(shown, key=lambda column: column.rank):
+    # What lacks least is whole first.
+    for column in sorted(shown, key=lambda column: column.natural - column.narrow):
         spare = width - _total(widths.values())
         widths[column.title] += min(max(spare, 0), column.natural - widths[column.title])
     return _lines(shown, [widths[column.title] for column in shown])

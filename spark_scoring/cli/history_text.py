@@ -11,6 +11,8 @@ from spark_scoring.cli import summary
 from spark_scoring.cli.fitted import Column, fitted, shortened
 from spark_scoring.redaction import printable, redact
 
+# Of a column whose cells are not shortened: half a number is another number.
+_WHOLE = 1_000
 _MARKS = {"gone": "target gone", "recreated": "target is another table now"}
 
 
@@ -49,8 +51,8 @@ def _columns(runs: Sequence[Mapping[str, Any]]) -> list[Column]:
         Column("status", [run["status"] for run in runs], 2, 9),
         Column(f"{year} (UTC)" if year else "started (UTC)", started, 4, 11 if year else 16),
         Column("model", [_model(run["model_id"]) for run in runs], 5, 9),
-        Column("scored", [_scored(run) for run in runs], 6, 6),
-        Column("seconds", [_seconds(run) for run in runs], 7, 5),
+        Column("scored", [_scored(run) for run in runs], 6, _WHOLE),
+        Column("seconds", [_seconds(run) for run in runs], 7, _WHOLE),
         Column("result", [_result(run) for run in runs], 3, 18),
     ]
 
@@ -91,9 +93,9 @@ def _whole(run: Mapping[str, Any], width: int | None) -> str:
         columns = [
             Column("attempt (UTC)", [_when(row["started_at"]) or "-" for row in attempts], 1, 19),
             Column("status", [row["status"] for row in attempts], 2, 9),
-            Column("scored", [_scored(row) for row in attempts], 5, 6),
-            Column("seconds", [_seconds(row) for row in attempts], 4, 5),
-            Column("result", [_attempt_result(row) for row in attempts], 3, 18),
+            Column("scored", [_scored(row) for row in attempts], 4, _WHOLE),
+            Column("seconds", [_seconds(row) for row in attempts], 5, _WHOLE),
+            Column("result", [_attempt_result(row) for row in attempts], 3, 45),
         ]
         parts.append("\n".join(fitted(columns, width)))
     for row in attempts:
@@ -103,7 +105,7 @@ def _whole(run: Mapping[str, Any], width: int | None) -> str:
 
 
 def _attempt_result(row: Mapping[str, Any]) -> str:
-    return f"{_result(row)}, published by hand" if row.get("by_hand") else _result(row)
+    return f"published by hand: {_result(row)}" if row.get("by_hand") else _result(row)
 
 
 def _entries(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
