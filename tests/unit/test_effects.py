@@ -64,7 +64,7 @@ def test_rows_that_are_withheld_or_removed_are_told():
         "rows withheld: those of 2 files that could not be read, listed in /bad_files",
     ]
     assert list(withheld(0, None)) == []
-    assert list(removed(1200, bad))[0].startswith("rows removed: 1,200 from /bad")
+    assert next(removed(1200, bad)).startswith("rows removed: 1,200 from /bad")
     assert list(removed(0, bad)) == []
 
 

@@ -264,5 +264,3 @@ def test_a_success_is_recorded_once_for_each_table_that_it_wrote():
     assert len(ids) == 4
     assert transaction(record(target_id="t1")) == transaction(record(target_id="t1", seconds=9.0))
     assert transaction(record(status="empty", target_id="t1")) == transaction(record(status="empty"))
-
-
