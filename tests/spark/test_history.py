@@ -137,8 +137,9 @@ def test_filters_choose_among_the_runs(spark, job, staged, runs):
     with refused(8, "target_exists"):
         score(job(), spark=spark, run_id="bad")
 
-    def chosen(*wanted: str | None) -> list[str]:
-        return [run["run_id"] for run in commands.history(job(), None, 20, wanted=wanted).data["runs"]]
+    def chosen(status: str | None, model: str | None, since: str | None) -> list[str]:
+        outcome = commands.history(job(), None, 20, wanted=(status, model, since))
+        return [run["run_id"] for run in outcome.data["runs"]]
 
     assert chosen("succeeded", None, None) == ["good"]
     assert chosen(None, job().model.uri, "1h") == ["bad", "good"]

@@ -258,10 +258,12 @@ def test_a_job_file_in_the_working_directory_stands_behind_what_is_named(cli, ru
 
 def test_history_passes_filters_on_and_a_run_is_looked_for_where_it_was_recorded(cli, runs, monkeypatch):
     looked = []
-    monkeypatch.setattr(
-        "spark_scoring.record.runs_table.read_attempts",
-        lambda _, place, run: looked.append((place.location, run)) or [],
-    )
+
+    def read_attempts(_, place, run):
+        looked.append((place.location, run))
+        return []
+
+    monkeypatch.setattr("spark_scoring.record.runs_table.read_attempts", read_attempts)
     local_runs.remember_table("r1", "/first")
     local_runs.remember_table("r2", "/last")
     cli("history", "--runs", "/runs", "--status", "failed", "--model", "flights/3", "--since", "2013-12-24")
