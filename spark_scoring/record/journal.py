@@ -67,6 +67,7 @@ class Journal:
         self._spark, self._job, self._output = spark, job, output
         self._run_id, self._repeatable, self._by_hand = run_id, repeatable, by_hand
         self._notes: list[str] = []
+        self._planned_id: str | None = None
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
         self._model: PinnedModel | None = None
@@ -84,7 +85,8 @@ class Journal:
         self._model = model
 
     def planned(self, target: Target) -> None:
-        """Tells, before the target is made, where the runs table knows one that was there before."""
+        """Notes the target as it is; before one is made, it tells where the runs table knows one that is gone."""
+        self._planned_id = target.table_id
         if target.exists:
             return
         with suppress(Exception):  # what can't be read is told when the run is recorded
@@ -164,6 +166,8 @@ class Journal:
         """Returns which table holds the run's rows, where it can be looked at."""
         if result.target_version is None:
             return None
+        if self._planned_id is not None and result.status == "succeeded":  # nobody need look a second time
+            return self._planned_id
         with suppress(PySparkException, Py4JJavaError):
             target = identify(self._spark, table_name(self._output))
             return target.table_id if target is not None else None

@@ -124,10 +124,10 @@ def test_a_run_that_a_person_published_shows_its_attempts_and_their_remedies(spa
         True,
         [False, True],
     )
-    assert whole["attempts"][0]["error_remedy"].startswith("nothing was published")
+    remedy = whole["attempts"][0]["error_remedy"]
     assert "succeeded, published by hand, exit code 0" in outcome.text
     assert "error   threshold_exceeded: 3 of 20 rows failed" in outcome.text
-    assert "remedy  nothing was published; the rows wait in " in outcome.text
+    assert f"remedy  {remedy}" in outcome.text
     with refused(2, "run_not_found"):
         commands.history(made, None, 20, run_id="day")
 
