@@ -190,7 +190,7 @@ class Journal:
             files_failed=result.files_failed,
             reconciled=result.reconciled or counted,
             target_id=self._target_id(result),
-            notes=result.notes or None,
+            notes="\n".join(note.replace("\n", " ") for note in result.notes) or None,
         )
 
     def _of_failure(self, exc: Exception) -> Record:

@@ -16,7 +16,6 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import (
-    ArrayType,
     BooleanType,
     DataType,
     DoubleType,
@@ -78,7 +77,7 @@ class Record:
     target_id: str | None = None
     error_remedy: str | None = None
     by_hand: bool | None = None
-    notes: tuple[str, ...] | None = None
+    notes: str | None = None
 
 
 # The Spark type of each type of a record's field, and what is narrower than that.
@@ -88,7 +87,6 @@ _SPARK_TYPES: Mapping[str, DataType] = {
     "float": DoubleType(),
     "bool": BooleanType(),
     "datetime": TimestampType(),
-    "tuple[str, ...]": ArrayType(StringType()),
 }
 _NARROWER: Mapping[str, DataType] = {"exit_code": IntegerType()}
 _TYPES = {
@@ -176,7 +174,7 @@ def _as_row(spark: SparkSession, record: Record) -> DataFrame:
 def _value(value: Any) -> Any:
     if isinstance(value, datetime):
         return F.expr(f"timestamp_micros({round(value.timestamp() * 1_000_000)}L)")
-    return F.array(*map(F.lit, value)) if isinstance(value, tuple) else F.lit(value)
+    return F.lit(value)
 
 
 def append_row(spark: SparkSession, rows: DataFrame, place: OutputConfig, options: Mapping[str, str]) -> None:
@@ -322,7 +320,8 @@ def _ordered(runs: DataFrame) -> DataFrame:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Returns a run in the table's order of columns, with its times as ISO text in UTC."""
+    """Returns a run in the table's order of columns, with its times as ISO text in UTC, and its notes as a list."""
+    row["notes"] = row["notes"].split("\n") if row["notes"] else None
     for name in ("started_at", "ended_at"):
         if row[name] is not None:
             moment = datetime.fromtimestamp(row[name] / 1_000_000, timezone.utc)
