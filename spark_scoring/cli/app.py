@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from spark_scoring.cli import asking, commands, console
+from spark_scoring.cli.history import Named
 from spark_scoring.cli.options import (
     AsJson,
     Format,
@@ -28,6 +29,7 @@ from spark_scoring.cli.options import (
 )
 from spark_scoring.cli.outcome import Outcome, Request
 from spark_scoring.cli.style import FORMATS, LEVELS, Style
+from spark_scoring.errors import ConfigurationError
 from spark_scoring.redaction import redact
 
 PROGRAM = "spark-scoring"
@@ -216,7 +218,14 @@ def publish(
 
 @app.command(epilog=_ALWAYS)
 def history(
-    conf: OptionalConf = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CONF.yml] [RUN_ID]",
+            help="A job file, which exists or ends in .yml or .yaml; and a run's id, to show that run whole.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Settings = None,
     variables: Variables = None,
     runs: Annotated[
@@ -226,12 +235,42 @@ def history(
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many runs at most.")] = 20,
+    status: Annotated[
+        str | None, typer.Option("--status", help="Only succeeded, empty, refused, failed or interrupted ones.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="Only those of a model: flights, flights/3 or a URI.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only those since 2026-01-31, or in the last 7d or 12h."),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="RUN RUN", help="Two runs, or model versions, side by side."),
+    ] = None,
     as_json: AsJson = False,
 ) -> Request:
-    """List past runs, the newest first: those of a job file's runs table, or of the one used last."""
-    named = conf is not None or settings or variables
-    job = commands.read_job(conf, settings or (), variables or (), {}) if named else None
-    return Request(partial(commands.history, job, runs, limit))
+    """List past runs, the newest first; or show one run whole, or two side by side."""
+    named = Named.of(words or ())
+    wanted = (status, model, since)
+    if (named.run_id is not None or compare is not None) and any(wanted):
+        raise ConfigurationError(
+            "--status, --model and --since choose from the list of runs, and not from runs that are named",
+            code="usage",
+            remedy="leave them out, or the runs",
+        )
+    if named.run_id is not None and compare is not None:
+        raise ConfigurationError(
+            f"--compare takes two runs, and {redact(named.run_id)[:100]!r} is one more",
+            code="usage",
+            remedy="leave it out",
+        )
+    if runs is not None and named.conf is not None:
+        raise ConfigurationError("--runs and a job file can't stand together", code="usage", remedy="name one of them")
+    place, here = commands.runs_place(named.conf, runs, settings or (), variables or ())
+    shown = partial(commands.history, place, runs, limit, wanted=wanted, here=here)
+    return Request(partial(shown, run_id=named.run_id, compare=compare))
 
 
 @app.command(epilog=_ALWAYS)

@@ -13,6 +13,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from spark_scoring.cli import summary
+from spark_scoring.cli.history import history as history
 from spark_scoring.cli.outcome import Outcome
 from spark_scoring.cli.wording import named_by_option, option_names, refuse_file_as_table, refuse_format_of_table
 from spark_scoring.errors import ConfigurationError, combine
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from spark_scoring.jobs.config import InputConfig, OutputConfig, ScoringJob
 
 _log = logging.getLogger(__name__)
-# The environment variable that names the runs table.
-_RUNS = "SPARK_SCORING_RUNS"
 # The job file where none is named.
 JOB_FILE = "job.yml"
 # The options that stand in for a job file, with the key of each.
@@ -153,11 +152,13 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
         sample_rows: How many rows to score in memory, to show what the job would write; none by default.
     """
     from spark_scoring.runs.plan import make_plan, sample
+    from spark_scoring.runs.planned_effects import planned_effects
     from spark_scoring.spark.session import get_session
 
     spark = get_session()
     plan = make_plan(job, spark)
     error = combine(plan.problems) if plan.problems else None
+    notes = planned_effects(spark, job, plan)
     rows = None
     if sample_rows is not None and plan.schema is not None:
         rows = [row.asDict(recursive=True) for row in sample(spark, plan, job.model, sample_rows)]
@@ -167,12 +168,13 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
         "differences": [difference._asdict() for difference in plan.differences],
         **target_of(job.output),
         "sample": None if rows is None else {**_counts(rows), "rows": rows},
+        "notes": list(notes),
         "problems": [problem.to_dict() for problem in (error.problems or (error,))] if error else [],
     }
     width = get_terminal_size().columns if sys.__stdout__ is not None and sys.__stdout__.isatty() else None
 
     def text() -> str:
-        parts = [summary.of_plan(plan, job.output.mode if job.output else None, width=width)]
+        parts = [summary.of_plan(plan, job.output.mode if job.output else None, width=width, notes=notes)]
         if rows is not None and plan.contract is not None:
             parts.append(summary.of_sample(rows, plan.contract, job.input.key))
         return "\n\n".join(parts)
@@ -286,41 +288,31 @@ def demo(folder: Path) -> Outcome:
     return Outcome(shown.result.to_dict(), partial(summary.of_demo, shown))
 
 
-def history(job: ScoringJob | None, runs: str | None, limit: int) -> Outcome:
-    """Returns the latest runs of a runs table.
+def runs_place(
+    conf: str | None, runs: str | None, settings: Sequence[str], variables: Sequence[str]
+) -> tuple[OutputConfig | None, str | None]:
+    """Returns where the runs of a job file are recorded: of the one that is named, and of the one that lies here.
 
     Args:
-        job: A job that is recorded there, or None.
-        runs: The table's path or name; the environment and the user's own index of runs name it otherwise.
-        limit: How many runs at most.
+        conf: The job file, or None.
+        runs: What ``--runs`` names, before which a job file that merely lies here stands back.
+        settings: What ``--set`` was given.
+        variables: What ``--var`` was given.
 
     Raises:
-        ConfigurationError: If nothing names a runs table.
-        InputError: If there is none in that place.
+        ConfigurationError: If the file can't be read, or names no such place.
     """
-    from spark_scoring.jobs.config import OutputConfig
-    from spark_scoring.record.local_index import last_table
-    from spark_scoring.record.runs_table import place_of, read_runs
-    from spark_scoring.spark.session import get_session
+    from spark_scoring.jobs.runs_of_job import runs_of_job_file
+    from spark_scoring.record.runs_table import place_of
 
     refuse_file_as_table("--runs", runs)
-    if runs is not None and job is not None:
-        raise ConfigurationError("--runs and a job file can't stand together", code="usage", remedy="name one of them")
-    if job is not None and job.output is None and job.record.table is None:
-        raise ConfigurationError(
-            "the job has neither an output nor record.table", code="missing_key", remedy="name the table with --runs"
-        )
-    location = runs or os.environ.get(_RUNS) or last_table()
-    if job is None and not location:
-        raise ConfigurationError(
-            "no runs table is known here: this user's index has no run that was recorded",
-            code="no_runs_table",
-            remedy=f"name it with --runs, name a job file, or set {_RUNS}",
-        )
-    place = place_of(job) if job is not None else OutputConfig.at(location or "")
-    past_runs = read_runs(get_session(), place, limit)
-    data = {"runs_table": redact(place.location), "runs": past_runs}
-    return Outcome(data, partial(summary.of_history, past_runs, place.location))
+    file = conf or (_job_file_here() if runs is None else None)
+    if file is None:
+        if settings or variables:
+            return place_of(read_job(None, settings, variables, {})), None
+        return None, None
+    place = runs_of_job_file(file, _pairs("--set", settings), _pairs("--var", variables), place_of)
+    return (place, None) if conf is not None or settings or variables else (None, place.location)
 
 
 def submit_command(

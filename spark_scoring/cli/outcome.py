@@ -102,7 +102,7 @@ def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) ->
     if command == "check":
         problems = [problem.to_dict() for problem in (error.problems or (error,))]
         parts = dict.fromkeys(("contract", "differences", "target", "mode", "sample"))
-        data = {"ok": False, **parts, **known_data, "problems": problems}
+        data = {"ok": False, **parts, "notes": [], **known_data, "problems": problems}
     elif command == "history":
         data = {"runs_table": None, "runs": [], **known_data, "error": error.to_dict()}
     elif command == "env":

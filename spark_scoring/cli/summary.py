@@ -38,7 +38,8 @@ def of_run(result: RunResult) -> str:
 def _run_entries(result: RunResult) -> list[tuple[str, str]]:
     run = ("run", f"{result.run_id}, {result.seconds:.1f} s")
     if result.status == "empty":
-        return [("rows", "0 in: nothing to score, and nothing was written"), run]
+        rows = ("rows", "0 in: nothing to score, and nothing was written")
+        return [rows, *_listed_if_any("note", result.notes), run]
     rows_in = "not counted" if result.rows_in is None else f"{result.rows_in:,}"
     failed = [("quarantine", result.quarantine)] if result.quarantine else []
     if result.files_failed:
@@ -52,6 +53,7 @@ def _run_entries(result: RunResult) -> list[tuple[str, str]]:
         ("target", f"{result.target}, version {result.target_version}"),
         *failed,
         *checks,
+        *_listed_if_any("note", result.notes),
         run,
     ]
     if result.status == "already_published":
@@ -59,13 +61,14 @@ def _run_entries(result: RunResult) -> list[tuple[str, str]]:
     return done
 
 
-def of_plan(plan: PlanReport, mode: str | None, *, width: int | None) -> str:
+def of_plan(plan: PlanReport, mode: str | None, *, width: int | None, notes: Sequence[str] = ()) -> str:
     """Returns the contract's table and what a run would write.
 
     Args:
         plan: The plan, with or without problems.
         mode: The output's mode.
         width: Characters a line, or None for as many as it takes.
+        notes: What the run would do beside, a line each.
     """
     parts = []
     if plan.contract is not None:
@@ -87,6 +90,7 @@ def of_plan(plan: PlanReport, mode: str | None, *, width: int | None) -> str:
     if plan.schema is not None:
         columns = ", ".join(f"{column.name} {column.dataType.simpleString()}" for column in plan.schema.fields)
         entries.append(("columns", columns))
+    entries += _listed_if_any("note", notes)
     if entries:
         parts.append(aligned(entries))
     return "\n\n".join(parts)
@@ -179,7 +183,9 @@ def _history_line(run: Mapping[str, Any]) -> list[str]:
     when = (run["started_at"] or "-")[:19].replace("T", " ")
     first = [run["run_id"], run["status"], when, run["model_id"] or "-"]
     seconds = "-" if run["seconds"] is None else f"{run['seconds']:.1f}"
-    return [*first, *counts, f"{run['target']}{version}", seconds, run["error_code"] or ""]
+    state = run.get("target_state")
+    mark = f" ({state})" if state in ("gone", "recreated") else ""
+    return [*first, *counts, f"{run['target']}{version}{mark}", seconds, run["error_code"] or ""]
 
 
 def of_demo(demo: Demo) -> str:
@@ -209,6 +215,10 @@ def aligned(entries: Sequence[tuple[str, str]]) -> str:
 def _listed(title: str, values: Iterable[str]) -> list[tuple[str, str]]:
     titles = [title]
     return [(titles.pop() if titles else "", value) for value in values] or [(title, "none")]
+
+
+def _listed_if_any(title: str, values: Sequence[str]) -> list[tuple[str, str]]:
+    return _listed(title, values) if values else []
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

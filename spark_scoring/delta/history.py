@@ -28,12 +28,14 @@ class Commit:
         rows: How many rows it wrote, by the commit's own metrics.
         metadata: What its ``userMetadata`` says of the run.
         text: The whole of its ``userMetadata``.
+        rows_deleted: How many rows it deleted as a MERGE, by its own metrics.
     """
 
     version: int
     rows: int
     metadata: RunMetadata
     text: str
+    rows_deleted: int = 0
 
 
 def latest_version(spark: SparkSession, name: str) -> int | None:
@@ -99,9 +101,11 @@ def _commits(rows: list[Row]) -> Iterator[Commit]:
         metadata = RunMetadata.from_json(row["userMetadata"])
         if metadata is not None:
             # A commit behind a MERGE that could not carry metadata says itself how many rows that brought.
-            written = _rows(row["operation"], row["operationMetrics"] or {})
+            metrics = row["operationMetrics"] or {}
+            written = _rows(row["operation"], metrics)
             rows_brought = written if metadata.rows is None else metadata.rows
-            yield Commit(int(row["version"]), rows_brought, metadata, row["userMetadata"])
+            deleted = int(metrics.get("numTargetRowsDeleted", 0)) if row["operation"] == "MERGE" else 0
+            yield Commit(int(row["version"]), rows_brought, metadata, row["userMetadata"], deleted)
 
 
 def _rows(operation: str, metrics: Mapping[str, str]) -> int:

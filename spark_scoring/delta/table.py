@@ -40,6 +40,7 @@ class Target:
         partition_by: Its partition columns.
         cluster_by: Its clustering columns.
         fills: The columns that it fills in itself, by their lower-case names.
+        table_id: The id that tells it from another table at the same place, or None where it does not exist yet.
     """
 
     location: str
@@ -51,6 +52,7 @@ class Target:
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
     fills: Mapping[str, Filled] = field(default_factory=dict)
+    table_id: str | None = None
 
     @property
     def exists(self) -> bool:
@@ -117,6 +119,7 @@ def _describe(spark: SparkSession, config: OutputConfig) -> Target:
         partition_by=tuple(detail.get("partitionColumns") or ()),
         cluster_by=tuple(detail.get("clusteringColumns") or ()),
         fills=filled_columns(spark, schema, detail),
+        table_id=detail.get("id"),
     )
 
 

@@ -131,6 +131,8 @@ def read_values(
     variables: Mapping[str, Any],
     path_keys: Mapping[str, Callable[[str], bool]],
     filling: Filling,
+    sections: Collection[str] | None = None,
+    for_unset: str | None = None,
 ) -> dict[str, Any]:
     """Reads a job file into nested plain values.
 
@@ -140,6 +142,8 @@ def read_values(
         variables: Values for ``${name}`` that win over the file's ``vars``; text is text as it was typed.
         path_keys: For each dotted key that may hold a path: a test whether a value is one.
         filling: What a variable means in which key.
+        sections: Those of its first keys that are wanted; all by default.
+        for_unset: What stands for a variable that is not set; without it, one is an error.
 
     Raises:
         ConfigurationError: If the file can't be read, or a variable is unknown, unset or unsafe.
@@ -161,6 +165,13 @@ def read_values(
             remedy="start it with model:, input: and output:",
         )
     by_name = _variables(values, variables, path)
+    if for_unset is not None:
+        by_name = {
+            name: variable if variable.value is not None else Variable(name, for_unset)
+            for name, variable in by_name.items()
+        }
+    if sections is not None:
+        values = {key: value for key, value in values.items() if key in sections}
     _refuse_long(values, by_name, str(path))
     filled: dict[str, Any] = _fill(values, by_name, filling, str(path))
     filled = _anchor(filled, path_keys, path.resolve().parent)

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from spark_scoring.delta.table_write import TableWrite
 from spark_scoring.errors import RowsFailedError, ScoringError
 from spark_scoring.jobs.config import OutputConfig
+from spark_scoring.publishing.effects import table_effects
 from spark_scoring.publishing.exactly_once import write_once
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
 from spark_scoring.publishing.quarantine import SetAside
@@ -74,7 +75,7 @@ class Direct:
             raise self._with_ways_on(exc, run.batch.place_of(spark, run.contract, exc)) from exc
         if commit.metadata.attempt != metadata.attempt:
             return AlreadyPublished(commit)
-        return Published(commit, count())
+        return Published(commit, count(), notes=table_effects(run.target, self.output, scored.schema, "the target"))
 
     def _with_ways_on(self, error: RowsFailedError, place: str | None) -> RowsFailedError:
         """Returns what ended the run with where the row stands, and how the run could get past it."""

@@ -40,11 +40,13 @@ class Published:
         commit: The target's commit.
         rows_in: How many rows were read, or None where nothing could tell.
         findings: What the audit's checks found.
+        notes: What was done beside, a line each.
     """
 
     commit: Commit
     rows_in: int | None
     findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

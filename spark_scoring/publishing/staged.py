@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_scoring.delta.history import find_run
+from spark_scoring.delta.history import Commit, find_run
 from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.delta.partition_values import partition_columns
 from spark_scoring.delta.table import Target, describe_target, table_name
@@ -18,6 +18,7 @@ from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
 from spark_scoring.jobs.config import AuditConfig, ErrorsConfig, OutputConfig, StagingConfig
 from spark_scoring.publishing import gates
 from spark_scoring.publishing.audit import Finding
+from spark_scoring.publishing.effects import removed, table_effects, withheld
 from spark_scoring.publishing.exactly_once import write_once, write_rows
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
 from spark_scoring.publishing.quarantine import SetAside
@@ -205,7 +206,7 @@ class Staged:
         deleted = batch().deleted_keys if increment is not None else None
         metadata = staged.metadata.of_publication(str(uuid.uuid4()), staged.failed)
         with spark_step(spark, "setting failed rows aside"):
-            self._set_aside(spark, staged, replace(metadata, target=self.output.shown))
+            notes = self._set_aside(spark, staged, replace(metadata, target=self.output.shown))
         if increment is not None:
             # The quarantine stays the run's own: a run that died after writing it must not be in another's way.
             metadata = replace(metadata, transaction=increment.claim)
@@ -218,20 +219,37 @@ class Staged:
         if commit.metadata.attempt != metadata.attempt:
             return AlreadyPublished(commit)
         rows_in, findings = checked
-        return Published(commit, metadata.rows_in if rows_in is None else rows_in, findings)
+        notes = (
+            *table_effects(target, self.output, rows.schema, "the target"),
+            *notes,
+            *self._withheld(staged, commit),
+        )
+        return Published(commit, metadata.rows_in if rows_in is None else rows_in, findings, notes)
 
-    def _set_aside(self, spark: SparkSession, staged: StagedRows, metadata: RunMetadata) -> None:
-        """Lists the files that were left out, and puts the rows that failed into the quarantine."""
+    def _withheld(self, staged: StagedRows, commit: Commit) -> Iterator[str]:
+        """Yields which rows are not in the target, or not any more."""
+        failed = 0 if self.errors.inline else staged.failed
+        yield from withheld(failed, self.aside.rows, len(staged.metadata.bad_files), self.aside.files)
+        yield from removed(commit.rows_deleted, self.output)
+
+    def _set_aside(self, spark: SparkSession, staged: StagedRows, metadata: RunMetadata) -> tuple[str, ...]:
+        """Lists the files that were left out, and puts the rows that failed into the quarantine.
+
+        Returns:
+            What that did beside, a line each.
+        """
         files, quarantine = self.aside.files, self.aside.rows
+        notes: tuple[str, ...] = ()
         once = partial(_write_shared, spark, metadata)
         if staged.metadata.bad_files and files is not None:
             listed = [
                 {field.name: getattr(file, field.name) for field in fields(file)} for file in staged.metadata.bad_files
             ]
             rows = spark.createDataFrame(listed, "path string, code string, message string")
-            once(rows.select("*", *staged.stamps()), files)
+            notes += once(rows.select("*", *staged.stamps()), files, "the list of files left out")
         if quarantine is not None and staged.failed:
-            once(staged.bad(), quarantine, {QUARANTINE: "true"})
+            notes += once(staged.bad(), quarantine, "the quarantine", {QUARANTINE: "true"})
+        return notes
 
     def _without_prediction(self, staged: StagedRows, rows: DataFrame, deleted: DataFrame | None) -> DataFrame | None:
         """Adds the keys of rows that failed, whose earlier prediction is of a row that is no more."""
@@ -248,7 +266,7 @@ class Staged:
         resolved = published.resolved()
         if resolved is not None and self.aside.resolved is not None:
             metadata = published.metadata.of_publication(published.metadata.attempt, published.failed)
-            _write_shared(spark, metadata, resolved, self.aside.resolved)
+            _write_shared(spark, metadata, resolved, self.aside.resolved, "the list of rows scored again")
         drop_staging(spark, published.place)
 
 
@@ -264,11 +282,20 @@ def _write_shared(
     metadata: RunMetadata,
     rows: DataFrame,
     place: OutputConfig,
+    kind: str,
     properties: dict[str, str] | None = None,
-) -> None:
-    """Appends a run's rows once to a table that jobs may share, also jobs whose runs have one id."""
+) -> tuple[str, ...]:
+    """Appends a run's rows once to a table that jobs may share, also jobs whose runs have one id.
+
+    Returns:
+        What that did beside, a line each.
+    """
     table = describe_target(spark, place)
-    if find_run(spark, table.name, metadata.run_id, metadata.is_of_same_job) is not None:
-        return  # by an attempt that died afterwards
     transaction = f"{metadata.transaction_id}/{metadata.job[-16:]}"
+    earlier = find_run(spark, table.name, metadata.run_id, metadata.is_of_same_job)
+    if earlier is not None and earlier.metadata.scored_at == metadata.scored_at:
+        return ()  # by an attempt that died afterwards
+    if earlier is not None:  # the run's target was dropped since, and its rows are scored anew
+        transaction = f"{transaction}/{metadata.scored_at}"
     write_once(spark, TableWrite(rows, table, place, metadata, transaction, properties or {}))
+    return table_effects(table, place, rows.schema, kind)

@@ -14,19 +14,25 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from spark_scoring.delta.identity import identify
 from spark_scoring.delta.metadata import RunMetadata
+from spark_scoring.delta.table import Target, table_name
 from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
 from spark_scoring.jobs.config import InputConfig, OutputConfig, ScoringJob
 from spark_scoring.jobs.location import absolute
 from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.publishing.effects import new_table
 from spark_scoring.publishing.staged_rows import StagedRows
 from spark_scoring.record import local_index
 from spark_scoring.record.interrupted import Left, look_up
+from spark_scoring.record.lost_target import lost_target
 from spark_scoring.record.mlflow_run import log_to_mlflow
 from spark_scoring.record.result import RunResult, status_of
-from spark_scoring.record.runs_table import Record, place_of, write_record
+from spark_scoring.record.runs_table import Record, is_recorded, is_there, place_of, write_record
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import first_line, plain_errors
 from spark_scoring.spark.jvm import Interruption, error_of, stop_of
@@ -45,7 +51,14 @@ class Journal:
     """
 
     def __init__(
-        self, spark: SparkSession, job: ScoringJob, output: OutputConfig, run_id: str, *, repeatable: bool
+        self,
+        spark: SparkSession,
+        job: ScoringJob,
+        output: OutputConfig,
+        run_id: str,
+        *,
+        repeatable: bool,
+        by_hand: bool = False,
     ) -> None:
         """Begins the journal of a run.
 
@@ -55,9 +68,12 @@ class Journal:
             output: Its output.
             run_id: The run's id.
             repeatable: Whether an attempt before this one may have had the id, and have recorded the run.
+            by_hand: Whether a person publishes it, whatever was decided on it before.
         """
         self._spark, self._job, self._output = spark, job, output
-        self._run_id, self._repeatable = run_id, repeatable
+        self._run_id, self._repeatable, self._by_hand = run_id, repeatable, by_hand
+        self._notes: list[str] = []
+        self._planned_id: str | None = None
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
         self._model: PinnedModel | None = None
@@ -73,6 +89,17 @@ class Journal:
     def pinned(self, model: PinnedModel) -> None:
         """Notes which model scores."""
         self._model = model
+
+    def planned(self, target: Target) -> None:
+        """Notes the target as it is; before one is made, it tells where the runs table knows one that is gone."""
+        self._planned_id = target.table_id
+        if target.exists:
+            return
+        with suppress(Exception):  # what can't be read is told when the run is recorded
+            lost = lost_target(self._spark, place_of(self._job), self._output.shown)
+            if lost is not None:
+                self._notes.append(lost)
+                _log.warning("%s", lost)
 
     def opened(self, metadata: RunMetadata) -> None:
         """Notes what the run's commits say of it."""
@@ -109,9 +136,14 @@ class Journal:
     def ended(self, result: RunResult) -> RunResult:
         """Records a run that ended well, and returns its result."""
         record = runs_table = None
+        if result.status == "succeeded":
+            result = replace(result, notes=(*self._notes, *result.notes))
         with step("recording"), self._warned(self._table_name()):
+            place = place_of(self._job)
+            if not is_there(self._spark, place):
+                result = replace(result, notes=(*result.notes, new_table(place.shown, "the runs table")))
             record = self._of_result(result)
-            runs_table = self._write(record)
+            runs_table = self._write(record, again=result.status == "already_published")
         local_index.settle(self._run_id, result, runs_table)
         if self._job.record.mlflow and record is not None:
             again = result.status == "already_published"
@@ -158,11 +190,24 @@ class Journal:
         except ScoringError:  # there is no place for one
             return "the runs table"
 
-    def _write(self, record: Record) -> str:
-        """Appends the record to the runs table, and returns which that is."""
+    def _write(self, record: Record, *, again: bool = False) -> str:
+        """Appends the record to the runs table, unless it is `again` that of a run in there; returns which that is."""
         place = place_of(self._job)
-        write_record(self._spark, record, place, new=not self._repeatable)
+        began = self._metadata.scored_at if self._metadata is not None else 0
+        if not (again and is_recorded(self._spark, place, record, began)):
+            write_record(self._spark, record, place, new=not self._repeatable)
         return place.location
+
+    def _target_id(self, result: RunResult) -> str | None:
+        """Returns which table holds the run's rows, where it can be looked at."""
+        if result.target_version is None:
+            return None
+        if self._planned_id is not None and result.status == "succeeded":  # nobody need look a second time
+            return self._planned_id
+        with suppress(PySparkException, Py4JJavaError):
+            target = identify(self._spark, table_name(self._output))
+            return target.table_id if target is not None else None
+        return None
 
     def _of_result(self, result: RunResult) -> Record:
         # A run that was published before may have died before it was recorded; its counts are those of its commit.
@@ -180,6 +225,8 @@ class Journal:
             rows_failed=result.rows_failed,
             files_failed=result.files_failed,
             reconciled=result.reconciled or counted,
+            target_id=self._target_id(result),
+            notes="\n".join(note.replace("\n", " ") for note in result.notes) or None,
         )
 
     def _of_failure(self, exc: Exception, seconds: float | None = None) -> Record:
@@ -193,6 +240,7 @@ class Journal:
             exit_code=error.exit_code,
             error_code=error.code,
             error_message=redact(error.message),
+            error_remedy=redact(error.remedy) if error.remedy else None,
         )
 
     def _begun(self, status: str, seconds: float) -> Record:
@@ -225,6 +273,7 @@ class Journal:
             job=metadata.job if metadata is not None else self._job.fingerprint(),
             spark_scoring_version=_own_version(),
             spark_version=self._spark.version,
+            by_hand=self._by_hand,
         )
 
 

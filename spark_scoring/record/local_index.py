@@ -97,6 +97,11 @@ def last_table() -> str | None:
     return next((entry["runs_table"] for entry in _recorded()), None)
 
 
+def table_of(run_id: str) -> str | None:
+    """Returns the runs table in which this user's run of that id was recorded last, or None."""
+    return next((entry["runs_table"] for entry in _recorded() if entry["run_id"] == run_id), None)
+
+
 def _recorded() -> list[dict[str, str]]:
     try:
         entries = json.loads((_FOLDER / _TABLES).read_text(encoding="utf-8"))

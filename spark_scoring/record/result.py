@@ -54,6 +54,8 @@ class RunResult:
         files_failed: How many files of the input could not be read, and were left out (``errors.bad_files``).
         quarantine_files: The table that lists them, or None.
         error: What went wrong, as `ScoringError.to_dict` gives it, or None.
+        notes: What the run did beside its rows, a line each: tables that it made, columns that it added or changed,
+            rows that it withheld.
     """
 
     run_id: str
@@ -74,6 +76,7 @@ class RunResult:
     error: dict[str, Any] | None = None
     files_failed: int = 0
     quarantine_files: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         where = "" if self.target is None else f" into {self.target}, version {self.target_version}"
@@ -83,13 +86,14 @@ class RunResult:
     def _repr_html_(self) -> str:
         shown = [(name, value) for name, value in self.to_dict().items() if value not in (None, [], False)]
         checks = [(f"audit: {check['check']}", f"{check['figure']}, wanted {check['bound']}") for check in self.audit]
-        values = [(name, value) for name, value in shown if name not in ("audit", "error")]
+        notes = [("note", note) for note in self.notes]
+        values = [(name, value) for name, value in shown if name not in ("audit", "error", "notes")]
         error = [("error", f"{self.error['code']}: {self.error['message']}")] if self.error else []
-        return html_table((), [*values, *checks, *error], "run")
+        return html_table((), [*values, *checks, *notes, *error], "run")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the result as plain data, for ``--json``; ``error`` and bad files only where there are any."""
-        data = {**asdict(self), "audit": list(self.audit)}
+        data = {**asdict(self), "audit": list(self.audit), "notes": list(self.notes)}
         if self.error is None:
             del data["error"]
         if not self.files_failed:

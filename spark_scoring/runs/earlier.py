@@ -64,6 +64,7 @@ def finish_staged(request: RunRequest, spark: SparkSession, journal: Journal) ->
     publishing, rows = waiting
     journal.staged(rows)
     target = describe_target(spark, request.output)
+    journal.planned(target)
     read_again = partial(_reopen, request, spark, rows, target)
     return publishing.publish_if_allowed(spark, rows, target, read_again, rows.metadata.rows_in)
 
@@ -85,6 +86,7 @@ def publish_waiting(request: RunRequest, spark: SparkSession, journal: Journal) 
     publishing, rows = waiting
     journal.staged(rows)
     target = describe_target(spark, request.output)
+    journal.planned(target)
     return publishing.publish_staged(spark, rows, target, partial(_reopen, request, spark, rows, target))
 
 

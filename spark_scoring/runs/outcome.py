@@ -61,6 +61,7 @@ def result_of(request: RunRequest, outcome: Outcome, seconds: float) -> RunResul
         input_version=metadata.input_version,
         reconciled=done and rows_in is not None,
         audit=tuple(finding.to_dict() for finding in outcome.findings) if isinstance(outcome, Published) else (),
+        notes=outcome.notes if isinstance(outcome, Published) else (),
     )
 
 

@@ -85,7 +85,7 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
     """
     request = RunRequest.of(job, run_id=run_id)
     spark = spark or get_session()
-    with with_detail(job.errors.detail), _journal(request, spark) as journal:
+    with with_detail(job.errors.detail), _journal(request, spark, by_hand=True) as journal:
         try:
             outcome = find_published(request, spark, journal) or publish_waiting(request, spark, journal)
         except (PySparkException, Py4JJavaError) as exc:
@@ -113,6 +113,7 @@ def _run_once(request: RunRequest, spark: SparkSession, journal: Journal) -> Out
 def _start(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome:
     """Plans, fetches, opens, and publishes what is allowed to be."""
     plan = make_plan(request.job, spark, df=request.df, replay=request.replay, on_pinned=journal.pinned).complete()
+    journal.planned(plan.target)
     model = fetch(plan.model, request.job.model)
     journal.pinned(model)
     _tell(plan, model)
@@ -164,5 +165,6 @@ def _tell(plan: Plan, model: LocalModel) -> None:
     _log.info("contract  %s (spark-scoring check lists them)", counts)
 
 
-def _journal(request: RunRequest, spark: SparkSession) -> Journal:
-    return Journal(spark, request.job, request.output, request.run_id, repeatable=request.repeatable)
+def _journal(request: RunRequest, spark: SparkSession, *, by_hand: bool = False) -> Journal:
+    repeatable = request.repeatable
+    return Journal(spark, request.job, request.output, request.run_id, repeatable=repeatable, by_hand=by_hand)

@@ -304,7 +304,7 @@ def test_history_shows_the_newest_first_and_as_many_as_wanted(spark, job, runs):
     outcome = commands.history(made, None, 2)
     assert outcome.data["runs_table"] == runs
     assert [run["run_id"] for run in outcome.data["runs"]] == ["three", "two"]
-    assert list(outcome.data["runs"][0]) == SCHEMA.fieldNames()
+    assert list(outcome.data["runs"][0]) == [*SCHEMA.fieldNames(), "target_state"]
     assert outcome.data["runs"][0]["started_at"].endswith("Z")
     titles, first, second = (line.split() for line in outcome.text.splitlines() if line.startswith((" run", " t")))
     assert titles[0] == "run"

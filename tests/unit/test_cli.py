@@ -193,11 +193,12 @@ def runs(monkeypatch):
     failed = {**done, "run_id": "r1", "status": "refused", "model_id": None, "rows_in": None, "target_version": None}
     failed["error_code"] = "missing_column"
 
-    def read_runs(_, place, limit):
-        asked.append((place.location, limit))
+    def read_runs(_, place, limit, wanted=None):
+        asked.append((place.location, limit) if wanted is None else (place.location, limit, wanted))
         return [done, failed]
 
     monkeypatch.setattr("spark_scoring.record.runs_table.read_runs", read_runs)
+    monkeypatch.setattr("spark_scoring.record.targets._look_at", lambda *_: "unknown")
     monkeypatch.setattr("spark_scoring.spark.session.get_session", lambda: None)
     monkeypatch.delenv("SPARK_SCORING_RUNS", raising=False)
     return asked
@@ -240,6 +241,54 @@ def test_the_runs_table_is_named_by_an_option_a_job_file_the_environment_or_the_
     assert [place for place, _ in runs] == ["/last", "ml.runs", "ml.scoring_runs", "ml.others", "/named"]
     both = cli("history", str(conf), "--runs", "/named", "--json")
     assert (both.code, both.json["runs"], both.json["error"]["code"]) == (2, [], "usage")
+
+
+def test_a_job_file_in_the_working_directory_stands_behind_what_is_named(cli, runs, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.yml").write_text(
+        "model: {uri: m}\ninput: {table: n, where: \"day = '${day}'\"}\noutput: {table: ml.scores}\nvars: {day: null}\n"
+    )
+    local_runs.remember_table("r1", "/last")
+    cli("history")
+    cli("history", "--runs", "/named")
+    monkeypatch.setenv("SPARK_SCORING_RUNS", "ml.others")
+    cli("history")
+    assert [place for place, _ in runs] == ["ml.scoring_runs", "/named", "ml.scoring_runs"]
+
+
+def test_history_passes_filters_on_and_a_run_is_looked_for_where_it_was_recorded(cli, runs, monkeypatch):
+    looked = []
+
+    def read_attempts(_, place, run):
+        looked.append((place.location, run))
+        return []
+
+    monkeypatch.setattr("spark_scoring.record.runs_table.read_attempts", read_attempts)
+    local_runs.remember_table("r1", "/first")
+    local_runs.remember_table("r2", "/last")
+    cli("history", "--runs", "/runs", "--status", "failed", "--model", "flights/3", "--since", "2013-12-24")
+    ((_, _, wanted),) = runs
+    assert (wanted.status, wanted.model, str(wanted.since)) == ("failed", "flights/3", "2013-12-24 00:00:00+00:00")
+    done = cli("history", "r1")
+    assert (done.code, looked) == (2, [("/first", "r1")])
+    assert "the runs table /first has no run 'r1'" in done.err
+    assert "a job file is a file that exists, or ends in .yml or .yaml" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("r1", "r2"), "takes one of each"),
+        (("r1", "--status", "failed"), "choose from the list of runs"),
+        (("r1", "--compare", "r2", "r3"), "--compare takes two runs"),
+        (("--compare", "r1"), "--compare"),
+        (("--status", "done"), "no run is 'done'"),
+    ],
+)
+def test_history_says_which_words_do_not_go_together(cli, runs, words, said):
+    done = cli("history", "--runs", "/runs", *words)
+    assert (done.code, runs) == (2, [])
+    assert said in done.err
 
 
 def test_ctrl_c_exits_with_130(cli, scores):
