@@ -15,7 +15,7 @@ from typing import Any
 
 from spark_scoring.cli import console
 from spark_scoring.cli.style import Style
-from spark_scoring.steps import Status, Step, current, watched
+from spark_scoring.spark.steps import Status, Step, current, watched
 
 _log = logging.getLogger(__name__)
 # Seconds between two looks where the line is on a terminal; and how long a look may keep the command from ending.

@@ -19,7 +19,7 @@ from spark_scoring.runs.plan import check
 from spark_scoring.runs.run import score
 from spark_scoring.spark.progress import spark_step
 from spark_scoring.spark.session import get_session
-from spark_scoring.steps import step
+from spark_scoring.spark.steps import step
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -33,7 +33,7 @@ from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact
 from spark_scoring.spark.scratch import scratch_folder
-from spark_scoring.steps import Status, size_of, step
+from spark_scoring.spark.steps import Status, size_of, step
 from spark_scoring.worker.requirements import named_packages
 
 # What a Python worker of Spark needs to run the scoring model, beside MLflow.

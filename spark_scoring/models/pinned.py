@@ -35,7 +35,7 @@ from spark_scoring.models.script import Script, read_script
 from spark_scoring.models.signature_file import read_signature
 from spark_scoring.redaction import redact
 from spark_scoring.spark.scratch import scratch_folder
-from spark_scoring.steps import Status, size_of, step
+from spark_scoring.spark.steps import Status, size_of, step
 from spark_scoring.worker.digest import digest_of, file_digests
 
 

@@ -36,8 +36,8 @@ from spark_scoring.record.runs_table import Record, is_recorded, is_there, place
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import first_line, plain_errors
 from spark_scoring.spark.jvm import Interruption, error_of, stop_of
+from spark_scoring.spark.steps import step
 from spark_scoring.spark.threads import within
-from spark_scoring.steps import step
 
 # Seconds that a run may take to end once it was stopped; to look up what it left; to wait for what Spark still does.
 _AFTER_STOP, _LOOKING, _ENDING = 15.0, 9.0, 3.0

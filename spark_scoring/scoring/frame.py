@@ -13,6 +13,7 @@ from spark_scoring.contract import Contract
 from spark_scoring.contract.row_faults import UNTYPED
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring import python_udf, spark_ml
+from spark_scoring.scoring.row_key import RowKey
 from spark_scoring.scoring.stamp import STAMPS, Stamp
 from spark_scoring.scoring.transformed import OnError
 from spark_scoring.spark import sql
@@ -66,7 +67,7 @@ def score_frame(
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
         key: The columns by which the row that ends the job is named, as far as there are such.
     """
-    named = _key(df, key) if on_error == "raise" else None
+    named = RowKey.of(df, key) if on_error == "raise" else None
     if model.is_spark_ml:
         scored = spark_ml.transform(spark, df, model, contract, on_error, key=named)
     else:
@@ -84,13 +85,6 @@ def score_frame(
         whole = ", ".join(sql.quote(name) for name in df.columns)
         added.append(F.expr(f"CASE WHEN {scored.failed or 'false'} THEN struct({whole}) END").alias(rest))
     return scored.df.select(*kept, *added)
-
-
-def _key(df: DataFrame, names: Sequence[str]) -> str | None:
-    """Returns SQL for a row's key as JSON, or None where the rows have none."""
-    there = {name.lower() for name in df.columns}
-    keys = ", ".join(sql.quote(name) for name in names if name.lower() in there)
-    return f"to_json(struct({keys}), map('ignoreNullFields', 'false'))" if keys else None
 
 
 def _kept(df: DataFrame, name: str) -> Column:

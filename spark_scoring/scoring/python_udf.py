@@ -18,6 +18,7 @@ from spark_scoring.environment.requirements import is_compared
 from spark_scoring.errors import ModelError
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel
+from spark_scoring.scoring.row_key import RowKey
 from spark_scoring.scoring.scoring_model import locate, write_scoring_model
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.worker.arguments import pack
@@ -37,7 +38,7 @@ def transform(
     *,
     detail: Literal["code", "full"] = "code",
     end_after: int = -1,
-    key: str | None = None,
+    key: RowKey | None = None,
 ) -> Transformed:
     """Returns the rows with the model's predictions, lazily.
 
@@ -49,13 +50,13 @@ def transform(
         on_error: Whether a row that fails ends the job.
         detail: Whether a failure's message holds the exception's text, too.
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
-        key: SQL for the text by which the row that ends the job is named.
+        key: The columns by which the row that ends the job is named, or None.
 
     Raises:
         ModelError: If the model's environment is to be restored, and can't be.
     """
     served = model.env_manager != "local"
-    errors = _Errors(on_error, detail, end_after, served, key is not None)
+    errors = _Errors(on_error, detail, end_after, served, key.names if key is not None else ())
     udf = _scoring_udf(spark, model, contract, errors)
     carried = df.select("*", udf(*_arguments(contract, served, key)).alias(_CARRIER))
     if served:
@@ -74,7 +75,7 @@ class _Errors:
     detail: Literal["code", "full"]
     end_after: int
     served: bool
-    keyed: bool
+    key: tuple[str, ...]
 
 
 def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, errors: _Errors) -> Any:
@@ -98,7 +99,7 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
         detail=errors.detail,
         end_after=errors.end_after,
         served=errors.served,
-        keyed=errors.keyed,
+        key=errors.key,
     )
     verified = own_files(model) if errors.served or settings.model.embedded is not None else None
     scoring_model = write_scoring_model(settings, files, verified if errors.served else None, verified)
@@ -152,7 +153,7 @@ def _without_advice() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _arguments(contract: Contract, served: bool, key: str | None) -> list[Column]:
+def _arguments(contract: Contract, served: bool, key: RowKey | None) -> list[Column]:
     # A served model gets JSON, which holds no bytes.
     texts = {column.name for column in contract.columns if served and column.spec["type"] == "binary"}
     transports = [(column.name in texts, column.cast.transport) for column in contract.columns]
@@ -160,9 +161,7 @@ def _arguments(contract: Contract, served: bool, key: str | None) -> list[Column
     check = contract.failed_check()
     if check is not None:
         arguments.append(F.expr(check))
-    if key is not None:
-        arguments.append(F.expr(key))
-    return arguments
+    return [*arguments, *map(F.expr, key.values if key is not None else ())]
 
 
 def _is_bare(contract: Contract, errors: _Errors) -> bool:

@@ -20,6 +20,7 @@ from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models.own_files import files_in_place, own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel
+from spark_scoring.scoring.row_key import RowKey
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line, message_of
@@ -114,7 +115,7 @@ def transform(
     contract: Contract,
     on_error: OnError,
     *,
-    key: str | None = None,
+    key: RowKey | None = None,
 ) -> Transformed:
     """Returns the rows with the pipeline's predictions, lazily.
 
@@ -127,7 +128,7 @@ def transform(
         model: The fetched model.
         contract: A contract without problems.
         on_error: Whether a row that fails a check ends the job.
-        key: SQL for the text by which the row that ends the job is named.
+        key: The columns by which the row that ends the job is named, or None.
 
     Raises:
         ModelError: If the pipeline can't be loaded, or returns another type than the contract declares.
@@ -189,14 +190,14 @@ def _load(spark: SparkSession, model: LocalModel) -> Any:
     return _loaded[key]
 
 
-def _raising(contract: Contract, key: str | None) -> str:
+def _raising(contract: Contract, key: RowKey | None) -> str:
     """Returns SQL that is true for a row that passes every check, and ends the job for any other one."""
     branches = []
     for check in contract.checks():
         text = sql.literal(f"{MARK}{json.dumps(['row', check.code, 'input', check.message])}{MARK}")
         if key is not None:  # as `ScoringFailedError` would have it
             begun = f"{MARK}{json.dumps(['row', check.code, 'input', check.message])[:-1]}, "
-            own = f"to_json(array(left(replace({key}, '{MARK}', '…'), {LONGEST_KEY})))"
+            own = f"to_json(array(left(replace({key.text}, '{MARK}', '…'), {LONGEST_KEY})))"
             text = f"concat({sql.literal(begun)}, {own}, {sql.literal(f']{MARK}')})"
         branches.append(f"WHEN {check.condition} THEN raise_error({text})")
     return f"CASE {' '.join(branches)} ELSE true END"

@@ -23,7 +23,7 @@ from spark_scoring.spark.jvm import delayed_signals
 from spark_scoring.spark.packages import INSTALL
 from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.spark.settings import spark_home, spark_settings
-from spark_scoring.steps import step
+from spark_scoring.spark.steps import step
 
 _log = logging.getLogger(__name__)
 

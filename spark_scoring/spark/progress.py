@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spark_scoring.spark.platform import is_connect
-from spark_scoring.steps import Status, is_watched, step, unknown
+from spark_scoring.spark.steps import Status, is_watched, step, unknown
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

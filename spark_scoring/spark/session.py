@@ -17,7 +17,7 @@ from spark_scoring.spark.maven import session_jars
 from spark_scoring.spark.packages import check_packages
 from spark_scoring.spark.platform import is_databricks, is_submitted
 from spark_scoring.spark.scratch import scratch_folder
-from spark_scoring.steps import step
+from spark_scoring.spark.steps import step
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

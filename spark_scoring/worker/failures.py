@@ -73,13 +73,14 @@ def read_key(text: str) -> "str | None":
 def _marked(text: str) -> "tuple[str, RowFailure, str | None] | None":
     for part in text.split(MARK)[1:]:
         try:
-            kind, code, stage, message, *keys = json.loads(part)
+            kind, *fields = json.loads(part)
+            failure, keys = RowFailure(*fields[:3]), fields[3:]
             (key,) = keys[0] if len(keys) == 1 else (None,)
         except (ValueError, TypeError, RecursionError):
             continue
-        named = all(isinstance(one, str) and one for one in (kind, code, stage))
+        named = all(isinstance(one, str) and one for one in (kind, failure.code, failure.stage))
         if named and len(keys) < 2 and (key is None or isinstance(key, str)):
-            return kind, RowFailure(code, stage, message), key
+            return kind, failure, key
     return None
 
 

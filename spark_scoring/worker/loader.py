@@ -16,7 +16,7 @@ from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
 from .frames import build_input, have_gaps
 from .isolation import Room, isolate
 from .models import LoadedModel, load_once
-from .protocol import SETTINGS, Settings
+from .protocol import NO_NUMBER, SETTINGS, Settings
 from .results import encode, nothing
 
 
@@ -75,8 +75,9 @@ class ScoringModel:
 
     def _predict(self, arguments: pd.DataFrame) -> Any:
         rows, keys = len(arguments), None
-        if self._settings.keyed:
-            keys, arguments = arguments.iloc[:, -1], arguments.iloc[:, :-1]
+        if self._settings.key:
+            first = arguments.shape[1] - len(self._settings.key)
+            keys, arguments = arguments.iloc[:, first:], arguments.iloc[:, :first]
         self._end_at_threshold()
         failures = self._failed_checks(arguments)
         self._end_at_failure(failures, keys)
@@ -96,7 +97,12 @@ class ScoringModel:
     def _end_at_failure(self, failures: dict[int, RowFailure], keys: Any) -> None:
         if failures and self._raises:
             first = min(failures)
-            raise ScoringFailedError("row", failures[first], str(keys.iloc[first]) if keys is not None else None)
+            raise ScoringFailedError("row", failures[first], self._key_of(keys, first) if keys is not None else None)
+
+    def _key_of(self, keys: pd.DataFrame, row: int) -> str:
+        values = (keys.iloc[row, column] for column in range(keys.shape[1]))
+        named = {name: _as_json(value) for name, value in zip(self._settings.key, values, strict=True)}
+        return json.dumps(named, ensure_ascii=False)
 
     def _end_at_threshold(self) -> None:
         """Ends a task that has more rows to score, and more failed ones already than the whole job may have."""
@@ -188,6 +194,13 @@ class ScoringModel:
                     one[row] = nothing(output.spec)
             data["e"] = texts
         return pd.DataFrame(data, copy=False)
+
+
+def _as_json(value: Any) -> "int | str | None":
+    """Returns a value of a key as JSON has it; what is no number was made a text of before."""
+    if isinstance(value, (int, np.integer)):
+        return None if value == NO_NUMBER else int(value)
+    return value if isinstance(value, str) else None
 
 
 def _task() -> int | None:

@@ -82,6 +82,8 @@ class Call:
         return cls(**{**values, "script": None if script is None else ScriptFile(**script)})
 
 
+# Stands for a null among the numbers of a key.
+NO_NUMBER = -(2**63)
 PREDICT = Call()
 
 
@@ -126,7 +128,7 @@ class Settings:
         on_error: Whether a failed row ends the job.
         detail: ``full`` where messages may hold the exception's text.
         end_after: The number of failed rows beyond which a task ends the job, or -1.
-        keyed: Whether a last column behind all others holds the row's key, for the failure that ends the job.
+        key: The names of the columns behind all others that hold the row's key, for the failure that ends the job.
         served: Whether this runs behind MLflow's scoring server, which would lose what is raised.
     """
 
@@ -142,7 +144,7 @@ class Settings:
     detail: Literal["code", "full"] = "code"
     end_after: int = -1
     served: bool = False
-    keyed: bool = False
+    key: Sequence[str] = ()
 
     @classmethod
     def from_json(cls, text: str) -> "Settings":

@@ -11,8 +11,8 @@ from spark_scoring import score
 from spark_scoring.record import journal, local_index
 from spark_scoring.spark.jvm import Interruption, Termination
 from spark_scoring.spark.progress import spark_step
+from spark_scoring.spark.steps import current, watched
 from spark_scoring.spark.threads import wait_for_writes
-from spark_scoring.steps import current, watched
 from tests.spark.conftest import read, version
 
 

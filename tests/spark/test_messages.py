@@ -98,6 +98,7 @@ def test_a_refused_run_names_publish_which_publishes_it_and_says_so_the_second_t
 @pytest.mark.parametrize("key", [["id"], []])
 def test_a_pipelines_row_is_named_likewise(key, spark):
     from spark_scoring.contract.casts import Check
+    from spark_scoring.scoring.row_key import RowKey
     from spark_scoring.scoring.spark_ml import _raising
     from spark_scoring.spark.failures import from_worker
 
@@ -105,9 +106,10 @@ def test_a_pipelines_row_is_named_likewise(key, spark):
         def checks(self) -> list[Check]:
             return [Check("id = 1", "cast_failed", "a: it's no number")]
 
-    named = "to_json(struct(id))" if key else None
+    rows = spark.range(3)
+    named = RowKey.of(rows, key)
     with pytest.raises(Exception) as caught:  # noqa: PT011  (Spark's own)
-        spark.range(3).where(_raising(cast(Any, OneCheck()), named)).collect()
+        rows.where(_raising(cast(Any, OneCheck()), named)).collect()
     error = from_worker(caught.value)
     assert error.code == "cast_failed"
     assert ('{"id":1}' in error.message) == bool(key)

@@ -118,14 +118,15 @@ def test_an_empty_run_is_recorded(spark, job, runs):
     assert (row["status"], row["rows_in"], row["rows_scored"], row["exit_code"]) == ("empty", 0, 0, 0)
 
 
-def test_an_interrupted_run_is_not_recorded(spark, job, runs, points):
+def test_an_interrupted_run_is_recorded_as_that(spark, job, runs, points):
     def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
     points.around("writing", interrupted)
     with pytest.raises(KeyboardInterrupt):
         score(job(), spark=spark)
-    assert version(runs) is None
+    row = only(runs)
+    assert (row["status"], row["exit_code"], row["target_version"]) == ("interrupted", 130, None)
 
 
 def test_a_run_that_was_published_before_is_not_recorded_again(spark, job, runs):

@@ -15,7 +15,6 @@ ORDER = [
     "redaction",
     "errors",
     "error_codes",  # the list of all codes, for people
-    "steps",  # what is being done, for whoever watches
     "jobs",  # the job file
     "spark",  # the session, and what Spark says
     "delta",  # tables, their history, one commit

@@ -15,18 +15,18 @@ import time
 
 import pytest
 
-from spark_scoring import steps
 from spark_scoring.cli.colour import colours, steers
 from spark_scoring.cli.console import _Foot
 from spark_scoring.cli.progress import Progress, fitting, progress_shown
 from spark_scoring.cli.style import PROGRESS, Style, take_style
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.spark import steps
 from spark_scoring.spark.progress import JobStatus, combined
-from spark_scoring.steps import Status, current, size_of, step, watched
+from spark_scoring.spark.steps import Status, current, size_of, step, watched
 from tests.unit.programs import environment, program, run
 
 SCORING = """
-from spark_scoring.steps import Status, step
+from spark_scoring.spark.steps import Status, step
 import logging
 with step("scoring", lambda: Status(1000, 4000, tasks_done=3, tasks=12, ui="http://here:4040")):
     time.sleep({seconds})

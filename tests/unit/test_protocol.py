@@ -24,6 +24,7 @@ SETTINGS = Settings(
     detail="full",
     end_after=3,
     served=True,
+    key=("id",),
 )
 
 

@@ -25,7 +25,7 @@ from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import MARK, RowFailure, ScoringFailedError, read_failure, read_key
 from spark_scoring.worker.files.records import Dialect, read_records, record_lines
 from spark_scoring.worker.loader import ScoringModel
-from spark_scoring.worker.protocol import InputColumn, ModelFiles, OutputColumn, Settings
+from spark_scoring.worker.protocol import NO_NUMBER, InputColumn, ModelFiles, OutputColumn, Settings
 from tests import models
 
 OPTIONS = dict.fromkeys(("--model", "--input", "--output", "--format", "--mode", "--tracking-uri"), "x")
@@ -193,20 +193,22 @@ def test_a_worker_names_the_row_by_its_key_which_the_model_does_not_see(checks, 
         form="frame",
         outputs=[OutputColumn(None, {"type": "double"})],
         checks=checks,
-        keyed=True,
+        key=("k", "n"),
     )
     scoring = ScoringModel(settings, str(tmp_path))
     failed = {"checks": np.array([0, 0, 0])} if checks else {}
-    rows = pd.DataFrame({"0": [1.0, 2.0, -1.0], "1": [1.0] * 3, **failed, "k": ["one", "two", "three"]})
+    rows = pd.DataFrame(
+        {"0": [1.0, 2.0, -1.0], "1": [1.0] * 3, **failed, "k": ["one", "two", "three"], "n": [1, NO_NUMBER, 2**53 + 1]}
+    )
     assert scoring.predict(rows[:2]).tolist() == [2.0, 3.0]
     with pytest.raises(ScoringFailedError) as caught:
         scoring.predict(rows)
-    assert read_key(str(caught.value)) == "three"
+    assert read_key(str(caught.value)) == '{"k": "three", "n": 9007199254740993}'
     assert "one" not in read_failure(str(caught.value))[1].message
     if checks:
         with pytest.raises(ScoringFailedError) as caught:
             scoring.predict(rows[:2].assign(checks=[0, 1]))
-        assert read_key(str(caught.value)) == "two"
+        assert read_key(str(caught.value)) == '{"k": "two", "n": null}'
 
 
 @pytest.mark.parametrize(
