@@ -102,7 +102,7 @@ class ScoringModel:
     def _key_of(self, keys: pd.DataFrame, row: int) -> str:
         values = (keys.iloc[row, column] for column in range(keys.shape[1]))
         named = {name: _as_json(value) for name, value in zip(self._settings.key, values, strict=True)}
-        return json.dumps(named, ensure_ascii=False)
+        return json.dumps(named, ensure_ascii=False, separators=(",", ":"))
 
     def _end_at_threshold(self) -> None:
         """Ends a task that has more rows to score, and more failed ones already than the whole job may have."""

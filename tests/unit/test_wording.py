@@ -203,12 +203,12 @@ def test_a_worker_names_the_row_by_its_key_which_the_model_does_not_see(checks, 
     assert scoring.predict(rows[:2]).tolist() == [2.0, 3.0]
     with pytest.raises(ScoringFailedError) as caught:
         scoring.predict(rows)
-    assert read_key(str(caught.value)) == '{"k": "three", "n": 9007199254740993}'
+    assert read_key(str(caught.value)) == '{"k":"three","n":9007199254740993}'
     assert "one" not in read_failure(str(caught.value))[1].message
     if checks:
         with pytest.raises(ScoringFailedError) as caught:
             scoring.predict(rows[:2].assign(checks=[0, 1]))
-        assert read_key(str(caught.value)) == '{"k": "two", "n": null}'
+        assert read_key(str(caught.value)) == '{"k":"two","n":null}'
 
 
 @pytest.mark.parametrize(
