@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from spark_scoring.cli import asking, commands, console
+from spark_scoring.cli import asking, commands, console, given_job
 from spark_scoring.cli.history import Named
 from spark_scoring.cli.options import (
     AsJson,
@@ -98,11 +98,11 @@ def score(
 ) -> Request:
     """Score a table: run a job file, or --model, --input and --output."""
     options = _options(model, input_, output, format_, mode, tracking_uri)
-    job = commands.read_job(conf, settings or (), variables or (), options)
+    job = given_job.read_job(conf, settings or (), variables or (), options)
     return Request(
         partial(commands.score, job, run_id, replay),
         {"run_id": redact(run_id) if run_id else None, "target": commands.target_of(job.output)["target"]},
-        commands.names_of_keys(options, settings or ()),
+        given_job.names_of_keys(options, settings or ()),
     )
 
 
@@ -127,8 +127,8 @@ def check(
 ) -> Request:
     """Print the contract and the write plan of a job; nothing is written, and only --sample reads rows."""
     options = _options(model, input_, output, format_, mode, tracking_uri)
-    job = commands.read_job(conf, settings or (), variables or (), options)
-    names = commands.names_of_keys(options, settings or ())
+    job = given_job.read_job(conf, settings or (), variables or (), options)
+    names = given_job.names_of_keys(options, settings or ())
     return Request(partial(commands.check, job, sample), commands.target_of(job.output), names)
 
 
@@ -152,13 +152,13 @@ def inspect(
 ) -> Request:
     """Print what a model is: its version, signature, flavors, requirements and digest."""
     table = {"--input": input_, "--format": format_}
-    names = commands.names_of_keys({**table, "--tracking-uri": tracking_uri, "MODEL_URI": model_uri}, ())
+    names = given_job.names_of_keys({**table, "--tracking-uri": tracking_uri, "MODEL_URI": model_uri}, ())
     return Request(partial(commands.inspect, model_uri, tracking_uri, table), {"model": redact(model_uri)}, names)
 
 
 @app.command(epilog=_ALWAYS)
 def init(
-    conf: Annotated[str, typer.Argument(metavar="[FILE]", help="The job file to write.")] = commands.JOB_FILE,
+    conf: Annotated[str, typer.Argument(metavar="[FILE]", help="The job file to write.")] = given_job.JOB_FILE,
     model: Annotated[str | None, typer.Option("--model", metavar="URI", help="The model.")] = None,
     input_: Annotated[
         str | None, typer.Option("--input", metavar="LOCATION", help="What to score: a path if it has a / in it.")
@@ -180,7 +180,7 @@ def init(
     """Write a commented job file from a model and a table; on a terminal it asks for what is missing."""
     options = asking.answered(_options(model, input_, output, format_, mode, tracking_uri))
     starter = partial(commands.init, conf, options, key or ())
-    names = commands.names_of_keys(options, ())
+    names = given_job.names_of_keys(options, ())
     return Request(partial(starter, notebook=notebook, bundle=bundle, force=force), names=names)
 
 
@@ -212,7 +212,7 @@ def publish(
     as_json: AsJson = False,
 ) -> Request:
     """Publish a staged run that its threshold or its audit refused."""
-    job = commands.read_job(conf, settings or (), variables or (), {}) if conf is not None else None
+    job = given_job.read_job(conf, settings or (), variables or (), {}) if conf is not None else None
     return Request(partial(commands.publish, run_id, job), {"run_id": redact(run_id)})
 
 
@@ -302,7 +302,7 @@ def submit(
         conf = None
     style: Style = context.obj or Style()
     words = [*(["--run-id", run_id] if run_id else []), *(["--json"] if as_json else []), *style.words]
-    job = commands.named_job_file(conf)
+    job = given_job.named_job_file(conf)
     command = commands.submit_command(job, settings or (), variables or (), words, arguments, environment)
     if dry_run:
         return Request(lambda: Outcome({"command": command}, shlex.join(command)))

@@ -13,9 +13,10 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from spark_scoring.cli import summary
+from spark_scoring.cli.given_job import JOB_FILE, job_file_here, pairs, read_job
 from spark_scoring.cli.history import history as history
 from spark_scoring.cli.outcome import Outcome
-from spark_scoring.cli.wording import named_by_option, option_names, refuse_file_as_table, refuse_format_of_table
+from spark_scoring.cli.wording import refuse_file_as_table
 from spark_scoring.errors import ConfigurationError, combine
 from spark_scoring.redaction import redact
 
@@ -26,104 +27,6 @@ if TYPE_CHECKING:
     from spark_scoring.jobs.config import InputConfig, OutputConfig, ScoringJob
 
 _log = logging.getLogger(__name__)
-# The job file where none is named.
-JOB_FILE = "job.yml"
-# The options that stand in for a job file, with the key of each.
-_OPTIONS = ("--model", "--input", "--output", "--format", "--mode", "--tracking-uri")
-_KEYS = {
-    "--model": "model.uri",
-    "MODEL_URI": "model.uri",
-    "--tracking-uri": "model.tracking_uri",
-    "--format": "input.format",
-    "--mode": "output.mode",
-}
-
-
-def read_job(
-    conf: str | None, settings: Sequence[str], variables: Sequence[str], options: Mapping[str, str | None]
-) -> ScoringJob:
-    """Returns the job that a command line describes.
-
-    Args:
-        conf: The job file, or None.
-        settings: What ``--set`` was given: ``key=value``, the value being YAML.
-        variables: What ``--var`` was given: ``name=value``, the value being text as it was typed.
-        options: ``--model``, ``--input``, ``--output`` and so on; None where they were not given.
-
-    Raises:
-        ConfigurationError: If they describe no valid job.
-    """
-    from spark_scoring.jobs.config import ScoringJob
-
-    given = {option: value for option, value in options.items() if value is not None}
-    overrides = _pairs("--set", settings)
-    if conf is None and not given:
-        conf = _job_file_here()
-    if conf is not None:
-        if given:
-            raise ConfigurationError(
-                f"{', '.join(given)} and a job file can't stand together",
-                code="usage",
-                remedy="change a key of the file with --set, such as --set output.mode=append",
-            )
-        return ScoringJob.from_yaml(conf, overrides=overrides, variables=_pairs("--var", variables))
-    if variables:
-        raise ConfigurationError(
-            "--var fills a job file's ${…}, and there is no job file",
-            code="usage",
-            remedy="name the job file, or give the values themselves with --set",
-        )
-    if not given and not overrides:
-        raise ConfigurationError(
-            "there is no job to run",
-            code="usage",
-            remedy=f"name a job file, call it {JOB_FILE}, or give --model, --input and --output; spark-scoring init "
-            "writes one",
-        )
-    return _job_of_options(given, overrides)
-
-
-def _job_of_options(given: Mapping[str, str], overrides: Mapping[str, Any]) -> ScoringJob:
-    from spark_scoring.jobs.config import ScoringJob
-    from spark_scoring.jobs.location import is_path
-
-    keys = dict(_KEYS)
-    for option, part in (("--input", "input"), ("--output", "output")):
-        refuse_file_as_table(option, given.get(option))
-        if option in given:
-            keys[option] = f"{part}.{'path' if is_path(given[option]) else 'table'}"
-    refuse_format_of_table(given)
-    values = {keys[option]: value for option, value in given.items()}
-    names = {**{keys[option]: option for option in given}, **{key: f"--set {key}" for key in overrides}}
-    try:
-        return ScoringJob.from_options({**values, **overrides}, names=names)
-    except ConfigurationError as exc:
-        raise named_by_option(exc, option_names({**dict.fromkeys(_OPTIONS, ""), **given}, overrides)) from None
-
-
-def names_of_keys(options: Mapping[str, str | None], settings: Sequence[str]) -> dict[str, str]:
-    """Returns what the keys of the job that `read_job` makes of options are called; nothing where it reads a file."""
-    return option_names(options, _pairs("--set", settings))
-
-
-def named_job_file(conf: str | None) -> str:
-    """Returns the job file: the one that is named, or the one in the working directory.
-
-    Raises:
-        ConfigurationError: If there is none.
-    """
-    job_file = conf if conf is not None else _job_file_here()
-    if job_file is None:
-        raise ConfigurationError(
-            f"there is no job file: none is named, and the working directory has no {JOB_FILE}",
-            code="usage",
-            remedy="name a job file; spark-scoring init writes one",
-        )
-    return job_file
-
-
-def _job_file_here() -> str | None:
-    return JOB_FILE if Path(JOB_FILE).is_file() else None
 
 
 def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Outcome:
@@ -151,6 +54,7 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
         job: The job.
         sample_rows: How many rows to score in memory, to show what the job would write; none by default.
     """
+    from spark_scoring.record.runs_table import place_of
     from spark_scoring.runs.plan import make_plan, sample
     from spark_scoring.runs.planned_effects import planned_effects
     from spark_scoring.spark.session import get_session
@@ -158,7 +62,7 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
     spark = get_session()
     plan = make_plan(job, spark)
     error = combine(plan.problems) if plan.problems else None
-    notes = planned_effects(spark, job, plan)
+    notes = planned_effects(spark, plan, place_of(job)) if job.output is not None else ()
     rows = None
     if sample_rows is not None and plan.schema is not None:
         rows = [row.asDict(recursive=True) for row in sample(spark, plan, job.model, sample_rows)]
@@ -302,16 +206,17 @@ def runs_place(
     Raises:
         ConfigurationError: If the file can't be read, or names no such place.
     """
-    from spark_scoring.jobs.runs_of_job import runs_of_job_file
+    from spark_scoring.jobs.runs_of_job import job_that_says_where, refuse_unset
     from spark_scoring.record.runs_table import place_of
 
     refuse_file_as_table("--runs", runs)
-    file = conf or (_job_file_here() if runs is None else None)
+    file = conf or (job_file_here() if runs is None else None)
     if file is None:
         if settings or variables:
             return place_of(read_job(None, settings, variables, {})), None
         return None, None
-    place = runs_of_job_file(file, _pairs("--set", settings), _pairs("--var", variables), place_of)
+    place = place_of(job_that_says_where(file, pairs("--set", settings), pairs("--var", variables)))
+    refuse_unset(place, file)
     return (place, None) if conf is not None or settings or variables else (None, place.location)
 
 
@@ -388,20 +293,3 @@ def _signature(signature: ModelSignature | None) -> dict[str, Any] | None:
     if signature is None:
         return None
     return {part: json.loads(text) if text else None for part, text in signature.to_dict().items()}
-
-
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, Any]:
-    from spark_scoring.jobs.yaml_file import read_yaml
-
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise ConfigurationError(
-                f"{option} {text[:100]}: that is no key=value",
-                code="usage",
-                remedy="write --set output.mode=append" if option == "--set" else "write --var day=31",
-            )
-        # A variable's type is decided where it is used, since 007 may be a number or a name.
-        pairs[key.strip()] = value if option == "--var" else read_yaml(value, f"{option} {key.strip()}")
-    return pairs

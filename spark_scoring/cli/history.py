@@ -17,7 +17,7 @@ from spark_scoring.redaction import redact
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from spark_scoring.jobs.config import OutputConfig, ScoringJob
+    from spark_scoring.jobs.config import OutputConfig
     from spark_scoring.record.run_filter import RunFilter
 
 # The environment variable that names the runs table.
@@ -63,7 +63,7 @@ def is_job_file(word: str) -> bool:
 
 
 def history(
-    job: ScoringJob | OutputConfig | None,
+    job: OutputConfig | None,
     runs: str | None,
     limit: int,
     *,
@@ -75,7 +75,7 @@ def history(
     """Returns past runs of a runs table.
 
     Args:
-        job: A job that is recorded there, or the place itself, or None.
+        job: Where the job that was named has its runs recorded, or None.
         runs: The table's path or name; the environment and the user's own index of runs name it otherwise.
         limit: How many runs at most.
         wanted: What ``--status``, ``--model`` and ``--since`` ask for.
@@ -87,14 +87,11 @@ def history(
         ConfigurationError: If nothing names a runs table.
         InputError: If there is none in that place.
     """
-    from spark_scoring.jobs.config import ScoringJob
     from spark_scoring.record.run_filter import RunFilter
-    from spark_scoring.record.runs_table import place_of
     from spark_scoring.spark.session import get_session
 
     filtered = RunFilter.of(*wanted)
-    named = place_of(job) if isinstance(job, ScoringJob) else job
-    place = runs_table(runs, named, run_id, here)
+    place = runs_table(runs, job, run_id, here)
     if compare is not None:
         return compare_runs(get_session(), place, compare)
     if run_id is not None:

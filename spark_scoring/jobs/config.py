@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from spark_scoring.jobs import yaml_file
+from spark_scoring.jobs.audit_config import AuditConfig
 from spark_scoring.jobs.file_options import valid_options
 from spark_scoring.jobs.fingerprint import Fingerprint, fingerprint
 from spark_scoring.jobs.keys import NAME_KEYS, PATH_KEYS, SQL_KEYS, kind_of
@@ -50,6 +51,7 @@ from spark_scoring.worker.payload import PLACE_COLUMNS
 Columns = Literal["all", "keys"] | tuple[str, ...]
 Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "binaryFile", "payload"]
 Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
+_NO_NAMES: Mapping[str, str] = {}
 
 
 class ModelConfig(Part):
@@ -257,20 +259,6 @@ class ErrorsConfig(Part):
         return self
 
 
-class AuditConfig(Part):
-    """Checks on the staged result, before anything is published."""
-
-    min_rows: int | None = Field(default=None, ge=0, strict=True)
-    null_ratio: float | None = Field(default=None, ge=0, le=1)
-    range: tuple[float, float] | None = None
-    allowed: tuple[Any, ...] | None = None
-    class_share: dict[str, tuple[float, float]] | None = None
-    rows_vs_last: tuple[float, float] | None = None
-    psi_vs_last: float | None = Field(default=None, gt=0)
-    expect: tuple[str, ...] = ()
-    reconcile: bool = False
-
-
 class StagingConfig(Part):
     """Where a staged run waits, and how long a refused one is kept."""
 
@@ -360,7 +348,7 @@ class ScoringJob(Keys):
         return cls.from_values(values, source=str(path), names={key: f"--set {key}" for key in overrides or ()})
 
     @classmethod
-    def from_options(cls, overrides: Mapping[str, Any], *, names: Mapping[str, str] | None = None) -> ScoringJob:
+    def from_options(cls, overrides: Mapping[str, Any], *, names: Mapping[str, str] = _NO_NAMES) -> ScoringJob:
         """Builds a job from dotted keys alone; relative paths start at the working directory.
 
         Args:
@@ -374,9 +362,7 @@ class ScoringJob(Keys):
         return cls.from_values(values, source="the options", names=names)
 
     @classmethod
-    def from_values(
-        cls, values: Mapping[str, Any], *, source: str, names: Mapping[str, str] | None = None
-    ) -> ScoringJob:
+    def from_values(cls, values: Mapping[str, Any], *, source: str, names: Mapping[str, str] = _NO_NAMES) -> ScoringJob:
         """Builds a job from nested plain values, as a job file holds them.
 
         Args:
@@ -390,7 +376,7 @@ class ScoringJob(Keys):
         try:
             return cls.model_validate(values)
         except ValidationError as exc:
-            raise refusal(exc, cls, source, names or {}) from None
+            raise refusal(exc, cls, source, names) from None
 
     def fingerprint(self, script: str | None = None) -> str:
         """Returns a digest over what decides the run's result: two jobs with one fingerprint are the same job.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,16 @@ _UNSET = "spark_scoring_variable_that_is_not_set"
 _KEYS = {"output": ("table", "path"), "record": ("table",)}
 
 
-def runs_of_job_file(
-    file: str,
-    overrides: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    place_of: Callable[[ScoringJob], OutputConfig],
-) -> OutputConfig:
-    """Returns where a job file's runs are recorded; of the file, nothing else need be right.
+def job_that_says_where(file: str, overrides: Mapping[str, Any], variables: Mapping[str, Any]) -> ScoringJob:
+    """Returns a job that has a job file's places for results alone; of the file, nothing else need be right.
 
     Args:
         file: The job file.
         overrides: Values by dotted key, as ``--set`` gives them.
         variables: Values for ``${…}``, as ``--var`` gives them.
-        place_of: Returns where a job's runs are recorded.
 
     Raises:
-        ConfigurationError: If the file can't be read, names no such place, or names it by a variable that is not set.
+        ConfigurationError: If the file can't be read, or names no such place.
     """
     values = yaml_file.read_values(
         Path(file),
@@ -55,11 +49,22 @@ def runs_of_job_file(
         raise ConfigurationError(
             "the job has neither an output nor record.table", code="missing_key", remedy="name the table with --runs"
         )
-    place = place_of(job)
+    return job
+
+
+def refuse_unset(place: OutputConfig, file: str) -> None:
+    """Refuses a place that would be another one if all variables were set.
+
+    Args:
+        place: Where the runs are recorded, by the job that says where.
+        file: The job file.
+
+    Raises:
+        ConfigurationError: If it depends on a variable that is not set.
+    """
     if _UNSET in place.location:
         raise ConfigurationError(
             f"{file}: where its runs are recorded depends on a variable that is not set",
             code="unset_variable",
             remedy="give it with --var, or name the runs table with --runs",
         )
-    return place

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import BooleanType, NumericType, StructType
 
 from spark_scoring.errors import AuditError, ConfigurationError
-from spark_scoring.jobs.config import AuditConfig
+from spark_scoring.jobs.audit_config import AuditConfig
 from spark_scoring.spark import sql
 from spark_scoring.spark.conditions import condition
 from spark_scoring.spark.failures import message_of

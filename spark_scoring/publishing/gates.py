@@ -15,7 +15,8 @@ from spark_scoring.delta.partition_values import PartitionColumn, lost_values, p
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.delta.table import Target
 from spark_scoring.errors import RowsFailedError, ScoringError, TargetError, combine
-from spark_scoring.jobs.config import AuditConfig, OutputConfig
+from spark_scoring.jobs.audit_config import AuditConfig
+from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.publishing.audit import Finding, LastRun, evaluate, has_checks, reconcile, refusal
 from spark_scoring.publishing.staged_rows import ERROR, StagedRows
 from spark_scoring.reading.source import Source

@@ -15,7 +15,8 @@ from spark_scoring.delta.partition_values import partition_columns
 from spark_scoring.delta.table import Target, describe_target, table_name
 from spark_scoring.delta.table_write import TableWrite
 from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
-from spark_scoring.jobs.config import AuditConfig, ErrorsConfig, OutputConfig, StagingConfig
+from spark_scoring.jobs.audit_config import AuditConfig
+from spark_scoring.jobs.config import ErrorsConfig, OutputConfig, StagingConfig
 from spark_scoring.publishing import gates
 from spark_scoring.publishing.audit import Finding
 from spark_scoring.publishing.effects import removed, table_effects, withheld
@@ -248,7 +249,7 @@ class Staged:
             rows = spark.createDataFrame(listed, "path string, code string, message string")
             notes += once(rows.select("*", *staged.stamps()), files, "the list of files left out")
         if quarantine is not None and staged.failed:
-            notes += once(staged.bad(), quarantine, "the quarantine", {QUARANTINE: "true"})
+            notes += once(staged.bad(), quarantine, "the quarantine", properties={QUARANTINE: "true"})
         return notes
 
     def _without_prediction(self, staged: StagedRows, rows: DataFrame, deleted: DataFrame | None) -> DataFrame | None:
@@ -283,6 +284,7 @@ def _write_shared(
     rows: DataFrame,
     place: OutputConfig,
     kind: str,
+    *,
     properties: dict[str, str] | None = None,
 ) -> tuple[str, ...]:
     """Appends a run's rows once to a table that jobs may share, also jobs whose runs have one id.

@@ -9,9 +9,7 @@ from pyspark.sql import SparkSession
 
 from spark_scoring.delta.history import find_run
 from spark_scoring.delta.table import table_name
-from spark_scoring.jobs.config import OutputConfig, ScoringJob
-from spark_scoring.publishing.choice import choose_publishing
-from spark_scoring.publishing.staged import Staged
+from spark_scoring.jobs.config import OutputConfig, StagingConfig
 from spark_scoring.publishing.staging_table import staging_place
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import plain_errors
@@ -54,13 +52,15 @@ class Left:
         return "run it again" if self.known and self.ended else f"{again}; nothing is written twice"
 
 
-def look_up(spark: SparkSession, job: ScoringJob, output: OutputConfig, run_id: str, seconds: float) -> Left:
+def look_up(
+    spark: SparkSession, output: OutputConfig, staging: StagingConfig | None, run_id: str, seconds: float
+) -> Left:
     """Returns what a run left behind.
 
     Args:
         spark: The session.
-        job: The run's job.
-        output: Its output.
+        output: The run's output.
+        staging: Where its scored rows wait, or None where none do.
         run_id: The run's id.
         seconds: How long to wait for what Spark is doing.
     """
@@ -69,7 +69,7 @@ def look_up(spark: SparkSession, job: ScoringJob, output: OutputConfig, run_id: 
         commit = find_run(spark, table_name(output), run_id)
         if commit is not None:
             return Left(commit.version, ended=ended)
-        if not isinstance(choose_publishing(job), Staged):
+        if staging is None:
             return Left(ended=ended)
-        waiting = find_run(spark, table_name(staging_place(output, job.staging, run_id)), run_id)
+        waiting = find_run(spark, table_name(staging_place(output, staging, run_id)), run_id)
         return Left(staged=waiting is not None, ended=ended)

@@ -25,7 +25,9 @@ from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
 from spark_scoring.jobs.config import InputConfig, OutputConfig, ScoringJob
 from spark_scoring.jobs.location import absolute
 from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.publishing.choice import choose_publishing
 from spark_scoring.publishing.effects import new_table
+from spark_scoring.publishing.staged import Staged
 from spark_scoring.publishing.staged_rows import StagedRows
 from spark_scoring.record import local_index
 from spark_scoring.record.interrupted import Left, look_up
@@ -156,7 +158,8 @@ class Journal:
         deadline = time.monotonic() + _AFTER_STOP
         with step("stopping"):
             seconds = round(self.seconds, 3)
-            looked = within(_LOOKING, lambda: look_up(self._spark, self._job, self._output, self._run_id, _ENDING))
+            staging = self._job.staging if isinstance(choose_publishing(self._job), Staged) else None
+            looked = within(_LOOKING, lambda: look_up(self._spark, self._output, staging, self._run_id, _ENDING))
             left = looked or Left(known=False)
             stopped = type(stop)(left.message(), left.remedy(self._run_id))
             if left.staged:

@@ -10,7 +10,7 @@ import pytest
 
 from spark_scoring import ScoringJob, check, score
 from spark_scoring.cli import commands
-from spark_scoring.cli.commands import read_job
+from spark_scoring.cli.given_job import read_job
 from tests import models
 from tests.spark.conftest import read, refused
 

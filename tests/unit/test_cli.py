@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from spark_scoring import RunResult
-from spark_scoring.cli import app, commands, console, databricks, main
+from spark_scoring.cli import app, console, databricks, given_job, main
 from spark_scoring.errors import (
     AuditError,
     ConfigurationError,
@@ -344,7 +344,7 @@ def test_a_run_is_told_in_a_few_lines(cli, scores):
 def test_options_make_the_job_that_a_file_would(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     options = {"--model": "models:/adds@best", "--input": "data/numbers", "--output": "ml.scores", "--format": None}
-    job = commands.read_job(None, ["output.mode=append", "model.params={k: 1}"], [], {**options, "--mode": None})
+    job = given_job.read_job(None, ["output.mode=append", "model.params={k: 1}"], [], {**options, "--mode": None})
     assert job.model.uri == "models:/adds@best"
     assert job.input.path == str(tmp_path / "data/numbers")
     assert job.output.table == "ml.scores"
@@ -358,7 +358,7 @@ def test_set_and_var_change_a_job_file(tmp_path):
         "model: {uri: 'models:/adds/1'}\ninput: {table: numbers, where: 'a < ${most}'}\n"
         "output: {table: scores}\nvars: {most: 3}\n"
     )
-    job = commands.read_job(str(conf), ["output.mode=overwrite", "input.version=7"], ["most=12"], {})
+    job = given_job.read_job(str(conf), ["output.mode=overwrite", "input.version=7"], ["most=12"], {})
     assert (job.output.mode, job.input.version, job.input.where) == ("overwrite", 7, "a < 12")
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from spark_scoring.cli.commands import _pairs
+from spark_scoring.cli.given_job import pairs
 from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.environment.manifest import MANIFEST, Manifest, read_manifest
 from spark_scoring.errors import ConfigurationError, ModelError, ScoringError
@@ -102,7 +102,7 @@ vars: {v: 2024-01-31, n: null}
 def overrides(folder: Path) -> tuple[list[str | bytes], Reader]:
     def read(content: bytes) -> bool:
         try:
-            given = _pairs("--set", [content.decode("utf-8", "surrogateescape")])
+            given = pairs("--set", [content.decode("utf-8", "surrogateescape")])
             ScoringJob.from_options({"model.uri": "m", "input.path": "x", "output.path": "y", **given})
         except ConfigurationError as exc:
             return refused(exc, ConfigurationError)

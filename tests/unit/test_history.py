@@ -10,7 +10,7 @@ from spark_scoring.cli.fitted import Column, fitted, shortened
 from spark_scoring.cli.history import Named
 from spark_scoring.delta.identity import Identity
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.jobs.runs_of_job import runs_of_job_file
+from spark_scoring.jobs.runs_of_job import job_that_says_where, refuse_unset
 from spark_scoring.record.run_filter import RunFilter
 from spark_scoring.record.runs_table import SCHEMA, Record, place_of, transaction
 from spark_scoring.record.targets import state_of
@@ -181,7 +181,9 @@ JOB = "model: {uri: m}\ninput: {table: n, where: \"day = '${day}'\"}\nvars: {day
 def place(tmp_path, text, variables=None):
     conf = tmp_path / "job.yml"
     conf.write_text(JOB + text)
-    return runs_of_job_file(str(conf), {}, variables or {}, place_of).location
+    found = place_of(job_that_says_where(str(conf), {}, variables or {}))
+    refuse_unset(found, str(conf))
+    return found.location
 
 
 def test_the_place_of_the_runs_needs_no_variable_of_the_job(tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql.types import DateType, LongType, StringType, StructField, StructType
 
-from spark_scoring.cli.commands import read_job
+from spark_scoring.cli.given_job import read_job
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.errors import ConfigurationError, ModelError, ScoringError, drop_telling_causes
 from spark_scoring.jobs.config import ScoringJob

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import pytest
 
-from spark_scoring.cli.commands import read_job
+from spark_scoring.cli.given_job import read_job
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.jobs.sql_text import literal
