@@ -188,7 +188,7 @@ CODES: tuple[Code, ...] = (
     Code("storage_failed", "The storage did not take the result: it is full, or this user may not write there.", "Make room, or grant the right, and run it again with the same run id.", (TargetError,)),
     Code("submit_failed", "spark-submit ended before the driver gave a result; the exit code is its own.", "See what it said; what was not committed is not in the target.", (ScoringError,)),
     Code("target_append_only", "The target is append-only, and the mode would change its rows.", "Use `output.mode: append`.", (TargetError,)),
-    Code("target_char_key", "A merge key is a CHAR in the target, which Spark pads with blanks.", "Name another key, or write to a new target.", (TargetError,)),
+    Code("target_char_key", "A merge key, or a column of `replace_where`, is a CHAR in the target, which Spark pads with blanks.", "Name another key, or write to a new target.", (TargetError,)),
     Code("target_column_extra", "The target has a column that the result lacks.", "Add it to `output.columns`, or write to a new target; in mode overwrite `output.evolve_schema: true`; `output.flatten` where the message says so.", (TargetError,)),
     Code("target_column_missing", "The target lacks a column of the result.", "`output.evolve_schema: true` adds it, and `output.columns` leaves it out; `output.flatten` where the message says so.", (TargetError,)),
     Code("target_conflict", "Other writers changed the target while this run wrote to it, each time that it tried.", "Run it again. Nothing was written.", (TargetError,)),

@@ -14,7 +14,7 @@ ScoringError            1  unexpected
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spark_scoring.redaction import html_table, printable, redact
@@ -33,6 +33,7 @@ class ScoringError(Exception):
         remedy: What to do, or None.
         label: What people read before `available`, where that is nothing that there was instead.
         problems: The single errors, where this one stands for several.
+        run: What is known of the run that it ended, by the names of a RunResult; empty where there was none.
     """
 
     exit_code = 1
@@ -56,6 +57,7 @@ class ScoringError(Exception):
         self.remedy = _bounded(redact(remedy)) if remedy is not None else None
         self.label = label
         self.problems = tuple(problems)
+        self.run: Mapping[str, Any] = {}
 
     def __str__(self) -> str:
         if self.problems:

@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import select
+import shlex
 import sys
 import threading
 import warnings
@@ -274,11 +275,14 @@ def _is_not_py4js(record: logging.LogRecord) -> bool:
 
 
 def say_error(error: ScoringError, style: Style, log: str | None = None) -> None:
-    """Writes how a command failed to stderr, and where the rest of it stands."""
+    """Writes how a command failed to stderr, which run it was, and where the rest of it stands."""
+    run_id = error.run.get("run_id")
     if style.log_format == "json":
-        say(_line("error", "spark_scoring", error.message, {**error.to_dict(), "log": log}))
+        say(_line("error", "spark_scoring", error.message, {**error.to_dict(), "run_id": run_id, "log": log}))
         return
     say(f"spark-scoring: {error}", "red")
+    if run_id is not None:
+        say(f"  run: {printable(run_id)}   (spark-scoring history {printable(shlex.quote(run_id))})")
     if log is not None:
         say(f"  log: {log}")
 

@@ -117,5 +117,6 @@ def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) ->
         data = {**dict.fromkeys(_MODEL_KEYS), **known_data, "error": error.to_dict()}
     else:
         keys = [key.name for key in fields(RunResult)]
-        data = {**dict.fromkeys(keys), **known_data, "status": status_of(error), "error": error.to_dict()}
+        known = {**known_data, **error.run}
+        data = {**dict.fromkeys(keys), **known, "status": status_of(error), "error": error.to_dict()}
     return Outcome(data, error=error)

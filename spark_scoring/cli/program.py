@@ -24,7 +24,7 @@ from spark_scoring.errors import ConfigurationError, ScoringError, drop_telling_
 from spark_scoring.jobs.location import name_a_home
 from spark_scoring.spark.java import check_working_directory
 from spark_scoring.spark.java_log import log_warnings
-from spark_scoring.spark.jvm import end_sessions, started_sessions
+from spark_scoring.spark.jvm import Interruption, end_sessions, started_sessions
 from spark_scoring.spark.packages import missing_package
 from spark_scoring.spark.platform import is_databricks, is_submitted
 from spark_scoring.spark.scratch import temporary_files_in_scratch_folder
@@ -158,6 +158,8 @@ def _attempt(words: Sequence[str], command: str, signals: Signals, style: Style,
             return outcome_by_option(request.run(), request.names)
     except BaseException as exc:  # also a SystemExit, of a library or of the user's own code
         error = _as_scoring_error(exc, command, signals)
+        if isinstance(exc, Interruption):
+            error.run = exc.run
         if not isinstance(request, Request):
             return failure(command, error, {})
         return failure(command, named_by_option(error, request.names), request.known)

@@ -23,8 +23,11 @@ SPARK_TYPES = {
 
 # numpy's datetime64[ns], which MLflow's datetime is, holds 1677-09-21 to 2262-04-11.
 _FIRST_MICRO, _LAST_MICRO = -9223372036854775, 9223372036854775
-# A date or time that ends in a zone ("…T10:00:00Z", "… 10:00+02:00"): an instant, not a wall clock.
-_ZONED = r"^.*:[0-9.]+ *(Z|UTC|GMT|[+-][0-9]{1,2}(:?[0-9]{2})?|[A-Za-z]+/[A-Za-z_/]+)$"
+# A time with anything behind it but digits ("…T10:00:00Z", "… 10:00 CET", "… 10:00+02:00"): an instant, not a wall
+# clock. Which zones there are is Spark's to say; a cast to TIMESTAMP_NTZ would drop whichever it is.
+_ZONED = r":[0-9.]+\s*[^0-9.:\s]"
+# Java takes 1d and 5f for numbers.
+_SUFFIXES = "('d', 'D', 'f', 'F')"
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ def cast(
     value = column
     if how is Rule.TRY:
         value = f"try_cast({column} AS {wanted})"
+        if source == "string" and target in {"float", "double"}:
+            # The last letter is looked at first: a pattern costs more than the cast.
+            pattern = sql.literal(r"[0-9.][dDfF]\s*$")
+            suffixed = f"right(rtrim({column}), 1) IN {_SUFFIXES} AND {column} RLIKE {pattern}"
+            value = f"CASE WHEN {suffixed} THEN NULL ELSE {value} END"
         checks.append(_failed(name, column, value, spark_type, target))
     elif how is not Rule.SAME:
         value = f"CAST({column} AS {wanted})"

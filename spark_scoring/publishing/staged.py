@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -14,7 +16,7 @@ from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.delta.partition_values import partition_columns
 from spark_scoring.delta.table import Target, describe_target, table_name
 from spark_scoring.delta.table_write import TableWrite
-from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
+from spark_scoring.errors import AuditError, RowsFailedError, ScoringError, TargetError
 from spark_scoring.jobs.audit_config import AuditConfig
 from spark_scoring.jobs.config import ErrorsConfig, OutputConfig, StagingConfig
 from spark_scoring.publishing import gates
@@ -215,7 +217,7 @@ class Staged:
         write = TableWrite(rows, target, self.output, metadata, metadata.transaction_id, deleted_keys=deleted)
         # A merge reads the target as well.
         with spark_step(spark, "publishing", staged.rows if self.output.mode != "merge" else None):
-            commit = write_once(spark, write)
+            commit = self._written(spark, write, set_aside=bool(staged.failed or staged.metadata.bad_files))
         self.tidy_up(spark, staged)
         if commit.metadata.attempt != metadata.attempt:
             return AlreadyPublished(commit)
@@ -226,6 +228,24 @@ class Staged:
             *self._withheld(staged, commit),
         )
         return Published(commit, metadata.rows_in if rows_in is None else rows_in, findings, notes)
+
+    def _written(self, spark: SparkSession, write: TableWrite, *, set_aside: bool) -> Commit:
+        """Writes the target; where it does not take the rows, says what was written before, and how to go on."""
+        try:
+            return write_once(spark, write)
+        except TargetError as exc:
+            if not set_aside or self.aside.rows is None:
+                raise
+            run_id = shlex.quote(write.metadata.run_id)
+            mend = re.sub("^nothing was (?:written|published); | with the same run id$", "", exc.remedy or "")
+            raise TargetError(
+                exc.message,
+                code=exc.code,
+                available=exc.available,
+                label=exc.label,
+                remedy=f"the target is as it was, and what failed is in {self.aside.rows.shown} already; {mend}, with "
+                f"--run-id {run_id}: it goes on from there, and nothing is set aside twice",
+            ) from exc
 
     def _withheld(self, staged: StagedRows, commit: Commit) -> Iterator[str]:
         """Yields which rows are not in the target, or not any more."""

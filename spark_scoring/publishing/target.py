@@ -60,19 +60,23 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
 
 
 def _padded_keys(target: Target, config: OutputConfig) -> list[TargetError]:
-    """Returns the merge keys that the table pads with blanks, which no key of a result is equal to."""
+    """Returns the keys that the table pads with blanks, which no text of a job or a result is equal to."""
     types = {
         field.name.lower(): str(field.metadata.get(_CHAR_OR_VARCHAR, field.dataType.simpleString()))
         for field in (target.schema or StructType()).fields
     }
     return [
         TargetError(
-            f"output.merge_keys: the target {redact(target.location)} has {name!r} as {types[name.lower()]}, whose "
-            "values Spark pads with blanks, so MERGE can't compare them",
+            f"output.{option}: the target {redact(target.location)} has {name!r} as {types[name.lower()]}, whose "
+            f"values Spark pads with blanks, so {what} can't compare them",
             code="target_char_key",
             remedy="name another key, or write to a new target, where it is a string",
         )
-        for name in config.merge_keys
+        for option, what, names in (
+            ("merge_keys", "MERGE", config.merge_keys),
+            ("replace_where", "replaceWhere", config.replace_where),
+        )
+        for name in names
         if types.get(name.lower(), "").startswith("char")
     ]
 

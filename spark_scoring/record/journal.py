@@ -9,10 +9,11 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -133,7 +134,10 @@ class Journal:
         if isinstance(error, (RowsFailedError, AuditError)) and self._staged is not None:
             local_index.remember(self._run_id, self._output.shown, self._job.model_dump(mode="json"))
         with self._warned(self._table_name()):
-            local_index.remember_table(self._run_id, self._write(self._of_failure(error)))
+            record = self._of_failure(error)
+            if isinstance(error, ScoringError):
+                error.run = _as_result(record)
+            local_index.remember_table(self._run_id, self._write(record))
 
     def ended(self, result: RunResult) -> RunResult:
         """Records a run that ended well, and returns its result."""
@@ -165,6 +169,7 @@ class Journal:
             if left.staged:
                 local_index.remember(self._run_id, self._output.shown, self._job.model_dump(mode="json"))
             error, place = error_of(stopped), self._table_name()
+            stopped.run = _as_result(replace(self._of_failure(error, seconds), target_version=left.version))
 
             def write() -> str:
                 with plain_errors():
@@ -278,6 +283,12 @@ class Journal:
             spark_version=self._spark.version,
             by_hand=self._by_hand,
         )
+
+
+def _as_result(record: Record) -> dict[str, Any]:
+    """Returns what a record of a run that did not succeed has of a result, by the names that that has."""
+    names = {field.name for field in fields(RunResult)} & {field.name for field in fields(Record)}
+    return {name: getattr(record, name) for name in sorted(names - {"status", "notes", "reconciled", "quarantine"})}
 
 
 def _input(config: InputConfig) -> str:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from subprocess import Popen, TimeoutExpired
@@ -46,11 +46,13 @@ class Interruption(KeyboardInterrupt):
     Attributes:
         message: What state things are in, or nothing.
         remedy: What to do, or None.
+        run: What is known of the run that it ended, by the names of a RunResult.
     """
 
     def __init__(self, message: str = "", remedy: str | None = None) -> None:
         super().__init__(*filter(None, (message, remedy)))
         self.message, self.remedy = message, remedy
+        self.run: Mapping[str, Any] = {}
 
 
 class Termination(Interruption):

@@ -138,7 +138,10 @@ class ScoringModel:
             order = np.argsort(gaps, kind="stable")
             return int(gaps.sum())
 
+        squeezed = True
+
         def attempt(start: int, stop: int) -> list[Encoded]:
+            nonlocal squeezed
             # Built anew for each try: a model may have changed its input before it raised.
             part = arguments if stop - start == rows else arguments.take(order[start:stop]).reset_index(drop=True)
             piece = build_input(part, settings.columns, settings.form)
@@ -150,8 +153,17 @@ class ScoringModel:
                 description = describe(exc, loaded.folder, in_full=settings.detail == "full")
                 raise ModelRaisedError(RowFailure("model_raised", "model", description)) from None
             try:
-                return encode(result, self._outputs, stop - start, settings.time_zone, is_part=stop - start < rows)
+                return encode(
+                    result,
+                    self._outputs,
+                    stop - start,
+                    settings.time_zone,
+                    is_part=stop - start < rows,
+                    squeezed=squeezed,
+                )
             except ModelRaisedError as exc:
+                # Of several rows it returned one value, too: one row's is no value of that row.
+                squeezed = squeezed and stop - start == 1
                 raise ModelRaisedError(exc.failure._replace(message=place + exc.failure.message)) from None
 
         failures: dict[int, RowFailure] = {}

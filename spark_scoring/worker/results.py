@@ -16,12 +16,19 @@ from .failures import ModelRaisedError, RowFailure
 from .nested import encode_nested
 from .protocol import OutputColumn
 from .scalars import UnfitError, is_missing
+from .squeezed import of_one_row
 from .structs import Properties, by_name
 from .wall_clock import WallClock, wall_clock
 
 
 def encode(
-    result: Any, outputs: Sequence[OutputColumn], rows: int, time_zone: str = "UTC", *, is_part: bool = False
+    result: Any,
+    outputs: Sequence[OutputColumn],
+    rows: int,
+    time_zone: str = "UTC",
+    *,
+    is_part: bool = False,
+    squeezed: bool = True,
 ) -> list[Encoded]:
     """Returns the carrier columns for each declared output.
 
@@ -31,11 +38,14 @@ def encode(
         rows: How many rows the model was given.
         time_zone: Whose wall clock a datetime is.
         is_part: Whether the rows are some of a batch that failed as a whole.
+        squeezed: Whether the result for one row may lack the axis of rows, as ``squeeze`` leaves it.
 
     Raises:
         ModelRaisedError: With ``bad_output``, if the result as a whole has another length, or lacks an output.
     """
     try:
+        if rows == 1 and squeezed:
+            result = of_one_row(result, outputs)
         sources = _sources(result, outputs, rows, is_part)
         clock = wall_clock(time_zone)
         return [_encoded(one, output, rows, clock, is_part) for one, output in zip(sources, outputs, strict=True)]

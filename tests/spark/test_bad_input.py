@@ -224,6 +224,22 @@ def test_a_row_that_the_target_s_constraint_refuses(spark, job, target):
     assert len(read(target)) == 20
 
 
+def test_a_target_that_refuses_says_what_is_in_the_quarantine_already(spark, job, target, tmp_path):
+    bad = str(tmp_path / "bad")
+    score(job({"output.columns": ["id"]}), spark=spark)
+    spark.sql(f"ALTER TABLE delta.`{target}` ADD CONSTRAINT small CHECK (prediction < 100)")
+    places = {"errors.threshold": -1, "errors.quarantine": bad, "output.mode": "append", "output.columns": ["id"]}
+    rows = "SELECT * FROM VALUES (1L, '1971', 512D), (2L, 'x', 1D) t(id, a, b)"
+    text = job({"input.sql": rows, "contract.policy": "lenient", **places})
+    with refused(8, "target_refused") as caught:
+        score(text, spark=spark, run_id="nightly")
+    assert f"what failed is in {bad} already" in caught.value.remedy
+    assert "--run-id nightly" in caught.value.remedy
+    spark.sql(f"ALTER TABLE delta.`{target}` DROP CONSTRAINT small")
+    assert score(text, spark=spark, run_id="nightly").rows_failed == 1
+    assert (len(read(target)), len(read(bad))) == (21, 1)
+
+
 @pytest.mark.parametrize("prefix", ["", "file://"])
 def test_a_folder_of_other_files_is_no_target(prefix, spark, job, tmp_path):
     (tmp_path / "letters").mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,33 @@ def test_what_the_table_has_is_shown_where_a_column_is_missing(seen, tmp_path):
     with refused(3, "missing_column") as caught:
         seen({"x": "double"}, tmp_path / "rows.csv", "csv")
     assert "it has alpha, beta" in caught.value.message
+
+
+# Hours of UTC; None where Spark knows no such form, which is that row's error.
+ZONED: dict[str, int | None] = {
+    "10:00:00 CET": 9, "10:00:00 EST": 15, "10:00:00 UTC+1": 9, "10:00:00 UTC+01:00": 9, "10:00:00GMT+1": 9,
+    "10:00:00 America/Port-au-Prince": 15, "10:00:00 Etc/GMT+5": 15, "10:00:00 EST5EDT": 15, "10:00:00 Japan": 1,
+    "10:00:00+01:00:00": 9, "10:00Z": None, "10:00:00.5 Europe/Berlin": 9, "10:00:00": 10, "10:00": 10,
+}  # fmt: skip
+
+
+def test_a_time_with_any_zone_behind_it_is_an_instant(seen, tmp_path):
+    lines = (f"{number},2021-01-01 {text}\n" for number, text in enumerate(ZONED))
+    (tmp_path / "rows.csv").write_text("".join(["n,t\n", *lines]))
+    found = [row for row in seen({"n": "long", "t": "datetime"}, tmp_path, "csv") if row != "cast_failed"]
+    hours = {list(ZONED)[number]: (value - micros("2021-01-01")) // 3_600_000_000 for number, value in found}
+    assert hours == {text: hour for text, hour in ZONED.items() if hour is not None}
+    (tmp_path / "rows.csv").write_text("t\n2021-01-01 10:00:00 Atlantis\n2021-01-01 10:00:00z\n")
+    assert seen({"t": "datetime"}, tmp_path, "csv") == ["cast_failed"] * 2
+
+
+def test_a_number_that_only_java_reads_is_none(seen, tmp_path):
+    texts = ["1d", "5f", "1.D", "2.5F ", "inf", "-Infinity", "1e5", " 7 "]
+    (tmp_path / "rows.csv").write_text("".join(["x\n", *(f"{text}\n" for text in texts)]))
+    for kind in ("double", "float"):
+        found = seen({"x": kind}, tmp_path, "csv")
+        assert found.count("cast_failed") == 4
+        assert {value for value in found if value != "cast_failed"} == {math.inf, -math.inf, 1e5, 7.0}
 
 
 def test_texts_of_missing_values_and_forms_of_times(seen, tmp_path):

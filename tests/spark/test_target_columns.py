@@ -199,3 +199,6 @@ def test_a_merge_key_that_the_target_pads_is_refused_by_check(spark, build, targ
     spark.sql(OWN.format(target).replace("k STRING", "k CHAR(3)").replace("concat('p', k)", "concat('p', run_id)"))
     with refused(8, "target_char_key"):
         check(build({"output.mode": "merge", "output.merge_keys": ["k"]}), spark=spark)
+    with refused(8, "target_char_key") as caught:
+        check(build({"output.mode": "replace_where", "output.replace_where": {"k": "x"}}), spark=spark)
+    assert "output.replace_where" in caught.value.message

@@ -71,6 +71,10 @@ def hostile(rng: random.Random) -> str:
         ("\n\na,b\n1,2", [["1", "2"]]),
         ("a,b\n1,2,\n3,4,\n", [["1", "2"], ["3", "4"]]),
         ("a,b,\n1,2,\n", [["1", "2", None]]),
+        # The last value of a line that has no end is as missing as any other.
+        ('a,b\n"x",', [["x", None]]),
+        ('a,b,c\r\n"x",,', [["x", None, None]]),
+        ("a,b\n1,2\n,", [["1", "2"], [None, None]]),
         ("a,b\n", []),
         ("a,b", []),
         ('a\n""\n1\n', [[""], ["1"]]),

@@ -21,10 +21,12 @@ from mlflow.types.schema import Array, Map, Object, Property
 from pyspark.sql.types import ArrayType, DoubleType, LongType, StructField, StructType
 
 from spark_scoring.contract import outputs_of_type, read_outputs
+from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ModelRaisedError
 from spark_scoring.worker.loader import ScoringModel
-from spark_scoring.worker.protocol import ModelFiles, OutputColumn, Settings
+from spark_scoring.worker.protocol import InputColumn, ModelFiles, OutputColumn, Settings
 from spark_scoring.worker.results import encode
+from tests import models
 from tests.unit.test_results_property import held
 
 BIG = 2**53 + 1
@@ -425,6 +427,54 @@ def test_a_result_type_picks_from_an_object_and_takes_no_other_name_for_a_null()
         rows = [{"a": 1, "b": 2, "more": 3}, {"a": 1}, {"a": 1, "B": 2}, {}]
         encoded = encode([{"x": row} for row in rows] if wrapped else rows, declared(dtype), 4)
         assert {row for one in encoded for row in one.failures} == {2, 3}
+
+
+SQUEEZED = [
+    (np.float64(1.5), [DOUBLE], 1.5),
+    (np.array(1.5), [DOUBLE], 1.5),
+    (1.5, [DOUBLE], 1.5),
+    ("x", [TEXT], "x"),
+    ({"a": 1, "b": 2.5}, [A_LONG, B_DOUBLE], (1, 2.5)),
+    (np.array([1.0, 2.5]), [A_LONG, B_DOUBLE], (1, 2.5)),
+]
+
+
+@pytest.mark.parametrize(("result", "specs", "expected"), SQUEEZED, ids=range(len(SQUEEZED)))
+def test_what_is_squeezed_is_the_only_rows_value(result, specs, expected):
+    found = returned(result, *specs, rows=1)
+    assert [one[0] for one in found] == list(expected if isinstance(expected, tuple) else (expected,))
+
+
+def test_a_squeezed_array_is_the_only_rows_and_that_of_several_is_none():
+    (encoded,) = encode(np.array([1.5, 2.5]), settings(ColSpec(Array(DataType.double))), 1)
+    assert (encoded.values.tolist(), encoded.failures) == (["[1.5, 2.5]"], {})
+    (encoded,) = encode(np.zeros(3), settings(TensorSpec(np.dtype("float64"), (-1, 3))), 1)
+    assert encoded.failures == {}
+    for result in (1.5, np.array(1.5), None, {"a": 1}):
+        with pytest.raises(ModelRaisedError):
+            encode(result, settings(DOUBLE), 2)
+    with pytest.raises(ModelRaisedError):
+        encode(None, settings(DOUBLE), 1)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_bad_row_costs_itself_where_a_model_squeezes(constant, tmp_path):
+    model = models.save(tmp_path / "model", "squeezes", config={"constant": constant})
+    columns = [InputColumn("a", {"type": "double"}), InputColumn("b", {"type": "double"})]
+    scoring = ScoringModel(
+        Settings(ModelFiles(model_digest(model), model), columns, "frame", settings(DOUBLE), on_error="collect"),
+        str(tmp_path),
+    )
+    rows = pd.DataFrame({"0": [1.0, 2.0, -1.0, 4.0], "1": [0.0] * 4})
+    scored = scoring.predict(rows)
+    codes = [json.loads(text)[0] if text else "" for text in scored["e"]]
+    if constant:  # one number for several rows is no row's value, also where they are looked at one by one
+        assert set(codes) == {"bad_output", "model_raised"}
+        assert "bad_output" in {json.loads(text)[0] for text in scoring.predict(rows[:2])["e"]}
+    else:
+        assert codes == ["", "", "model_raised", ""]
+        assert scored["v0"][[0, 1, 3]].tolist() == [1.0, 2.0, 4.0]
+        assert scoring.predict(rows[:1])["v0"].tolist() == [1.0]
 
 
 def test_a_failed_row_does_not_change_what_the_model_keeps(monkeypatch):

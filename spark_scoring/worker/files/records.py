@@ -139,8 +139,9 @@ def _ends_differ(unquoted: str, dialect: Dialect) -> bool:
 
 
 def _by_arrow(text: str, dialect: Dialect, width: int) -> Any:
-    content = text.encode()
-    if not content or len(content) >= _LARGEST_BLOCK:
+    # Arrow takes the last value of a line without an end for a text that is empty.
+    content = text.encode() + (b"" if text.endswith(("\n", "\r")) else b"\n")
+    if not text or len(content) >= _LARGEST_BLOCK:
         return None
     names = [str(number) for number in range(width)]
     try:
