@@ -15,8 +15,9 @@ from pyspark.sql.types import StructField
 
 from spark_scoring.contract.casts import SPARK_TYPES, Check, cast, null_check
 from spark_scoring.contract.columns import Columns, yaml_name
+from spark_scoring.contract.conversions import conversion
 from spark_scoring.contract.hints import Hints
-from spark_scoring.contract.matrix import REMEDIES, Policy, Rule, accepted, rule, spark_type_name
+from spark_scoring.contract.matrix import Policy, Rule, accepted, rule, spark_type_name
 from spark_scoring.contract.nested import Mismatch, NestedCast, distinct_names, nested_cast
 from spark_scoring.contract.row_faults import is_untyped
 from spark_scoring.contract.tensors import fixed_shape, leaf_type, tensor_cast
@@ -370,27 +371,16 @@ def _refused(name: str, column: StructField, wanted: str, policy: Policy) -> Ver
     source = spark_type_name(column.dataType)
     actual = column.dataType.simpleString()
     message = f"a {actual} column is no {wanted} under the policy {policy}"
-    quoted = sql.quote(column.name)
-    if source in REMEDIES:
-        remedy = f"select {REMEDIES[source].format(column=quoted)} in input.sql"
-    elif policy != "lenient" and rule(source, wanted, "lenient") is not Rule.REFUSE:
+    made = conversion(sql.quote(column.name), "calendar interval" if actual == "interval" else source, wanted)
+    if policy != "lenient" and rule(source, wanted, "lenient") is not Rule.REFUSE:
         enough = "safe" if rule(source, wanted, "safe") is not Rule.REFUSE else "lenient"
-        remedy = f"contract.policy: {enough}"
-        if enough == "lenient":
-            remedy += f"   (or {_expression(quoted, source, wanted)} in input.sql)"
+        remedy = f"contract.policy: {enough}" + (f"   (or {made} in input.sql)" if enough == "lenient" else "")
+    elif made is not None:
+        takes = accepted(wanted, policy)
+        remedy = f"select {made} in input.sql" + (f"; {wanted} takes {', '.join(takes)}" if takes else "")
     else:
         remedy = (
-            f"select {_expression(quoted, source, wanted)} in input.sql; {wanted} takes {_accepted(wanted, policy)}"
+            f"input.columns: {{{yaml_name(name)}: OTHER_COLUMN}}   (Spark makes no {wanted} of a {actual}; or make one "
+            "of a part of it, in input.sql)"
         )
     return Verdict("error", "type_mismatch", name, actual, wanted, message, remedy)
-
-
-def _expression(quoted: str, source: str, wanted: str) -> str:
-    if (source, wanted) == ("binary", "string"):
-        return f"decode({quoted}, 'UTF-8')"
-    spark = {"integer": "INT", "long": "BIGINT", "datetime": "TIMESTAMP"}.get(wanted, wanted.upper())
-    return f"CAST({quoted} AS {spark})"
-
-
-def _accepted(wanted: str, policy: Policy) -> str:
-    return ", ".join(accepted(wanted, policy))

@@ -56,14 +56,6 @@ timestamp          -        -      -      -      -       ?       -        =
 timestamp_ntz      -        -      -      -      -       ?       -        =
 """
 
-# Spark types that no model input takes, with the Spark expression that makes one that some input does.
-REMEDIES: dict[str, str] = {
-    "vector": "vector_to_array({column})",
-    "variant": "variant_get({column}, '$', 'double')",
-    "interval": "CAST({column} AS BIGINT)",
-    "void": "CAST({column} AS DOUBLE)",
-}
-
 
 def _parse(table: str) -> dict[tuple[str, str], Rule]:
     header, *lines = [line.split() for line in table.strip().splitlines()]

@@ -38,6 +38,9 @@ _DENIED = re.compile(
     r"|not authenticated|permission denied",
     re.IGNORECASE,
 )
+# How urllib3, and so MLflow's client, tells at the end of a long line why it could not connect.
+_ERRNO = re.compile(r"Failed to establish a new connection: \[Errno -?\d+\] ([\w ]+)")
+_TOLD = 300
 _NO_ANSWER = re.compile(
     r"max retries exceeded with url|connection (refused|reset|aborted)|ConnectionError|NewConnectionError"
     r"|(read|connect) timed out|failed with timeout|failed to resolve|name or service not known|failed with error code"
@@ -153,9 +156,13 @@ def is_no_answer(exc: BaseException) -> bool:
 
 
 def first_line(exc: BaseException) -> str:
-    """Returns the first line of what a client library says, without secrets."""
+    """Returns the first line of what a client library says, without secrets; of several causes in it, the last."""
     # Redacted before it is cut, since half a URI does not show what is a password.
-    return redact(str(exc).strip().split("\n", 1)[0][:_LONGEST])[:300]
+    line = redact(str(exc).strip().split("\n", 1)[0][:_LONGEST])
+    refused = _ERRNO.search(line)
+    if refused is not None:
+        return refused.group(1).lower()
+    return line if len(line) <= _TOLD else f"{line[:_TOLD].rpartition(' ')[0] or line[:_TOLD]} …"
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from spark_scoring.publishing.staged_rows import StagedRows
 from spark_scoring.scoring.frame import score_frame
 from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.spark.batches import full_batches
+from spark_scoring.spark.failures import SEE_ALL
 from spark_scoring.spark.progress import spark_step
 
 
@@ -79,16 +80,17 @@ class Direct:
 
     def _with_ways_on(self, error: RowsFailedError, place: str | None) -> RowsFailedError:
         """Returns what ended the run with where the row stands, and how the run could get past it."""
-        ways = []
+        # Published with a threshold, all such rows are kept with their reasons: nobody need look for them in Python.
+        mend = (error.remedy or "").removesuffix(SEE_ALL).removesuffix("; ")
+        ways = [
+            "errors.threshold: 1% with errors.quarantine: PLACE, or with errors.inline: true, keeps such rows apart"
+        ]
         if not self.row_key:
             ways.append("input.key: [COLUMN] names the row")
-        ways.append(
-            "errors.threshold with errors.quarantine: PLACE, or with errors.inline: true, fails such rows alone"
-        )
         if self.detail != "full" and error.code == "model_raised":
             ways.append("errors.detail: full adds the exception's text, which may hold values of rows")
         return RowsFailedError(
             error.message if place is None else f"{error.message}, in {place}",
             code=error.code,
-            remedy="; ".join([*([error.remedy] if error.remedy else []), *ways]),
+            remedy="; ".join([*([mend] if mend else []), *ways]),
         )

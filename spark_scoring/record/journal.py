@@ -177,7 +177,7 @@ class Journal:
 
             runs_table = within(deadline - time.monotonic(), write)
             if runs_table is None:
-                _log.warning("the run %s is not in %s: Spark did not write it in time", self._run_id, place)
+                _log.warning("the run %s may not be in %s: Spark did not say in time that it is", self._run_id, place)
             with suppress(ScoringError):  # there is no place for one
                 local_index.remember_table(self._run_id, runs_table or place_of(self._job).location, "interrupted")
         return stopped

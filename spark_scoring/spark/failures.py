@@ -254,7 +254,7 @@ def from_worker(exc: BaseException) -> ScoringError | None:
     return RowsFailedError(
         f"{'a row' if key is None else f'the row {redact(key)}'} failed with {failure.code}: {failure.message}",
         code=failure.code,
-        remedy=_ROW_REMEDIES.get(failure.code, _SEE_ALL),
+        remedy=_ROW_REMEDIES.get(failure.code, SEE_ALL),
     )
 
 
@@ -317,10 +317,10 @@ _MISSING_PACKAGE = re.compile(
     r"(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
 )
 _WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
-_SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
+SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
 _ROW_REMEDIES = {
-    "null_in_required": f"fill or filter the nulls (input.where); {_SEE_ALL}",
-    "cast_failed": f"mend or filter the values (input.where); {_SEE_ALL}",
-    "cast_lossy": f"cast the column yourself in input.sql, or use contract.policy: lenient; {_SEE_ALL}",
+    "null_in_required": f"fill or filter the nulls (input.where); {SEE_ALL}",
+    "cast_failed": f"mend or filter the values (input.where); {SEE_ALL}",
+    "cast_lossy": f"cast the column yourself in input.sql, or use contract.policy: lenient; {SEE_ALL}",
     "bad_output": "log the model with a signature that says what it returns",
 }

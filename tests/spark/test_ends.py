@@ -95,7 +95,7 @@ def test_sigterm_in_the_middle_of_a_run_ends_its_job_and_its_jvm_and_leaves_noth
     assert "terminated: nothing was written to the target" in err
     assert "starting Spark 0:" in err
     assert re.search(r"^scoring   0:\d\d, 0 of \d tasks, \d+ of 20 rows", err, re.MULTILINE), err
-    if "is not in the runs table" not in err:  # as a machine that does much else may have no time to write it
+    if "may not be in the runs table" not in err:  # as a machine that does much else may have no time to write it
         (recorded,) = read(str(tmp_path / "scoring_runs"), order="ended_at").to_dict("records")
         assert (recorded["status"], recorded["exit_code"], recorded["error_code"]) == ("interrupted", 143, "terminated")
         assert recorded["model_id"] is not None
