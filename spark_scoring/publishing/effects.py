@@ -45,8 +45,8 @@ def _mapped(target: Target, schema: StructType) -> Iterator[str]:
     names = [repr(field.name) for field in schema.fields if needs_column_mapping(StructType([field]))]
     if names:
         yield (
-            f"column mapping: {redact(target.location)} gets it, for the names in {_some(names)}; a reader that does "
-            "not know it sees no values there, nulls or NaN; without blanks and ,;{}()= in them it is not needed"
+            f"column mapping: {redact(target.location)} gets it, since {_some(names)} "
+            f"{'has' if len(names) == 1 else 'have'} blanks or ,;{{}}()= in the name; some readers see nulls there then"
         )
 
 

@@ -191,7 +191,7 @@ def test_side_effects_are_told_once_each_by_check_and_run(spark, job, target, ru
     assert planned == list(done.notes)
     new, mapping, recorded = planned
     assert (new, recorded) == (f"new table: {target}, the target", f"new table: {runs}, the runs table")
-    assert mapping.startswith(f"column mapping: {target} gets it, for the names in 'a b'; a reader")
+    assert mapping.startswith(f"column mapping: {target} gets it, since 'a b' has blanks")
     assert score(job({**sql, "output.mode": "append"}), spark=spark).notes == ()
     wider = {"input.sql": "SELECT id, id `a b`, CAST(id AS DOUBLE) a, 0.5D b, 'x' c FROM range(3)"}
     evolving = job({**wider, "output.mode": "append", "output.evolve_schema": True})
