@@ -72,7 +72,7 @@ def test_a_model_without_an_output_schema(spark, job, tmp_path, target):
 
 ROWS = {
     "missing_column": ("SELECT 1L id, 1D a, 2D bb", "b: the table has no such column"),
-    "type_mismatch": ("SELECT 1L id, 1D a, 'two' b", "found string"),
+    "type_mismatch": ("SELECT 1L id, 1D a, 'two' b", "table has: string"),
     "ambiguous_column": ("SELECT 1L id, 1D a, 2D A, 3D b", "2 columns of that name"),
     "column_clash": ("SELECT 1L id, 1D a, 2D b, 0D AS Prediction", "output.prediction: prediction_2"),
 }

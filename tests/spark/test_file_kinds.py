@@ -341,7 +341,7 @@ def test_what_folders_say_is_text_until_the_signature_or_the_job_says_otherwise(
     assert seen(texts, tmp_path, kind, isolating=True) == [("007", "1.10"), ("7", "1.1")]
     with refused(3, "type_mismatch") as caught:
         seen({"store": "string"}, tmp_path, kind, options={"partitionTypes": {"store": "double"}})
-    assert "found double" in str(caught.value)
+    assert "table has: double" in str(caught.value)
 
 
 def test_a_folder_that_is_not_of_its_type_is_named(seen, tmp_path):
