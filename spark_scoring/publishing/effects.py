@@ -46,7 +46,8 @@ def _mapped(target: Target, schema: StructType) -> Iterator[str]:
     if names:
         yield (
             f"column mapping: {redact(target.location)} gets it, since {_some(names)} "
-            f"{'has' if len(names) == 1 else 'have'} blanks or ,;{{}}()= in the name; some readers see nulls there then"
+            f"{'has' if len(names) == 1 else 'have'} blanks or ,;{{}}()= in the name; a reader without "
+            "it sees nulls or NaN there"
         )
 
 
