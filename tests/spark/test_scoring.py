@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
@@ -33,6 +34,10 @@ def test_a_path_is_scored_into_a_path(spark, job, target, adds):
         "input_version": 0,
         "reconciled": True,
         "audit": [],
+        "notes": [
+            f"new table: {target}, the target",
+            f"new table: {Path(target).parent / 'scoring_runs'}, the runs table",
+        ],
     }
 
 
