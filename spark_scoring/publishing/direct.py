@@ -80,7 +80,7 @@ class Direct:
 
     def _with_ways_on(self, error: RowsFailedError, place: str | None) -> RowsFailedError:
         """Returns what ended the run with where the row stands, and how the run could get past it."""
-        # Published with a threshold, all such rows are kept with their reasons: nobody need look for them in Python.
+        # The way that needs no Python comes first: with a threshold, all such rows are kept with their reasons.
         mend = (error.remedy or "").removesuffix(SEE_ALL).removesuffix("; ")
         ways = [
             "errors.threshold: 1% with errors.quarantine: PLACE, or with errors.inline: true, keeps such rows apart"
@@ -92,5 +92,7 @@ class Direct:
         return RowsFailedError(
             error.message if place is None else f"{error.message}, in {place}",
             code=error.code,
-            remedy="; ".join([*([mend] if mend else []), *ways]),
+            remedy="; ".join(
+                [*([mend] if mend else []), *ways, *([SEE_ALL] if SEE_ALL in (error.remedy or "") else [])]
+            ),
         )
