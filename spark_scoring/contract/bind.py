@@ -73,12 +73,9 @@ def bind_inputs(signature: ModelSignature, table: Columns, terms: Terms) -> Bind
 def _same_as_text(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec]) -> list[Verdict]:
     """Returns what is wrong with names such as 0 and "0", which no table's columns can tell apart."""
     return [
-        Verdict(
-            "error",
-            "duplicate_input",
+        _duplicate(
             name,
-            None,
-            _wanted(spec),
+            spec,
             f"{names.count(name)} inputs of the signature are {name!r} as text, and a table has one such column",
             "log the model with names that differ as text, such as data.rename(columns=…)",
         )
@@ -91,12 +88,9 @@ def _same_column(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec], te
     """Returns what is wrong with names such as a and A, which would silently be given the same column."""
     columns = [terms.columns.get(name, name).lower() for name in names]
     return [
-        Verdict(
-            "error",
-            "duplicate_input",
+        _duplicate(
             name,
-            None,
-            _wanted(spec),
+            spec,
             f"it and the input {names[columns.index(column)]!r} would both get the column {column!r}: Spark does not "
             "tell names apart by the case of letters",
             f"input.columns: {{{yaml_name(name)}: OTHER_COLUMN}}   (or the same column, if that is meant)",
@@ -104,6 +98,10 @@ def _same_column(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec], te
         for position, (name, spec, column) in enumerate(zip(names, specs, columns, strict=True))
         if columns.index(column) < position and name not in names[:position] and name not in terms.columns
     ]
+
+
+def _duplicate(name: str, spec: ColSpec | TensorSpec, message: str, remedy: str) -> Verdict:
+    return Verdict("error", "duplicate_input", name, None, _wanted(spec), message, remedy)
 
 
 def _bind_unnamed(spec: ColSpec, table: Columns, terms: Terms) -> Binding:
