@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from spark_scoring.cli import summary
 from spark_scoring.cli.given_job import JOB_FILE, job_file_here, pairs, read_job
 from spark_scoring.cli.history import history as history
+from spark_scoring.cli.history_text import terminal_width
 from spark_scoring.cli.outcome import Outcome
 from spark_scoring.cli.wording import refuse_file_as_table
 from spark_scoring.errors import ConfigurationError, combine
@@ -75,7 +74,7 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
         "notes": list(notes),
         "problems": [problem.to_dict() for problem in (error.problems or (error,))] if error else [],
     }
-    width = get_terminal_size().columns if sys.__stdout__ is not None and sys.__stdout__.isatty() else None
+    width = terminal_width()
 
     def text() -> str:
         parts = [summary.of_plan(plan, job.output.mode if job.output else None, width=width, notes=notes)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_scoring.cli.wording import named_by_option, option_names, refuse_file_as_table, refuse_format_of_table
+from spark_scoring.cli.wording import KEYS, named_by_option, option_names, refuse_file_as_table, refuse_format_of_table
 from spark_scoring.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -14,15 +14,8 @@ if TYPE_CHECKING:
 
 # The job file where none is named.
 JOB_FILE = "job.yml"
-# The options that stand in for a job file, with the key of each.
-_OPTIONS = ("--model", "--input", "--output", "--format", "--mode", "--tracking-uri")
-_KEYS = {
-    "--model": "model.uri",
-    "MODEL_URI": "model.uri",
-    "--tracking-uri": "model.tracking_uri",
-    "--format": "input.format",
-    "--mode": "output.mode",
-}
+# The options that stand in for a job file.
+_OPTIONS = [option for option in KEYS if option.startswith("--")]
 
 
 def read_job(
@@ -73,7 +66,7 @@ def _job_of_options(given: Mapping[str, str], overrides: Mapping[str, Any]) -> S
     from spark_scoring.jobs.config import ScoringJob
     from spark_scoring.jobs.location import is_path
 
-    keys = dict(_KEYS)
+    keys = {option: key for option, (key, *_) in KEYS.items()}
     for option, part in (("--input", "input"), ("--output", "output")):
         refuse_file_as_table(option, given.get(option))
         if option in given:

@@ -13,7 +13,7 @@ from spark_scoring.jobs.location import is_path
 from spark_scoring.redaction import redact
 
 # The keys that have an option, and those of the job's parts that one option makes.
-_KEYS = {
+KEYS = {
     "--model": ("model.uri",),
     "MODEL_URI": ("model.uri",),
     "--tracking-uri": ("model.tracking_uri",),
@@ -37,7 +37,7 @@ def option_names(options: Mapping[str, str | None], given_by_set: Mapping[str, o
     """
     if not any(value is not None for value in options.values()):
         return {}
-    named = {key: option for option, keys in _KEYS.items() if option in options for key in keys}
+    named = {key: option for option, keys in KEYS.items() if option in options for key in keys}
     return {**named, **{key: f"--set {key}" for key in given_by_set}}
 
 
@@ -84,7 +84,7 @@ def refuse_file_as_table(option: str, location: str | None) -> None:
         return
     why = "the working directory has a file or folder of that name" if here else "it ends as a file's name does"
     shown = redact(location)
-    named = f"; for the table of that name: --set {option.strip('-')}.table={shown}" if option in _KEYS else ""
+    named = f"; for the table of that name: --set {option.strip('-')}.table={shown}" if option in KEYS else ""
     raise ConfigurationError(
         f"{option} {shown} would be a table, and {why}",
         code="usage",
