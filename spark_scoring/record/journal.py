@@ -169,11 +169,12 @@ class Journal:
             if left.staged:
                 local_index.remember(self._run_id, self._output.shown, self._job.model_dump(mode="json"))
             error, place = error_of(stopped), self._table_name()
-            stopped.run = _as_result(replace(self._of_failure(error, seconds), target_version=left.version))
+            record = replace(self._of_failure(error, seconds), target_version=left.version)
+            stopped.run = _as_result(record)
 
             def write() -> str:
                 with plain_errors():
-                    return self._write(replace(self._of_failure(error, seconds), target_version=left.version))
+                    return self._write(record)
 
             runs_table = within(deadline - time.monotonic(), write)
             if runs_table is None:

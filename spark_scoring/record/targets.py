@@ -47,7 +47,7 @@ def state_of(run: Mapping[str, Any], table: Identity | Literal["unknown"] | None
     """
     if table is None:
         return "gone"
-    if table == "unknown" or isinstance(table, str):
+    if isinstance(table, str):
         return "unknown"
     if run.get("target_id") is not None:
         return "there" if run["target_id"] == table.table_id else "recreated"
