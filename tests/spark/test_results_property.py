@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.sql import Row, SparkSession
@@ -21,7 +23,6 @@ from tests.unit.test_results_property import one_output, same
 # So many outputs are decoded in one frame, a column each.
 WIDTH = 100
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-PLAIN = {"bigint": int, "int": int, "double": float, "string": str}
 Case = tuple[dict[str, Any], list[Returned], str]
 
 
@@ -53,15 +54,11 @@ def decoded(spark: SparkSession, part: list[Case]) -> Iterator[tuple[Case, Mappi
         result = columns([row.spelling for row in rows])[form]
         encoded.append(encode(result, [OutputColumn(None, spec)], len(rows))[0])
     longest = max(len(rows) for _, rows, _ in part)
-    table = [
-        [
-            PLAIN[one.transport_type](values.values[row]) if row < len(values.values) else None
-            for one, values in zip(outputs, encoded, strict=True)
-        ]
-        for row in range(longest)
-    ]
+    # Through Arrow, as what a pandas UDF returns: a NaN of pandas is a null of Spark's there, and there alone.
+    table = pd.DataFrame({"row": pd.Series(range(longest), dtype="int32")})
+    sent = {f"c{n}": pd.Series(np.resize(values.values, longest)) for n, values in enumerate(encoded)}
     schema = ", ".join(f"c{number} {one.transport_type}" for number, one in enumerate(outputs))
-    frame = spark.createDataFrame([(row, *values) for row, values in enumerate(table)], f"row int, {schema}")
+    frame = spark.createDataFrame(pd.concat([table, pd.DataFrame(sent)], axis=1), f"row int, {schema}")
     exprs = [F.expr(one.decode(f"c{number}", "UTC")).alias(f"c{number}") for number, one in enumerate(outputs)]
     found = frame.select("row", *exprs).orderBy("row").collect()
     for number, (case, values) in enumerate(zip(part, encoded, strict=True)):
