@@ -13,6 +13,7 @@ from spark_scoring.errors import RowsFailedError, ScoringError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.publishing.effects import table_effects
 from spark_scoring.publishing.exactly_once import write_once
+from spark_scoring.publishing.gates import refuse_rows
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
 from spark_scoring.publishing.quarantine import SetAside
 from spark_scoring.publishing.staged_rows import StagedRows
@@ -58,9 +59,11 @@ class Direct:
         """Scores the rows into the target; `on_staged` is not called.
 
         Raises:
+            TargetError: If the target would not take a row.
             RowsFailedError: If a row fails, with its key, where it stands, and the ways on.
             ScoringError: Whatever `write_once` raises; the target is then as it was.
         """
+        refuse_rows(run, self.output)
         rows, count = run.batch.counted(spark)
         metadata = run.metadata
         stamp = Stamp(metadata.model_id, metadata.run_id, metadata.scored_at)

@@ -18,9 +18,11 @@ from spark_scoring.errors import RowsFailedError, ScoringError, TargetError, com
 from spark_scoring.jobs.audit_config import AuditConfig
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.publishing.audit import Finding, LastRun, evaluate, has_checks, reconcile, refusal
+from spark_scoring.publishing.published import OpenedRun
 from spark_scoring.publishing.staged_rows import ERROR, StagedRows
 from spark_scoring.reading.source import Source
 from spark_scoring.redaction import redact
+from spark_scoring.scoring.frame import kept_schema
 from spark_scoring.spark import sql
 
 _EXAMPLES = 5
@@ -30,23 +32,22 @@ _MEND_TARGET = "nothing was written; remove the double rows from the target, or 
 _log = logging.getLogger(__name__)
 
 
-def refuse_rows(source: Source, output: OutputConfig, target: Target, kept: StructType) -> None:
+def refuse_rows(run: OpenedRun, output: OutputConfig) -> None:
     """Looks for rows that the target would not take, or not give back, before any is scored: Delta finds them last.
 
     They are rows that ``replace_where`` does not name, and values of partition columns; for the one as for the other, a
     Spark job runs over the rows.
 
     Args:
-        source: The rows.
-        output: The job's output.
-        target: Its target.
-        kept: The schema of the input columns that the result keeps.
+        run: The run.
+        output: Its output.
 
     Raises:
         TargetError: If there is such a row.
     """
-    refuse_lost_values(source.df, partition_columns(target, output, kept))
-    _refuse_rows_outside(source, output, kept)
+    kept = kept_schema(run.schema, run.contract)
+    refuse_lost_values(run.batch.source.df, partition_columns(run.target, output, kept))
+    _refuse_rows_outside(run.batch.source, output, kept)
 
 
 def _refuse_rows_outside(source: Source, output: OutputConfig, kept: StructType) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyspark.sql.types import StructType
+
 from spark_scoring.contract import Contract
 from spark_scoring.delta.history import Commit
 from spark_scoring.delta.metadata import RunMetadata
@@ -19,6 +21,7 @@ class OpenedRun:
 
     Attributes:
         contract: The satisfied contract.
+        schema: The schema of what is written.
         model: The model's files.
         batch: The rows.
         target: Where they go, as it was when the run was planned.
@@ -26,6 +29,7 @@ class OpenedRun:
     """
 
     contract: Contract
+    schema: StructType
     model: LocalModel
     batch: Batch
     target: Target

@@ -98,8 +98,10 @@ class Staged:
             on_staged: Is told of the staged rows, before anything decides on them.
 
         Raises:
+            TargetError: If the target would not take a row; none is scored then.
             ScoringError: `RowsFailedError` or `AuditError` if the rows are refused: then they wait.
         """
+        gates.refuse_rows(run, self.output)
         rows, count = run.batch.counted(spark)
         staged = self._stage(spark, run, rows)
         on_staged(staged)
@@ -163,6 +165,7 @@ class Staged:
             rows_in: How many rows were read, or None where nothing could tell.
 
         Raises:
+            TargetError: If the target would not take a row; none is scored then.
             ScoringError: `RowsFailedError` or `AuditError` if the rows are refused: then they wait.
         """
         gates.check_row_count(rows_in, staged.rows, redact(staged.place.location))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from datetime import datetime, timezone
@@ -45,6 +45,9 @@ from spark_scoring.spark.threads import within
 # Seconds that a run may take to end once it was stopped; to look up what it left; to wait for what Spark still does.
 _AFTER_STOP, _LOOKING, _ENDING = 15.0, 9.0, 3.0
 _log = logging.getLogger(__name__)
+
+# How a run's steps report what they came to: `Journal.learn`.
+Learn = Callable[[PinnedModel | Target | RunMetadata | StagedRows], None]
 
 
 class Journal:
@@ -89,30 +92,27 @@ class Journal:
         """How long the run has taken so far."""
         return time.monotonic() - self._clock
 
-    def pinned(self, model: PinnedModel) -> None:
-        """Notes which model scores."""
-        self._model = model
+    def learn(self, step: PinnedModel | Target | RunMetadata | StagedRows) -> None:
+        """Notes what a step came to: the model, the target as it is, what the commits say, the rows that wait."""
+        if isinstance(step, PinnedModel):
+            self._model = step
+        elif isinstance(step, Target):
+            self._planned_id = step.table_id
+            if not step.exists:
+                self._tell_lost_target()
+        elif isinstance(step, RunMetadata):
+            self._metadata, self._rows_in = step, step.rows_in
+        else:
+            self._metadata, self._staged = step.metadata, step
+            self._rows_in = step.rows if step.metadata.rows_in is None else step.metadata.rows_in
 
-    def planned(self, target: Target) -> None:
-        """Notes the target as it is; before one is made, it tells where the runs table knows one that is gone."""
-        self._planned_id = target.table_id
-        if target.exists:
-            return
+    def _tell_lost_target(self) -> None:
+        """Tells, before a target is made, where the runs table knows one that is gone."""
         with suppress(Exception):  # what can't be read is told when the run is recorded
             lost = lost_target(self._spark, place_of(self._job), self._output.shown)
             if lost is not None:
                 self._notes.append(lost)
                 _log.warning("%s", lost)
-
-    def opened(self, metadata: RunMetadata) -> None:
-        """Notes what the run's commits say of it."""
-        self._metadata = metadata
-        self._rows_in = metadata.rows_in
-
-    def staged(self, rows: StagedRows) -> None:
-        """Notes the rows that wait."""
-        self._metadata, self._staged = rows.metadata, rows
-        self._rows_in = rows.rows if rows.metadata.rows_in is None else rows.metadata.rows_in
 
     def __enter__(self) -> Journal:
         """Returns the journal itself."""

@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_scoring.delta.history import Commit, find_run
-from spark_scoring.delta.table import Target, describe_target, table_name
+from spark_scoring.delta.table import Target, describe_target
 from spark_scoring.errors import ConfigurationError, ScoringError
 from spark_scoring.models.pinned import pin
 from spark_scoring.publishing.exactly_once import run_id_taken
@@ -23,11 +23,11 @@ from spark_scoring.reading.quarantined import open_quarantined
 from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.source import open_frame
-from spark_scoring.record.journal import Journal
+from spark_scoring.record.journal import Learn
 from spark_scoring.runs.request import RunRequest
 
 
-def find_published(request: RunRequest, spark: SparkSession, journal: Journal) -> AlreadyPublished | None:
+def find_published(request: RunRequest, spark: SparkSession, learn: Learn) -> AlreadyPublished | None:
     """Returns what the run published before, tidied up behind; None for a run of which the target holds nothing.
 
     Raises:
@@ -36,7 +36,7 @@ def find_published(request: RunRequest, spark: SparkSession, journal: Journal) -
     if not request.repeatable:
         return None
     # By the table's name alone: what is wrong with the target is the plan's to tell, with all other problems.
-    commit = find_run(spark, table_name(request.output), request.run_id)
+    commit = find_run(spark, request.target_name, request.run_id)
     if commit is None:
         return None
     _refuse_other_job(request, commit)
@@ -44,12 +44,12 @@ def find_published(request: RunRequest, spark: SparkSession, journal: Journal) -
     if waiting is not None:  # the attempt that published them died behind its last commit
         publishing, rows = waiting
         publishing.tidy_up(spark, rows)
-        journal.staged(rows)
-    journal.opened(commit.metadata)
+        learn(rows)
+    learn(commit.metadata)
     return AlreadyPublished(commit)
 
 
-def finish_staged(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome | None:
+def finish_staged(request: RunRequest, spark: SparkSession, learn: Learn) -> Outcome | None:
     """Publishes the rows that an earlier attempt staged, if they are allowed to be; None where none wait.
 
     Nothing is resolved or scored anew.
@@ -62,14 +62,14 @@ def finish_staged(request: RunRequest, spark: SparkSession, journal: Journal) ->
     if waiting is None:
         return None
     publishing, rows = waiting
-    journal.staged(rows)
+    learn(rows)
     target = describe_target(spark, request.output)
-    journal.planned(target)
+    learn(target)
     read_again = partial(_reopen, request, spark, rows, target)
     return publishing.publish_if_allowed(spark, rows, target, read_again, rows.metadata.rows_in)
 
 
-def publish_waiting(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome:
+def publish_waiting(request: RunRequest, spark: SparkSession, learn: Learn) -> Outcome:
     """Publishes the rows that wait, whatever threshold and audit say of them.
 
     Raises:
@@ -84,16 +84,16 @@ def publish_waiting(request: RunRequest, spark: SparkSession, journal: Journal) 
             remedy="check the id and the job file; staged rows are kept for staging.keep",
         )
     publishing, rows = waiting
-    journal.staged(rows)
+    learn(rows)
     target = describe_target(spark, request.output)
-    journal.planned(target)
+    learn(target)
     return publishing.publish_staged(spark, rows, target, partial(_reopen, request, spark, rows, target))
 
 
-def published_by_a_twin(request: RunRequest, spark: SparkSession, journal: Journal) -> AlreadyPublished | None:
+def published_by_a_twin(request: RunRequest, spark: SparkSession, learn: Learn) -> AlreadyPublished | None:
     """Returns what another attempt published while this one failed; None also where nobody can tell."""
     with suppress(ScoringError, PySparkException, Py4JJavaError):
-        return find_published(request, spark, journal)
+        return find_published(request, spark, learn)
     return None
 
 

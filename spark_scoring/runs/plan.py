@@ -34,11 +34,12 @@ from spark_scoring.reading.snapshot import Snapshot
 from spark_scoring.reading.source import open_frame
 from spark_scoring.runs.places import Places
 from spark_scoring.runs.request import Replay
-from spark_scoring.scoring.frame import added_columns, result_schema, score_frame
+from spark_scoring.scoring.frame import added_columns, kept_schema, result_schema, score_frame
 from spark_scoring.scoring.method import Called, resolve_method
 from spark_scoring.scoring.result_type import declared_result
 from spark_scoring.scoring.stamp import Stamp
-from spark_scoring.spark.failures import plain_errors, scoring_failure, with_detail
+from spark_scoring.spark.detail import with_detail
+from spark_scoring.spark.failures import plain_errors, scoring_failure
 from spark_scoring.spark.progress import spark_step
 from spark_scoring.spark.session import get_session
 from spark_scoring.worker.requirements import Difference
@@ -70,10 +71,6 @@ class Plan:
     target: Target
     publishing: Publishing
     differences: tuple[Difference, ...]
-
-    def kept_schema(self) -> StructType:
-        """Returns the schema of the input columns that the result keeps."""
-        return kept_schema(self.schema, self.contract)
 
 
 @dataclass(frozen=True)
@@ -254,11 +251,6 @@ class _Planner:
             self.problems += self._try(lambda: quarantine_problems(self.spark, job.errors, columns)) or ()
         if schema is not None and contract is not None:
             self.problems += audit_problems(self.spark, job.audit, schema, contract.predictions, job.input.key)
-
-
-def kept_schema(schema: StructType, contract: Contract) -> StructType:
-    """Returns the schema of the input columns that the result keeps."""
-    return StructType([schema[name] for name in contract.kept])
 
 
 def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
+from spark_scoring.delta.table import table_name
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
 from spark_scoring.jobs.fingerprint import Fingerprint
@@ -52,6 +53,11 @@ class RunRequest:
     repeatable: bool
     df: DataFrame | None = None
     replay: Replay | None = None
+
+    @property
+    def target_name(self) -> str:
+        """How SQL names its target."""
+        return table_name(self.output)
 
     @classmethod
     def of(

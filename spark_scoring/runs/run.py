@@ -15,18 +15,18 @@ from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch
-from spark_scoring.publishing.gates import refuse_rows
 from spark_scoring.publishing.published import Empty, OpenedRun, Outcome
 from spark_scoring.reading.batch import Batch
 from spark_scoring.reading.failed_sql import naming_failed_sql
-from spark_scoring.record.journal import Journal
+from spark_scoring.record.journal import Journal, Learn
 from spark_scoring.record.result import RunResult
 from spark_scoring.runs.earlier import find_published, finish_staged, publish_waiting, published_by_a_twin
 from spark_scoring.runs.outcome import result_of
 from spark_scoring.runs.plan import Plan, make_plan
 from spark_scoring.runs.request import RunRequest
-from spark_scoring.scoring.stamp import Stamp
-from spark_scoring.spark.failures import plain_errors, scoring_failure, with_detail
+from spark_scoring.scoring.stamp import micros_now
+from spark_scoring.spark.detail import with_detail
+from spark_scoring.spark.failures import plain_errors, scoring_failure
 from spark_scoring.spark.progress import spark_step
 from spark_scoring.spark.session import get_session
 
@@ -64,7 +64,7 @@ def score(
     request = RunRequest.of(job, df=df, run_id=run_id, replay=replay)
     spark = spark or get_session()
     with with_detail(job.errors.detail), _journal(request, spark) as journal:
-        return journal.ended(result_of(request, _run_once(request, spark, journal), journal.seconds))
+        return journal.ended(result_of(request, _run_once(request, spark, journal.learn), journal.seconds))
 
 
 @plain_errors()
@@ -87,22 +87,22 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
     spark = spark or get_session()
     with with_detail(job.errors.detail), _journal(request, spark, by_hand=True) as journal:
         try:
-            outcome = find_published(request, spark, journal) or publish_waiting(request, spark, journal)
+            outcome = find_published(request, spark, journal.learn) or publish_waiting(request, spark, journal.learn)
         except (PySparkException, Py4JJavaError) as exc:
             raise scoring_failure(exc) from exc
         return journal.ended(result_of(request, outcome, journal.seconds))
 
 
-def _run_once(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome:
+def _run_once(request: RunRequest, spark: SparkSession, learn: Learn) -> Outcome:
     """A run id happens once: returns what it published, finishes what waits, or starts."""
     try:
         with _naming_sql(request, lambda: None):
-            earlier = find_published(request, spark, journal) or finish_staged(request, spark, journal)
-        return earlier or _start(request, spark, journal)
+            earlier = find_published(request, spark, learn) or finish_staged(request, spark, learn)
+        return earlier or _start(request, spark, learn)
     except (ScoringError, PySparkException, Py4JJavaError) as exc:
         if getattr(exc, "code", None) not in _OWN_COMMIT:
             # A twin with the same id may have published, and tidied up, under this one's feet.
-            published = published_by_a_twin(request, spark, journal)
+            published = published_by_a_twin(request, spark, learn)
             if published is not None:
                 return published
         if isinstance(exc, ScoringError):
@@ -110,23 +110,22 @@ def _run_once(request: RunRequest, spark: SparkSession, journal: Journal) -> Out
         raise scoring_failure(exc) from exc
 
 
-def _start(request: RunRequest, spark: SparkSession, journal: Journal) -> Outcome:
+def _start(request: RunRequest, spark: SparkSession, learn: Learn) -> Outcome:
     """Plans, fetches, opens, and publishes what is allowed to be."""
-    plan = make_plan(request.job, spark, df=request.df, replay=request.replay, on_pinned=journal.pinned).complete()
-    journal.planned(plan.target)
+    plan = make_plan(request.job, spark, df=request.df, replay=request.replay, on_pinned=learn).complete()
+    learn(plan.target)
     model = fetch(plan.model, request.job.model)
-    journal.pinned(model)
+    learn(model)
     _tell(plan, model)
     with spark_step(spark, "opening the input"), _naming_sql(request, lambda: plan.reading.source.df):
         batch = plan.reading.open(spark, model)
     metadata = _metadata(request, model, batch)
-    journal.opened(metadata)
+    learn(metadata)
     with _naming_sql(request, lambda: batch.source.df):
         if batch.is_empty():
             return Empty(metadata)
-        refuse_rows(batch.source, request.output, plan.target, plan.kept_schema())
-        run = OpenedRun(plan.contract, model, batch, plan.target, metadata)
-        return plan.publishing.publish(spark, run, journal.staged)
+        run = OpenedRun(plan.contract, plan.schema, model, batch, plan.target, metadata)
+        return plan.publishing.publish(spark, run, learn)
 
 
 def _naming_sql(request: RunRequest, rows: Callable[[], DataFrame | None]) -> AbstractContextManager[None]:
@@ -135,7 +134,6 @@ def _naming_sql(request: RunRequest, rows: Callable[[], DataFrame | None]) -> Ab
 
 def _metadata(request: RunRequest, model: LocalModel, batch: Batch) -> RunMetadata:
     """Returns what the run's commits say of it."""
-    stamp = Stamp.now(model.model_id, request.run_id)
     script = model.script.digest if model.script is not None else None
     return RunMetadata(
         run_id=request.run_id,
@@ -145,7 +143,7 @@ def _metadata(request: RunRequest, model: LocalModel, batch: Batch) -> RunMetada
         digest=model.digest,
         input=batch.source.location,
         input_version=batch.source.version,
-        scored_at=stamp.scored_at,
+        scored_at=micros_now(),
         rows_in=batch.rows_in,
         script=script,
         files_failed=len(batch.bad_files) or None,

@@ -40,6 +40,11 @@ def result_schema(schema: StructType, contract: Contract) -> StructType:
     return StructType([*(_as_written(by_name[name]) for name in contract.kept), *contract.prediction_fields(), *stamps])
 
 
+def kept_schema(schema: StructType, contract: Contract) -> StructType:
+    """Returns the schema of the input columns that the result keeps."""
+    return StructType([schema[name] for name in contract.kept])
+
+
 def score_frame(
     spark: SparkSession,
     df: DataFrame,

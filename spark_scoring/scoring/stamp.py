@@ -17,6 +17,11 @@ def new_run_id() -> str:
     return uuid.uuid4().hex[:16]
 
 
+def micros_now() -> int:
+    """Returns the time, in microseconds since 1970, UTC."""
+    return time.time_ns() // 1000
+
+
 @dataclass(frozen=True)
 class Stamp:
     """What every row of a run is marked with.
@@ -38,4 +43,4 @@ class Stamp:
     @classmethod
     def now(cls, model_id: str, run_id: str | None = None) -> Stamp:
         """Returns the stamp of a run that starts now, under a new id unless one is given."""
-        return cls(model_id, run_id or new_run_id(), time.time_ns() // 1000)
+        return cls(model_id, run_id or new_run_id(), micros_now())

@@ -7,9 +7,7 @@ error condition is (such as ``CAST_INVALID_INPUT``), its SQLSTATE, and the piece
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException, ParseException
@@ -89,22 +87,6 @@ _OF_SCHEMAS = (
     "DELTA_MERGE_UNRESOLVED",
     "DELTA_METADATA_MISMATCH",
 )
-_in_full: ContextVar[bool] = ContextVar("in_full", default=False)
-
-
-@contextmanager
-def in_full(shown: bool) -> Iterator[None]:
-    """Lets the text of exceptions be told meanwhile, which may hold values of rows, where `shown`."""
-    token = _in_full.set(shown)
-    try:
-        yield
-    finally:
-        _in_full.reset(token)
-
-
-def is_in_full() -> bool:
-    """Tells whether the job wants the text of exceptions (``errors.detail: full``)."""
-    return _in_full.get()
 
 
 @dataclass(frozen=True)

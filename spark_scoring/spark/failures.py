@@ -8,21 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
-
 from spark_scoring.errors import InputError, ModelError, RowsFailedError, ScoringError, TargetError, drop_telling_causes
 from spark_scoring.redaction import redact
 from spark_scoring.spark.conditions import (
     condition,
-    in_full,
     is_analysis,
-    is_in_full,
     is_of_rows,
     is_of_target,
     kinds,
     without_values,
 )
+from spark_scoring.spark.detail import is_in_full
 from spark_scoring.worker.failures import read_failure, read_key
 
 # Of a message no more is looked through for its first line; what is told is much shorter.
@@ -91,24 +87,6 @@ _READER = re.compile(
     r"|hadoop\.fs\.ChecksumException"
 )
 _CAUSE = re.compile(r"^[^\S\n]*(?:Caused by: |: )?(?:[\w$]+\.)+([\w$]+(?:Exception|Error))\b", re.MULTILINE)
-
-
-@contextmanager
-def with_detail(detail: str) -> Iterator[None]:
-    """Lets the text of exceptions be told meanwhile where `detail` is ``full``; ours leave without their cause else.
-
-    A traceback would show what Spark wrote of a row.
-    """
-    with in_full(detail == "full"):
-        try:
-            yield
-        except ScoringError as exc:
-            seen: BaseException | None = exc.__cause__ or exc.__context__
-            while seen is not None and detail != "full":
-                if isinstance(seen, (PySparkException, Py4JJavaError)) and not is_analysis(seen):
-                    exc.__cause__ = exc.__context__ = None
-                seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
-            raise
 
 
 @contextmanager

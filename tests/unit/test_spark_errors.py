@@ -13,7 +13,7 @@ from spark_scoring.delta.write import explain_failure
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.reading.failed_sql import naming_failed_sql
-from spark_scoring.spark.conditions import in_full
+from spark_scoring.spark.detail import with_detail
 from spark_scoring.spark.failures import bad_file, first_line, is_bad_file, may_be_bad_file, message_of, scoring_failure
 from spark_scoring.worker.failures import MARK
 
@@ -184,7 +184,7 @@ def test_what_was_written_of_a_row_is_told_by_its_kind_alone(said, kind):
     assert SECRET not in message_of(SparkError(said))
     assert SECRET not in str(scoring_failure(SparkError(said)))
     assert SECRET not in str(explain_failure(SparkError(said), Target("/t", "t", "/t")))
-    with in_full(True):
+    with with_detail("full"):
         assert SECRET in message_of(SparkError(said)) or SECRET not in said.split("\n")[0]
 
 
