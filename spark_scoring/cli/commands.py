@@ -61,7 +61,7 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
     spark = get_session()
     plan = make_plan(job, spark)
     error = combine(plan.problems) if plan.problems else None
-    notes = planned_effects(spark, plan, place_of(job)) if job.output is not None else ()
+    notes = planned_effects(spark, plan, place_of(job.record, job.output)) if job.output is not None else ()
     rows = None
     if sample_rows is not None and plan.schema is not None:
         rows = [row.asDict(recursive=True) for row in sample(spark, plan, job.model, sample_rows)]
@@ -212,9 +212,11 @@ def runs_place(
     file = conf or (job_file_here() if runs is None else None)
     if file is None:
         if settings or variables:
-            return place_of(read_job(None, settings, variables, {})), None
+            job = read_job(None, settings, variables, {})
+            return place_of(job.record, job.output), None
         return None, None
-    place = place_of(job_that_says_where(file, pairs("--set", settings), pairs("--var", variables)))
+    job = job_that_says_where(file, pairs("--set", settings), pairs("--var", variables))
+    place = place_of(job.record, job.output)
     refuse_unset(place, file)
     return (place, None) if conf is not None or settings or variables else (None, place.location)
 

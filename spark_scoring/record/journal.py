@@ -109,7 +109,7 @@ class Journal:
     def _tell_lost_target(self) -> None:
         """Tells, before a target is made, where the runs table knows one that is gone."""
         with suppress(Exception):  # what can't be read is told when the run is recorded
-            lost = lost_target(self._spark, place_of(self._job), self._output.shown)
+            lost = lost_target(self._spark, self._place(), self._output.shown)
             if lost is not None:
                 self._notes.append(lost)
                 _log.warning("%s", lost)
@@ -145,7 +145,7 @@ class Journal:
         if result.status == "succeeded":
             result = replace(result, notes=(*self._notes, *result.notes))
         with step("recording"), self._warned(self._table_name()):
-            place = place_of(self._job)
+            place = self._place()
             if not is_there(self._spark, place):
                 result = replace(result, notes=(*result.notes, new_table(place.shown, "the runs table")))
             record = self._of_result(result)
@@ -180,7 +180,7 @@ class Journal:
             if runs_table is None:
                 _log.warning("the run %s may not be in %s: Spark did not say in time that it is", self._run_id, place)
             with suppress(ScoringError):  # there is no place for one
-                local_index.remember_table(self._run_id, runs_table or place_of(self._job).location, "interrupted")
+                local_index.remember_table(self._run_id, runs_table or self._place().location, "interrupted")
         return stopped
 
     @contextmanager
@@ -193,15 +193,18 @@ class Journal:
             message = exc.message if isinstance(exc, ScoringError) else first_line(exc) or type(exc).__name__
             _log.warning("the run %s is not in %s: %s", self._run_id, place, message)
 
+    def _place(self) -> OutputConfig:
+        return place_of(self._job.record, self._output)
+
     def _table_name(self) -> str:
         try:
-            return f"the runs table {place_of(self._job).shown}"
+            return f"the runs table {self._place().shown}"
         except ScoringError:  # there is no place for one
             return "the runs table"
 
     def _write(self, record: Record, *, again: bool = False) -> str:
         """Appends the record to the runs table, unless it is `again` that of a run in there; returns which that is."""
-        place = place_of(self._job)
+        place = self._place()
         began = self._metadata.scored_at if self._metadata is not None else 0
         if not (again and is_recorded(self._spark, place, record, began)):
             write_record(self._spark, record, place, new=not self._repeatable)

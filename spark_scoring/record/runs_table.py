@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 
 from spark_scoring.delta.table import refuse_foreign_files
 from spark_scoring.errors import ConfigurationError, InputError
-from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.config import OutputConfig, RecordConfig
 from spark_scoring.publishing.staging_table import beside
 from spark_scoring.record.run_filter import RunFilter
 from spark_scoring.redaction import redact
@@ -98,16 +98,19 @@ SCHEMA = StructType([StructField(name, dtype) for name, dtype in _TYPES.items()]
 _ADDED_IN = {"files_failed": 2, "target_id": 3, "error_remedy": 3, "by_hand": 3, "notes": 3}
 
 
-def place_of(job: ScoringJob) -> OutputConfig:
-    """Returns where a job's runs are recorded: in `TABLE` beside its target, unless the job says otherwise."""
-    place = job.record.table
-    if place is not None:
-        return OutputConfig.at(place)
-    if job.output is None:
+def place_of(record: RecordConfig, output: OutputConfig | None) -> OutputConfig:
+    """Returns where a job's runs are recorded: in `TABLE` beside its target, unless the job says otherwise.
+
+    Raises:
+        ConfigurationError: If it has neither a target nor a place of its own.
+    """
+    if record.table is not None:
+        return OutputConfig.at(record.table)
+    if output is None:
         raise ConfigurationError(
             "the job has neither an output nor record.table", code="missing_key", remedy="name the table with --runs"
         )
-    return beside(job.output, TABLE)
+    return beside(output, TABLE)
 
 
 def write_record(spark: SparkSession, record: Record, place: OutputConfig, *, new: bool = False) -> None:

@@ -89,7 +89,7 @@ class Places:
             if config is not None:
                 places.append(Place.of(f"errors.quarantine{key}", config))
         with suppress(ScoringError):  # there is no place beside the target, as others say
-            places.append(Place.of(_RECORD, place_of(job)))
+            places.append(Place.of(_RECORD, place_of(job.record, job.output)))
         with suppress(ScoringError):
             if isinstance(choose_publishing(job), Staged):
                 staging = staging_place(job.output, job.staging, "run")

@@ -105,7 +105,8 @@ def starter_files(
         bundle: Whether there is to be a Databricks bundle.
     """
     folder = place.absolute().parent
-    files = {place: job_text(job, folder, _notes(model, place)), place.parent / SCHEMA_FILE: schema_text()}
+    values = job.model_dump(mode="json", exclude_defaults=True)
+    files = {place: job_text(values, folder, _notes(model, place)), place.parent / SCHEMA_FILE: schema_text()}
     if notebook:
         files[place.with_suffix(".ipynb")] = _notebook(place.name)
     if bundle:

@@ -19,15 +19,14 @@ _WIDE = 30
 _SQLITE = "sqlite:///"
 
 
-def job_text(job: ScoringJob, folder: Path, notes: Sequence[str] = ()) -> str:
+def job_text(values: Mapping[str, Any], folder: Path, notes: Sequence[str] = ()) -> str:
     """Returns a job as a commented file.
 
     Args:
-        job: The job.
+        values: The job's keys that are not at their defaults, as a file has them.
         folder: Where the file will be; paths below it, or near it, are written from there on.
         notes: Lines for its top, such as the model's inputs.
     """
-    values = job.model_dump(mode="json", exclude_defaults=True)
     lines = [EDITOR_LINE, *(f"# {note}".rstrip() for note in notes)]
     lines += ["# A key that is commented out shows its default. Relative paths start at this file's folder.", ""]
     for key, field in ScoringJob.model_fields.items():

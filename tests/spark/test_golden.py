@@ -13,10 +13,11 @@ import pytest
 from deltalake import DeltaTable
 
 from spark_scoring import score
-from spark_scoring.record.runs_table import place_of, read_runs
+from spark_scoring.record.runs_table import read_runs
 from spark_scoring.runs.run import publish
 from spark_scoring.worker.digest import model_digest
 from tests.golden.jobs import BAD, GOOD, PLACE, job
+from tests.recorded import runs_table
 from tests.spark.conftest import read, refused
 
 ARCHIVE = Path(__file__).parents[1] / "golden" / "left.tar.gz"
@@ -142,7 +143,7 @@ def test_a_replay_that_died_behind_its_commit_is_noted(spark):
 
 def test_the_runs_table_is_read_and_continued(spark):
     made = job("refused")
-    assert [(run["run_id"], run["status"]) for run in read_runs(spark, place_of(made), 10)] == [("waits", "failed")]
+    assert [(run["run_id"], run["status"]) for run in read_runs(spark, runs_table(made), 10)] == [("waits", "failed")]
     publish(made, "waits", spark=spark)
-    (run,) = read_runs(spark, place_of(made), 10)
+    (run,) = read_runs(spark, runs_table(made), 10)
     assert (run["status"], run["rows_in"], run["rows_scored"], run["rows_failed"]) == ("succeeded", 20, 17, 3)

@@ -12,8 +12,9 @@ from spark_scoring import score
 from spark_scoring.cli import commands
 from spark_scoring.errors import RowsFailedError
 from spark_scoring.jobs.config import OutputConfig
-from spark_scoring.record.runs_table import place_of, read_attempts, read_runs
+from spark_scoring.record.runs_table import read_attempts, read_runs
 from spark_scoring.runs.run import publish
+from tests.recorded import runs_table
 from tests.spark.conftest import read, refused, version
 
 ADDED = ("target_id", "error_remedy", "by_hand", "notes")
@@ -45,7 +46,7 @@ def test_a_run_whose_target_was_dropped_is_told_and_recorded_again(spark, job, t
     made = job()
     score(made, spark=spark, run_id="once")
     shutil.rmtree(target)
-    (listed,) = commands.history(place_of(made), None, 20).data["runs"]
+    (listed,) = commands.history(runs_table(made), None, 20).data["runs"]
     assert listed["target_state"] == "gone"
     with caplog.at_level(logging.WARNING, "spark_scoring"):
         again = score(made, spark=spark, run_id="once")
@@ -54,10 +55,10 @@ def test_a_run_whose_target_was_dropped_is_told_and_recorded_again(spark, job, t
     assert any("is gone" in note for note in again.notes)
     assert score(made, spark=spark, run_id="once").status == "already_published"
     assert statuses(runs) == ["succeeded", "succeeded"]
-    outcome = commands.history(place_of(made), None, 20)
+    outcome = commands.history(runs_table(made), None, 20)
     assert [run["target_state"] for run in outcome.data["runs"]] == ["there", "recreated"]
     assert "version 0 (recreated)" in outcome.text
-    (whole,) = commands.history(place_of(made), None, 20, run_id="once").data["runs"]
+    (whole,) = commands.history(runs_table(made), None, 20, run_id="once").data["runs"]
     assert (whole["target_state"], len(whole["attempts"])) == ("there", 2)
     assert any("is gone" in note for note in whole["notes"])
 
@@ -104,12 +105,12 @@ def test_a_success_that_an_earlier_version_recorded_is_not_recorded_twice(spark,
     before.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(runs)
     assert score(made, spark=spark, run_id="once").status == "already_published"
     assert statuses(runs) == ["succeeded"]
-    (listed,) = commands.history(place_of(made), None, 20).data["runs"]
+    (listed,) = commands.history(runs_table(made), None, 20).data["runs"]
     assert (listed["target_state"], listed["target_id"], listed["notes"]) == ("there", None, None)
     shutil.rmtree(target)
     assert score(made, spark=spark, run_id="once").status == "succeeded"
     assert statuses(runs) == ["succeeded", "succeeded"]
-    assert [run["target_state"] for run in commands.history(place_of(made), None, 20).data["runs"]] == [
+    assert [run["target_state"] for run in commands.history(runs_table(made), None, 20).data["runs"]] == [
         "there",
         "recreated",
     ]
@@ -120,7 +121,7 @@ def test_a_run_that_a_person_published_shows_its_attempts_and_their_remedies(spa
     with pytest.raises(RowsFailedError):
         score(made, spark=spark, run_id="night")
     publish(made, "night", spark=spark)
-    outcome = commands.history(place_of(made), None, 20, run_id="night")
+    outcome = commands.history(runs_table(made), None, 20, run_id="night")
     (whole,) = outcome.data["runs"]
     assert (whole["status"], whole["by_hand"], [row["by_hand"] for row in whole["attempts"]]) == (
         "succeeded",
@@ -132,7 +133,7 @@ def test_a_run_that_a_person_published_shows_its_attempts_and_their_remedies(spa
     assert "error   threshold_exceeded: 3 of 20 rows failed" in outcome.text
     assert f"remedy  {remedy}" in outcome.text
     with refused(2, "run_not_found"):
-        commands.history(place_of(made), None, 20, run_id="day")
+        commands.history(runs_table(made), None, 20, run_id="day")
 
 
 def test_filters_choose_among_the_runs(spark, job, staged, runs):
@@ -141,7 +142,7 @@ def test_filters_choose_among_the_runs(spark, job, staged, runs):
         score(job(), spark=spark, run_id="bad")
 
     def chosen(status: str | None, model: str | None, since: str | None) -> list[str]:
-        outcome = commands.history(place_of(job()), None, 20, wanted=(status, model, since))
+        outcome = commands.history(runs_table(job()), None, 20, wanted=(status, model, since))
         return [run["run_id"] for run in outcome.data["runs"]]
 
     assert chosen("succeeded", None, None) == ["good"]
@@ -155,7 +156,7 @@ def test_two_runs_are_compared_and_one_whose_target_is_gone_is_told(spark, job, 
     other = str(tmp_path / "other")
     score(job(place), spark=spark, run_id="plain")
     score(staged({**place, "output.path": other}), spark=spark, run_id="failing")
-    outcome = commands.history(place_of(job(place)), None, 20, compare=("plain", "failing"))
+    outcome = commands.history(runs_table(job(place)), None, 20, compare=("plain", "failing"))
     plain, failing = outcome.data["runs"]
     assert plain["predictions"]["columns"]["prediction"] == {
         "rows": 20,
@@ -168,7 +169,7 @@ def test_two_runs_are_compared_and_one_whose_target_is_gone_is_told(spark, job, 
     assert failing["predictions"]["columns"]["prediction"]["rows"] == 17
     assert "prediction: mean" in outcome.text
     shutil.rmtree(other)
-    outcome = commands.history(place_of(job(place)), None, 20, compare=("plain", "failing"))
+    outcome = commands.history(runs_table(job(place)), None, 20, compare=("plain", "failing"))
     assert outcome.data["runs"][1]["predictions"] == {"columns": {}, "not_read": "the target is gone"}
     assert "the predictions of failing are not compared: the target is gone" in outcome.text
 

@@ -18,9 +18,10 @@ from spark_scoring.cli import commands
 from spark_scoring.errors import RowsFailedError, TargetError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.record import local_index as local_runs
-from spark_scoring.record.runs_table import SCHEMA, place_of, read_runs
+from spark_scoring.record.runs_table import SCHEMA, read_runs
 from spark_scoring.runs.run import publish
 from tests.points import Died, die
+from tests.recorded import runs_table
 from tests.spark.conftest import read, refused, version
 from tests.sweeps import swept
 
@@ -302,7 +303,7 @@ def test_history_shows_the_newest_first_and_as_many_as_wanted(spark, job, runs):
     made = job({"output.mode": "append"})
     for run in ("one", "two", "three"):
         score(made, spark=spark, run_id=run)
-    outcome = commands.history(place_of(made), None, 2)
+    outcome = commands.history(runs_table(made), None, 2)
     assert outcome.data["runs_table"] == runs
     assert [run["run_id"] for run in outcome.data["runs"]] == ["three", "two"]
     assert list(outcome.data["runs"][0]) == [*SCHEMA.fieldNames(), "target_state"]

@@ -12,8 +12,9 @@ from spark_scoring.delta.identity import Identity
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.runs_of_job import job_that_says_where, refuse_unset
 from spark_scoring.record.run_filter import RunFilter
-from spark_scoring.record.runs_table import SCHEMA, Record, place_of, transaction
+from spark_scoring.record.runs_table import SCHEMA, Record, transaction
 from spark_scoring.record.targets import state_of
+from tests.recorded import runs_table
 
 NOW = datetime(2026, 11, 26, 2, 0, tzinfo=timezone.utc)
 RUN = {
@@ -181,7 +182,7 @@ JOB = "model: {uri: m}\ninput: {table: n, where: \"day = '${day}'\"}\nvars: {day
 def place(tmp_path, text, variables=None):
     conf = tmp_path / "job.yml"
     conf.write_text(JOB + text)
-    found = place_of(job_that_says_where(str(conf), {}, variables or {}))
+    found = runs_table(job_that_says_where(str(conf), {}, variables or {}))
     refuse_unset(found, str(conf))
     return found.location
 
