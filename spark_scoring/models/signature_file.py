@@ -8,6 +8,7 @@ from io import StringIO
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types import Schema
 from ruamel.yaml import YAML
@@ -60,10 +61,26 @@ def _schema(values: Mapping[str, Any], part: str, path: str) -> Schema | None:
     if not columns:
         return None
     try:
-        schema: Schema = Schema.from_json(columns if isinstance(columns, str) else json.dumps(columns))
+        columns = json.loads(columns) if isinstance(columns, str) else columns
+        _refuse_unnamed_types(columns)
+        schema: Schema = Schema.from_json(json.dumps(columns))
+        _refuse_records(schema)
     except Exception as exc:  # what MLflow raises depends on what is wrong
         raise _bad(path, f"{part} is no list of columns that MLflow knows: {str(exc)[:200]}") from exc
     return schema
+
+
+def _refuse_unnamed_types(columns: Any) -> None:
+    """Refuses a tensor type that is no name: NumPy takes nothing at all for a double, and a list for a record."""
+    for column in columns:
+        tensor = column.get("tensor-spec") if isinstance(column, dict) else None
+        if isinstance(tensor, dict) and not isinstance(tensor.get("dtype"), str):
+            raise ValueError("a tensor's dtype is a name, such as float64")
+
+
+def _refuse_records(schema: Schema) -> None:
+    if schema.is_tensor_spec() and any(np.dtype(kind).kind == "V" for kind in schema.numpy_types()):
+        raise ValueError("a tensor's values are numbers, texts or times, not records or raw memory")
 
 
 def _bad(path: str, why: str) -> ConfigurationError:
