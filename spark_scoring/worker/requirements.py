@@ -7,7 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion
 
 # A line names a package, its version and a marker. A longer one is no requirement, and would be slow to parse.
 _LONGEST_LINE = 2_000
@@ -83,7 +82,7 @@ def _contains(requirement: Requirement, version: str) -> bool:
     """Tells whether a version meets a requirement; what is no valid version meets only one without a condition."""
     try:
         return requirement.specifier.contains(version, prereleases=True)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of more digits than Python reads
         return not requirement.specifier
 
 

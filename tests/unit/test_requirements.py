@@ -52,6 +52,12 @@ def test_what_is_not(line, told):
     assert told in note([found])
 
 
+@pytest.mark.parametrize("version", ["9" * 5000, "1." + "9" * 5000, "1.0+" + "9" * 5000, "9" * 5000 + "!1", "", "1..2"])
+def test_a_version_that_is_none_meets_no_condition(version):
+    assert differences(["numpy"], lambda _: version) == []
+    assert differences(["numpy>=1"], lambda _: version) == [("numpy>=1", version)]
+
+
 def test_the_packages_are_those_of_this_process():
     assert installed_version("no-such-package") is None
     assert differences([f"pandas=={installed_version('pandas')}", "pandas==0.1"])[0].wanted == "pandas==0.1"
