@@ -17,7 +17,7 @@ COVERAGE := --cov --cov-report= --cov-fail-under=70
 OTHERS := -W default
 COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
 
-.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint docs bench bench-failures lock clean
+.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint docs bench bench-check bench-failures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,8 +88,11 @@ docs: install ## Write the pages that come from the code: docs/errors.md
 
 check: lint test ## Run ruff, mypy and the tests, as CI does
 
-bench: install ## Time a 4-million-row job beside a plain spark_udf, in one run; appends to tests/bench/results.md
+bench: install ## Time a 4-million-row job beside plain spark_udf jobs, in one run; results go to tests/bench/results.md
 	$(BIN)/python -m tests.bench.run
+
+bench-check: install ## Time it again, and say which ratios moved since the results that are kept
+	$(BIN)/python -m tests.bench.run --check
 
 bench-failures: install ## Time what staging and bad rows cost; appends to tests/bench/failures.md
 	$(BIN)/python -m tests.bench.failures

@@ -24,7 +24,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_scoring import ScoringJob, get_session, score
-from tests.bench.run import COLUMNS, train
+from tests.bench.peers import COLUMNS
+from tests.bench.run import train
 
 RESULTS = Path(__file__).parent / "failures.md"
 _SMALLER = 100

@@ -1,10 +1,9 @@
-"""Times our job beside plain ``spark_udf`` jobs, in one run: `make bench`.
+"""Times our job beside plain ``spark_udf`` jobs, in one run: `make bench`; `make bench-check` compares with before.
 
 4 million rows of 20 doubles go from one Delta table into another, scored by a light linear model and by gradient
-boosting: by our job, by a plain ``spark_udf``, and by a plain one that writes our three stamp columns too, so that what
-the columns cost and what the engine costs can be told apart. All run in one session, in turn (A B C, B C A, …), after
-one uncounted round; what counts is the ratio within a round, since the machine's speed drifts. Medians go to
-`results.md`.
+boosting, by each of `peers`. All run in one session, in turn (A B C, B C A, …), after one uncounted round; what counts
+is the ratio within a round, since the machine's speed drifts. Beside the clock, the processor's seconds are taken, of
+the JVM and of Python apart. The rounds go to `results.jsonl`, the tables of them to `results.md`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import argparse
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,41 +25,52 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.models import infer_signature
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import SparkSession
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
-from spark_scoring import ScoringJob, get_session, score
-
-COLUMNS = [f"x{position:02d}" for position in range(20)]
-RESULTS = Path(__file__).parent / "results.md"
+from spark_scoring import get_session
+from tests.bench.peers import COLUMNS, PEERS
+from tests.bench.processor import spent
+from tests.bench.results import Result, Round, append, moved, read_results, tables
 
 
 def main() -> None:
-    """Runs the benchmark and appends one line for each model to the results file."""
+    """Runs the benchmark, and keeps its results or compares them with those that are kept.
+
+    Raises:
+        SystemExit: With 1, if a ratio got worse than it was.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=4_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="*", default=["linear", "gbm"])
-    parser.add_argument("--dry-run", action="store_true", help="print, and leave the results file alone")
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), help="ours, and whom to compare it with")
+    parser.add_argument("--dry-run", action="store_true", help="print, and keep nothing")
+    parser.add_argument("--check", action="store_true", help="keep nothing, and say which ratios moved")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
+    before = {result.model: result for result in read_results()}
     folder = Path(tempfile.mkdtemp(prefix="spark-scoring-bench-"))
+    lines = []
     try:
         spark = get_session()
         table = _make_table(spark, folder, options.rows)
         models = train(folder)
         for name in options.models:
-            seconds = _race(spark, table, models[name], folder, options.rounds)
-            line = _line(name, options.rows, seconds)
-            sys.stdout.write(line + "\n")
+            rounds = _race(spark, table, models[name], folder, options.rounds, options.peers)
+            result = Result(date.today().isoformat(), _commit(), name, options.rows, _machine(), rounds)
+            sys.stdout.write(tables([result]))
             sys.stdout.flush()
-            if not options.dry_run:
-                with RESULTS.open("a", encoding="utf-8") as stream:
-                    stream.write(line + "\n")
+            if options.check and name in before:
+                lines += moved(result, before[name])
+            elif not options.check and not options.dry_run:
+                append(result)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if options.check:
+        sys.stdout.write("\n" + ("\n".join(lines) or "no ratio moved") + "\n")
+        sys.exit(any(line.endswith("slower") for line in lines))
 
 
 def _make_table(spark: SparkSession, folder: Path, rows: int) -> str:
@@ -93,65 +102,31 @@ def train(folder: Path) -> dict[str, str]:
     return uris
 
 
-def _race(spark: SparkSession, table: str, model: str, folder: Path, rounds: int) -> list[list[float]]:
+def _race(
+    spark: SparkSession, table: str, model: str, folder: Path, rounds: int, peers: list[str]
+) -> dict[str, list[Round]]:
     out = folder / "output"
-    seconds = []
-    jobs = [_ours, _plain, _stamped]
+    taken: dict[str, list[Round]] = {peer: [] for peer in peers}
     for turn in range(rounds + 1):
-        row = [0.0] * len(jobs)
-        for place in range(len(jobs)):
-            which = (turn + place) % len(jobs)  # whoever runs first in a round must not always be the same
+        for place in range(len(peers)):
+            peer = peers[(turn + place) % len(peers)]  # whoever runs first in a round must not always be the same
             shutil.rmtree(out, ignore_errors=True)
-            started = time.perf_counter()
-            jobs[which](spark, table, model, str(out))
-            row[which] = time.perf_counter() - started
-        if turn:
-            seconds.append(row)
-    return seconds
+            with PEERS[peer].set_up(spark):
+                before, started = spent(), time.perf_counter()
+                PEERS[peer].run(spark, table, model, str(out))
+                wall, cpu = time.perf_counter() - started, spent().since(before)
+            if turn:
+                taken[peer].append(Round(round(wall, 3), round(cpu.jvm, 2), round(cpu.python, 2)))
+    return taken
 
 
-def _ours(spark: SparkSession, table: str, model: str, out: str) -> None:
-    score(ScoringJob.from_options({"model.uri": model, "input.path": table, "output.path": out}), spark=spark)
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "-"
 
 
-def _plain(spark: SparkSession, table: str, model: str, out: str) -> None:
-    _scored_plainly(spark, table, model).write.format("delta").save(out)
-
-
-def _stamped(spark: SparkSession, table: str, model: str, out: str) -> None:
-    stamps = {
-        "model_id": F.lit(model.removeprefix("models:/")),
-        "run_id": F.lit("0123456789abcdef"),
-        "scored_at": F.expr("timestamp_micros(1700000000000000)"),
-    }
-    _scored_plainly(spark, table, model).withColumns(stamps).write.format("delta").save(out)
-
-
-def _scored_plainly(spark: SparkSession, table: str, model: str) -> DataFrame:
-    udf = mlflow.pyfunc.spark_udf(spark, model, result_type="double", env_manager="local")
-    return spark.read.format("delta").load(table).withColumn("prediction", udf(*COLUMNS))
-
-
-def _line(name: str, rows: int, seconds: list[list[float]]) -> str:
-    ours, plain, stamped = (list(column) for column in zip(*seconds, strict=True))
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    cells = [
-        date.today().isoformat(),
-        commit.stdout.strip() or "-",
-        name,
-        f"{rows:,}",
-        str(len(seconds)),
-        *(f"{statistics.median(column):.2f}" for column in (ours, plain, stamped)),
-        _ratio(ours, plain),
-        _ratio(ours, stamped),
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, pyspark {SparkSession.active().version}",
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def _ratio(ours: list[float], other: list[float]) -> str:
-    ratios = [mine / theirs for mine, theirs in zip(ours, other, strict=True)]
-    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, pyspark {SparkSession.active().version}"
 
 
 if __name__ == "__main__":
