@@ -32,6 +32,7 @@ from spark_scoring.jobs.location import absolute, is_path
 from spark_scoring.jobs.parts import (
     ENV_NAME,
     READ_AT_START,
+    STAMPS,
     Keys,
     Part,
     holds_numpy,
@@ -40,6 +41,7 @@ from spark_scoring.jobs.parts import (
     rows_or_ratio,
     valid_columns,
     valid_duration,
+    valid_stamps,
     valid_threshold,
     valid_time_zone,
 )
@@ -202,6 +204,7 @@ class OutputConfig(Part):
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
     evolve_schema: bool = False
+    stamps: Annotated[Literal["all", "none"] | tuple[str, ...], BeforeValidator(valid_stamps)] = "all"
 
     @model_validator(mode="after")
     def _one_target(self) -> OutputConfig:
@@ -222,12 +225,19 @@ class OutputConfig(Part):
             refuse_twice(option, getattr(self, option))
         if self.partition_by and self.cluster_by:
             raise ValueError("a table has partition_by or cluster_by, not both")
+        if self.mode == "merge" and "run_id" not in self.stamped:
+            raise ValueError("mode merge needs run_id among output.stamps: by it a run knows its rows again")
         return self
 
     @classmethod
     def at(cls, location: str) -> OutputConfig:
         """Returns the output that appends to the path or table of that name."""
         return cls(path=absolute(location), mode="append") if is_path(location) else cls(table=location, mode="append")
+
+    @property
+    def stamped(self) -> tuple[str, ...]:
+        """The stamps that its rows carry, in the order in which they are written."""
+        return {"all": STAMPS, "none": ()}.get(str(self.stamps), tuple(name for name in STAMPS if name in self.stamps))
 
     @property
     def location(self) -> str:
@@ -310,6 +320,16 @@ class ScoringJob(Keys):
                 raise ValueError(f"input.incremental goes with output.mode append or merge, not {self.output.mode}")
             if self.input.rescore is not None and self.output.mode != "merge":
                 raise ValueError("input.rescore needs output.mode merge: append would add rows that are there already")
+        return self
+
+    @model_validator(mode="after")
+    def _last_runs_are_found(self) -> ScoringJob:
+        if self.output is not None and "run_id" not in self.output.stamped:
+            for check in ("rows_vs_last", "psi_vs_last"):
+                if getattr(self.audit, check) is not None:
+                    raise ValueError(
+                        f"audit.{check} needs run_id among output.stamps: by it a run's rows are known again"
+                    )
         return self
 
     @model_validator(mode="after")

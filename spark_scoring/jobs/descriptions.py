@@ -47,6 +47,7 @@ DESCRIPTIONS: dict[str, str] = {
     "output.partition_by": "of a new target; or cluster_by",
     "output.cluster_by": "of a new target; or partition_by",
     "output.evolve_schema": "true: the target may get new columns",
+    "output.stamps": "the columns that say who scored a row, and when: all | none | of model_id, run_id, scored_at",
     "errors": "What becomes of rows that fail.",
     "errors.threshold": "how many may fail: 0, the first one ends the run | a number | a share such as 1% | -1, any",
     "errors.quarantine": "a table or path for the failed rows and their reasons",

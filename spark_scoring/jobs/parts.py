@@ -109,6 +109,19 @@ def valid_columns(value: Any) -> Any:
     return value
 
 
+STAMPS = ("model_id", "run_id", "scored_at")
+
+
+def valid_stamps(value: Any) -> Any:
+    """Returns ``all``, ``none`` or a list of stamps, or raises a ValueError."""
+    if value in ("all", "none"):
+        return value
+    if not isinstance(value, (list, tuple)) or not all(name in STAMPS for name in value):
+        raise ValueError(f"write all, none, or a list of {', '.join(STAMPS)}")
+    refuse_twice("stamps", value)
+    return value
+
+
 def _refuse_unwritable(value: Any) -> None:
     """Refuses text that neither a file system nor Spark can hold."""
     if isinstance(value, str):

@@ -159,7 +159,8 @@ def run_audit(
 
 def _last_run(spark: SparkSession, target: Target) -> LastRun | None:
     commit = find_last_run(spark, target.name)
-    if commit is None:
+    # A job before this one may have written its rows without.
+    if commit is None or "run_id" not in spark.table(target.name).columns:
         return None
     rows = spark.table(target.name).where(F.col("run_id") == F.lit(commit.metadata.run_id))
     if "error" in rows.columns:

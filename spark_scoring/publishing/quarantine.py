@@ -11,11 +11,11 @@ from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 from spark_scoring.delta.table import describe_target
 from spark_scoring.errors import ContractError, ScoringError, TargetError
 from spark_scoring.jobs.config import ErrorsConfig, OutputConfig
+from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.quarantined import resolved_place
 from spark_scoring.reading.source import QUARANTINE_COLUMNS
 from spark_scoring.scoring.frame import ERROR_TYPE
-from spark_scoring.scoring.stamp import STAMPS
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,8 @@ class Staged:
         Raises:
             TargetError: If the target does not take the rows.
         """
-        rows = staged.all() if self.errors.inline else staged.good()
+        stamps = self.output.stamped
+        rows = staged.all(stamps) if self.errors.inline else staged.good(stamps)
         if self.output.mode == "merge":
             existing = spark.table(target.name) if target.exists else None
             show = self.errors.detail == "full"

@@ -13,11 +13,12 @@ from spark_scoring.delta.history import Commit
 from spark_scoring.delta.table import Target
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import OutputConfig
+from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.publishing.staging_table import StagingMetadata
 from spark_scoring.reading.quarantined import REPLAYED
 from spark_scoring.reading.source import QUARANTINE_COLUMNS
 from spark_scoring.redaction import redact
-from spark_scoring.scoring.stamp import STAMPS, Stamp
+from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.spark import sql
 
 # Columns of the staging table that no table of a user's has.
@@ -60,13 +61,13 @@ class StagedRows:
         """The names of the prediction columns."""
         return self.metadata.predictions or ()
 
-    def good(self) -> DataFrame:
+    def good(self, stamps: Sequence[str] = STAMPS) -> DataFrame:
         """Returns the rows that were scored, as a target without inline errors holds them."""
-        return self._stamped(self.df.where(f"{ERROR} IS NULL"))
+        return self._stamped(self.df.where(f"{ERROR} IS NULL"), stamps)
 
-    def all(self) -> DataFrame:
+    def all(self, stamps: Sequence[str] = STAMPS) -> DataFrame:
         """Returns every row, as a target with inline errors holds them."""
-        return self._stamped(self.df, F.col(ERROR).alias("error"))
+        return self._stamped(self.df, stamps, F.col(ERROR).alias("error"))
 
     def bad(self) -> DataFrame:
         """Returns the rows that failed, as a quarantine holds them: all that the input had, and why they failed."""
@@ -93,19 +94,19 @@ class StagedRows:
         """Returns the merge keys of the rows that failed."""
         return self.df.where(f"{ERROR} IS NOT NULL").select(*map(sql.quote, keys))
 
-    def _stamped(self, rows: DataFrame, *more: Column) -> DataFrame:
+    def _stamped(self, rows: DataFrame, stamps: Sequence[str], *more: Column) -> DataFrame:
         kept = [*self._columns_before(self.predictions[0]), *self.predictions]
-        return rows.select(*(F.col(sql.quote(name)) for name in kept), *self.stamps(), *more)
+        return rows.select(*(F.col(sql.quote(name)) for name in kept), *self.stamps(stamps), *more)
 
     def _columns_before(self, name: str) -> list[str]:
         names = self.df.columns
         return [column for column in names[: names.index(name)] if column != REPLAYED]
 
-    def stamps(self) -> list[Column]:
-        """Returns the columns ``model_id``, ``run_id`` and ``scored_at``."""
+    def stamps(self, names: Sequence[str] = STAMPS) -> list[Column]:
+        """Returns the columns ``model_id``, ``run_id`` and ``scored_at``, or those of them that are named."""
         # The same for every row, so they are not staged: they would be written twice.
         values = Stamp(self.metadata.model_id, self.metadata.run_id, self.metadata.scored_at).columns()
-        return [value.alias(name) for name, value in zip(STAMPS, values, strict=True)]
+        return [values[name].alias(name) for name in names]
 
 
 def read_staged(

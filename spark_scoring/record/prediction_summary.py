@@ -15,7 +15,7 @@ from pyspark.sql.types import BooleanType, DataType, IntegralType, NumericType, 
 from spark_scoring.delta.history import find_run
 from spark_scoring.delta.table import table_name
 from spark_scoring.jobs.config import OutputConfig
-from spark_scoring.scoring.stamp import STAMPS
+from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line
 
@@ -41,7 +41,10 @@ def summarize(spark: SparkSession, run: Mapping[str, Any], state: str | None) ->
         return {"columns": {}, "not_read": reason}
     try:
         target = OutputConfig.at(run["target"])
-        rows = _version(spark, target, run["target_version"]).where(F.col("run_id") == run["run_id"])
+        whole = _version(spark, target, run["target_version"])
+        if "run_id" not in whole.columns:
+            return {"columns": {}, "not_read": "its rows carry no run_id, which output.stamps left out"}
+        rows = whole.where(F.col("run_id") == run["run_id"])
         names = _prediction_columns(spark, target, run["run_id"], rows)
         columns = {name: _distribution(rows, name, rows.schema[name].dataType) for name in names[:_MOST]}
     except (PySparkException, Py4JJavaError, KeyError) as exc:

@@ -19,6 +19,7 @@ from spark_scoring.environment.managers import refuse_missing_manager
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
 from spark_scoring.errors import ScoringError, combine
 from spark_scoring.jobs.config import ModelConfig, OutputConfig, ScoringJob
+from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.publishing.audit import audit_problems
 from spark_scoring.publishing.choice import Publishing, choose_publishing
@@ -212,6 +213,7 @@ class _Planner:
             added=added_columns(
                 output.prediction if output is not None else "prediction",
                 "collect" if self.job.errors.inline else "raise",
+                output.stamped if output is not None else STAMPS,
             ),
             textual=whole.source.textual,
             places=whole.source.places,

@@ -11,19 +11,22 @@ from pyspark.sql.types import StringType, StructField, StructType, TimestampType
 
 from spark_scoring.contract import Contract
 from spark_scoring.contract.row_faults import UNTYPED
+from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring import python_udf, spark_ml
 from spark_scoring.scoring.row_key import RowKey
-from spark_scoring.scoring.stamp import STAMPS, Stamp
+from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.scoring.transformed import OnError
 from spark_scoring.spark import sql
 
 ERROR_TYPE = StructType([StructField(name, StringType()) for name in ("code", "stage", "message")])
+_STAMP_TYPES = (StringType(), StringType(), TimestampType())
+_TYPES = {**dict(zip(STAMPS, _STAMP_TYPES, strict=True)), "error": ERROR_TYPE}
 
 
-def added_columns(prediction: str, on_error: OnError) -> tuple[str, ...]:
-    """Returns the names of the columns that scoring adds: the prediction, the three stamps, and maybe the error."""
-    added = (prediction, *STAMPS)
+def added_columns(prediction: str, on_error: OnError, stamps: Sequence[str] = STAMPS) -> tuple[str, ...]:
+    """Returns the names of the columns that scoring adds: the prediction, the stamps, and maybe the error."""
+    added = (prediction, *stamps)
     return added if on_error == "raise" else (*added, "error")
 
 
@@ -35,8 +38,7 @@ def result_schema(schema: StructType, contract: Contract) -> StructType:
         contract: A contract without problems.
     """
     by_name = {column.name: column for column in schema.fields}
-    types = [StringType(), StringType(), TimestampType(), ERROR_TYPE]
-    stamps = [StructField(name, dtype) for name, dtype in zip(contract.stamps, types, strict=False)]
+    stamps = [StructField(name, _TYPES[name]) for name in contract.stamps]
     return StructType([*(_as_written(by_name[name]) for name in contract.kept), *contract.prediction_fields(), *stamps])
 
 
@@ -80,7 +82,8 @@ def score_frame(
             spark, df, model, contract, on_error, detail=detail, end_after=end_after, key=named
         )
     kept = [_kept(df, name) for name in contract.kept]
-    stamps = stamp.columns() if stamp is not None else []
+    marks = stamp.columns() if stamp is not None else {}
+    stamps = [marks[name] for name in contract.stamps if name in marks]
     if on_error == "collect":
         stamps.append(scored.error)
     predictions = _predictions(contract, scored.values, scored.failed if on_error == "collect" else None)

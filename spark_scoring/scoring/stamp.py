@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
-STAMPS = ("model_id", "run_id", "scored_at")
+from spark_scoring.jobs.parts import STAMPS
 
 
 def new_run_id() -> str:
@@ -36,9 +36,10 @@ class Stamp:
     run_id: str
     scored_at: int
 
-    def columns(self) -> list[Column]:
-        """Returns the values of `STAMPS`."""
-        return [F.lit(self.model_id), F.lit(self.run_id), F.expr(f"timestamp_micros({self.scored_at}L)")]
+    def columns(self) -> dict[str, Column]:
+        """Returns the value of each of `STAMPS`."""
+        values = (F.lit(self.model_id), F.lit(self.run_id), F.expr(f"timestamp_micros({self.scored_at}L)"))
+        return dict(zip(STAMPS, values, strict=True))
 
     @classmethod
     def now(cls, model_id: str, run_id: str | None = None) -> Stamp:

@@ -52,6 +52,7 @@ output:
   partition_by: []
   cluster_by: []
   evolve_schema: false
+  stamps: all
 errors:
   threshold: 0
   quarantine: null
