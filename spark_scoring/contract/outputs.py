@@ -24,7 +24,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from spark_scoring.contract.result_type import nested, spec_of, suggested_type, tensor_type
+from spark_scoring.contract.output_types import nested, spec_of, suggested_type, tensor_type
 from spark_scoring.spark import sql
 from spark_scoring.worker import encoding
 from spark_scoring.worker.protocol import OutputColumn

@@ -12,7 +12,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
-from spark_scoring.delta.filled import Filled, filled_columns
+from spark_scoring.delta.filled_columns import Filled, filled_columns
 from spark_scoring.delta.history import latest_version
 from spark_scoring.errors import TargetError
 from spark_scoring.jobs.config import OutputConfig

@@ -14,9 +14,9 @@ from .columns import Column, column_of, is_list, objects
 from .encoding import NOTHING, Encoded, encode_column
 from .failures import ModelRaisedError, RowFailure
 from .nested import encode_nested
+from .one_row_results import of_one_row
 from .protocol import OutputColumn
 from .scalars import UnfitError, is_missing
-from .squeezed import of_one_row
 from .structs import Properties, by_name
 from .wall_clock import WallClock, wall_clock
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pyspark.sql import types as T  # noqa: N812
 
 from spark_scoring.delta.evolution import evolution
-from spark_scoring.delta.filled import Filled
+from spark_scoring.delta.filled_columns import Filled
 from spark_scoring.delta.limits import column_limits, layout_limits
 from spark_scoring.delta.partition_values import partition_columns
 from spark_scoring.delta.table import Target
