@@ -161,6 +161,7 @@ def init(
     """
     from spark_scoring.jobs.location import is_path
     from spark_scoring.models.pinned import pin
+    from spark_scoring.starter.delimiter import delimiter_of
     from spark_scoring.starter.files import format_of, starter_files, write_files
 
     location = options["--input"] or ""
@@ -168,6 +169,9 @@ def init(
     here = location if is_path(location) or format_of(location) is None else f"./{location}"
     kind = options["--format"] or (format_of(here) if is_path(here) else None)
     settings = [f"input.key={json.dumps(list(key))}"] if key else []
+    delimiter = delimiter_of(here) if kind == "csv" else None
+    if delimiter is not None:
+        settings.append(f"input.options={json.dumps({'delimiter': delimiter})}")
     job = read_job(None, settings, (), {**options, "--input": here, "--format": kind})
     files = starter_files(job, pin(job.model), Path(place), notebook=notebook, bundle=bundle)
     write_files(files, force=force)

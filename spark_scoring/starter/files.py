@@ -81,15 +81,19 @@ scored.limit(20).toPandas()""",
 def format_of(location: str) -> str | None:
     """Returns the ``input.format`` of a path by its files' names; None for a Delta table, and where nothing tells."""
     path = Path(location)
-    if path.is_dir():
-        if (path / "_delta_log").is_dir():
-            return None
-        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name[0] not in "._")
-        path = files[0] if files else path
-    name = path.name.lower()
+    if (path / "_delta_log").is_dir():
+        return None
+    name = (first_file(path) or path).name.lower()
     for packed in _PACKED:
         name = name.removesuffix(packed)
     return _FORMATS.get(Path(name).suffix)
+
+
+def first_file(path: Path) -> Path | None:
+    """Returns a path's file, or of a folder the first one that holds data; None where there is none."""
+    if not path.is_dir():
+        return path if path.is_file() else None
+    return min((file for file in path.rglob("*") if file.is_file() and file.name[0] not in "._"), default=None)
 
 
 def starter_files(

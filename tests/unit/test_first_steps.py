@@ -1,7 +1,9 @@
 """The first steps: help, `init`, the job file's schema, the job file that is found, and what a shell completes."""
 
 import ast
+import gzip
 import json
+import lzma
 import os
 import re
 import subprocess
@@ -15,6 +17,7 @@ from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.jobs.descriptions import DESCRIPTIONS
 from spark_scoring.jobs.schema import EDITOR_LINE, SCHEMA_FILE, job_schema, schema_text
 from spark_scoring.jobs.yaml_file import read_yaml
+from spark_scoring.starter.delimiter import delimiter_of
 from spark_scoring.starter.files import format_of
 from tests.unit.programs import environment
 
@@ -189,6 +192,44 @@ def test_on_a_terminal_init_asks_for_it(cli, model, tmp_path, monkeypatch):
 def test_init_of_a_model_that_is_not_there_writes_nothing(cli, tmp_path):
     assert cli("init", "--model", "./none", "--input", "numbers", "--output", "scores")[0] == 4
     assert not (tmp_path / "job.yml").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "delimiter"),
+    [
+        ("in.csv", "id;a;b\n1;2,5;3,5\n", ";"),
+        ("in.csv", "id\ta\tb\n1\t2\t3\n", "\t"),
+        ("in.tsv", "id\ta\tb\n1\t2\t3\n", "\t"),
+        ("in.csv", "id|a|b\n1|2|3\n", "|"),
+        ("in.csv", "id,a,b\n1,2,3\n", None),
+        ("in.csv", "id,note; a,b\n1,x; y,3\n", None),
+        ("in.csv", 'id,"x;y;z;w",b\n1,2,3\n', None),
+        ("in.csv", "name, first;a, b;c, d;e\nx;1,5;2;3\ny;1;2,5;3\n", ";"),
+        ("in.csv", "id\n1\n", None),
+        ("in.csv", "", None),
+    ],
+)
+def test_init_writes_the_delimiter_that_the_first_lines_have(cli, model, tmp_path, name, text, delimiter):
+    wanted = {} if delimiter is None else {"delimiter": delimiter}
+    encodings = {
+        "": str.encode,
+        ".gz": lambda text: gzip.compress(text.encode()),
+        ".xz": lambda t: lzma.compress(t.encode()),
+    }
+    for ending, packed in encodings.items():
+        (tmp_path / f"{name}{ending}").write_bytes(packed(text))
+        assert cli("init", "--force", "--model", model, "--input", f"{name}{ending}", "--output", "./scored")[0] == 0
+        assert ScoringJob.from_yaml(tmp_path / "job.yml").input.options == wanted
+
+
+def test_the_delimiter_of_a_folder_is_that_of_its_first_file(tmp_path):
+    (tmp_path / "day=1").mkdir()
+    (tmp_path / "_SUCCESS").touch()
+    (tmp_path / "day=1" / "x.csv").write_text("\ufeffid;a\r\n1;2\r\n", encoding="utf-16")
+    assert delimiter_of(str(tmp_path)) == ";"
+    (tmp_path / "day=1" / "a.csv.gz").write_bytes(b"damaged")
+    assert delimiter_of(str(tmp_path)) is None
+    assert delimiter_of(str(tmp_path / "none.csv")) is None
 
 
 @pytest.mark.parametrize(
