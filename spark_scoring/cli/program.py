@@ -177,7 +177,7 @@ def _as_scoring_error(exc: BaseException, command: str, signals: Signals) -> Sco
         drop_telling_causes(exc)
     if os.environ.get(_DEBUG):
         console.say("".join(traceback.format_exception(exc)).rstrip())
-    ended = signals.error(exc)
+    ended = signals.error(exc, command)
     if ended is not None:
         return ended
     if isinstance(exc, ScoringError):

@@ -20,6 +20,10 @@ from spark_scoring.spark.jvm import (
     stop_of,
 )
 
+# Commands that write a target, and those that write nothing at all.
+_PUBLISHING = frozenset({"score", "publish", "demo"})
+_LOOKING = frozenset({"check", "inspect", "history", "schema"})
+
 
 @dataclass
 class Signals:
@@ -33,10 +37,20 @@ class Signals:
     first: int | None = None
     held: bool = False
 
-    def error(self, exc: BaseException) -> ScoringError | None:
-        """Returns what ended a command that ended with `exc`, if a signal did."""
+    def error(self, exc: BaseException, command: str) -> ScoringError | None:
+        """Returns what ended a command that ended with `exc`, if a signal did.
+
+        Args:
+            exc: What it ended with.
+            command: Which command.
+        """
         stop = stop_of(exc)
-        return error_of(stop) if stop is not None else None
+        if stop is None:
+            return None
+        if not stop.message and command not in _PUBLISHING:
+            looks = command in _LOOKING
+            stop = type(stop)(f"{command} only looks, and wrote nothing" if looks else "", "run it again")
+        return error_of(stop)
 
     def _came(self, number: int, _: FrameType | None) -> None:
         self.first = self.first or number

@@ -71,39 +71,44 @@ def table_name(config: OutputConfig) -> str:
     return sql.quote_name(config.table or "")
 
 
-def describe_target(spark: SparkSession, config: OutputConfig) -> Target:
+def describe_target(spark: SparkSession, config: OutputConfig, kind: str = "the target") -> Target:
     """Looks at what `config` names; nothing is created.
+
+    Args:
+        spark: The session.
+        config: Which table.
+        kind: What it is to the job, for messages.
 
     Raises:
         TargetError: If there is something that is no Delta table, or the place for it is missing or can't be reached.
     """
     try:
-        return _describe(spark, config)
+        return _describe(spark, config, kind)
     except (Py4JJavaError, OSError) as exc:
         message = first_line(exc) if isinstance(exc, Py4JJavaError) else str(exc)
         raise TargetError(
-            f"the target {config.location} can't be looked at: {message}",
+            f"{kind} {config.location} can't be looked at: {message}",
             code="target_not_readable",
             remedy="check the name, the rights on it, and that Spark knows its kind of storage",
         ) from exc
 
 
-def _describe(spark: SparkSession, config: OutputConfig) -> Target:
+def _describe(spark: SparkSession, config: OutputConfig, kind: str) -> Target:
     if config.path is not None:
         path = absolute(config.path)
         target = Target(path, table_name(config), path)
         version = latest_version(spark, target.name)
         if version is None:
-            refuse_foreign_files(path)
+            refuse_foreign_files(path, kind)
             return target
     else:
         target = Target(config.location, table_name(config), None)
-        if not _exists(spark, target):
+        if not _exists(spark, target, kind):
             return target
         version = latest_version(spark, target.name)
         if version is None:
             raise TargetError(
-                f"{config.location} exists and is not a Delta table",
+                f"{kind} {config.location} exists and is not a Delta table",
                 code="target_not_delta",
                 remedy="write to another table",
             )
@@ -136,14 +141,14 @@ def _has_special(dtype: DataType) -> bool:
     return isinstance(dtype, MapType) and (_has_special(dtype.keyType) or _has_special(dtype.valueType))
 
 
-def _exists(spark: SparkSession, target: Target) -> bool:
+def _exists(spark: SparkSession, target: Target, kind: str) -> bool:
     try:
         spark.sql(f"DESCRIBE TABLE {target.name}").schema  # noqa: B018
         return True
     except AnalysisException as exc:
         if "TABLE_OR_VIEW_NOT_FOUND" not in str(exc):
             raise TargetError(
-                f"the target {target.location} can't be looked at: {first_line(exc)}",
+                f"{kind} {target.location} can't be looked at: {first_line(exc)}",
                 code="target_not_readable",
                 remedy="check the name and the rights on it",
             ) from exc
@@ -153,27 +158,31 @@ def _exists(spark: SparkSession, target: Target) -> bool:
             spark.sql(f"DESCRIBE SCHEMA {schema_name}").collect()
         except AnalysisException as exc:
             raise TargetError(
-                f"there is no schema for the target {target.location}",
+                f"there is no schema for {kind} {target.location}",
                 code="target_schema_missing",
                 remedy=f"CREATE SCHEMA {schema_name}",
             ) from exc
     return False
 
 
-def _refuse_file_above(path: str) -> None:
+def _refuse_file_above(path: str, kind: str) -> None:
     above = os.path.dirname(path)
     while above and not os.path.lexists(above):
         above = os.path.dirname(above)
     if above and not os.path.isdir(above):
         raise TargetError(
-            f"the target {path} lies below {above}, which is a file",
+            f"{kind} {path} lies below {above}, which is a file",
             code="storage_failed",
             remedy="choose a path below a folder",
         )
 
 
-def refuse_foreign_files(path: str) -> None:
+def refuse_foreign_files(path: str, kind: str = "the target") -> None:
     """Refuses a local folder that holds files, and no Delta table; what a store holds is Delta's to see.
+
+    Args:
+        path: The folder.
+        kind: What it is to the job, for messages.
 
     Raises:
         TargetError: If there is such a folder, or a file, or a file where the folder above it would be.
@@ -183,13 +192,13 @@ def refuse_foreign_files(path: str) -> None:
     if "://" in path:
         return
     if not os.path.exists(path):
-        _refuse_file_above(path)
+        _refuse_file_above(path, kind)
         return
     entries = sorted(os.listdir(path)) if os.path.isdir(path) else [path]
     # A first write that failed leaves its files and an empty log: Delta never reads them, and VACUUM removes them.
     if entries and "_delta_log" not in entries:
         raise TargetError(
-            f"the target {path} exists and is not a Delta table",
+            f"{kind} {path} exists and is not a Delta table",
             code="target_not_delta",
             available=", ".join(entries[:5]),
             remedy="choose an empty or new folder",

@@ -26,12 +26,13 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SECONDS = 25
-# After this long, the log says what is waited for.
-_QUIET_SECONDS = 3
+# After this long, the log says what is waited for; what lies on this machine answers, and only its client is loading.
+_QUIET_SECONDS = 5
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # MLflow's own, for whom the user sets only one of the two, and ours.
 _OURS = {_RETRIES: "1", _TIMEOUT: "10"}
 _DATABASES = ("postgresql", "mysql", "mssql")
+_DATABRICKS = {"databricks", "databricks-uc", "uc"}
 _TABLES = ("experiments", "registered_models")
 _DENIED = re.compile(
     r"error code 40[13]\b|\b40[13] Client Error|authentication failed|access denied for user|login failed for user"
@@ -88,9 +89,9 @@ class Budget:
         with _impatient_mlflow():
             thread.start()
             thread.join(min(_QUIET_SECONDS, self._left()))
-            if thread.is_alive() and self._left() > 0:
+            if thread.is_alive() and self._left() > 0 and not _is_here(place):
                 _log.info("waiting   for %s, %.0f s at most", redact(place), self._left())
-                thread.join(self._left())
+            thread.join(self._left())
         if not answer:
             raise no_answer(place, f"not within {self._seconds:.0f} s")
         succeeded, value = answer[0]
@@ -101,6 +102,12 @@ class Budget:
 
     def _left(self) -> float:
         return max(0.0, self._ends - time.monotonic())
+
+
+def _is_here(place: str) -> bool:
+    if place in _DATABRICKS:
+        return False
+    return place.lower().startswith("sqlite") or local_folder(place) is not None
 
 
 def refuse_absent_store(uri: str) -> None:
@@ -115,7 +122,7 @@ def refuse_absent_store(uri: str) -> None:
             _refuse_absent_sqlite(uri)
         elif scheme in _DATABASES:
             _refuse_absent_tables(uri)
-        elif (folder := local_folder(uri)) is not None and uri not in {"databricks", "databricks-uc", "uc"}:
+        elif (folder := local_folder(uri)) is not None and uri not in _DATABRICKS:
             _refuse_absent_folder(folder)
     except ModelError:
         raise

@@ -5,7 +5,8 @@ Each is one line for people, in words that fit a plan as well as a run that is o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from pyspark.sql.types import StructField, StructType
 
@@ -15,6 +16,7 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.redaction import redact
 
 _SHOWN = 5
+_MAPPED = re.compile(r"column mapping: (?P<place>.+?) gets it, (?P<why>since .*)", re.DOTALL)
 
 
 def new_table(location: str, kind: str) -> str:
@@ -49,6 +51,22 @@ def _mapped(target: Target, schema: StructType) -> Iterator[str]:
             f"{'has' if len(names) == 1 else 'have'} blanks or ,;{{}}()= in the name; a reader without "
             "it sees nulls or NaN there"
         )
+
+
+def each_once(notes: Sequence[str]) -> tuple[str, ...]:
+    """Returns notes of several tables, with one line about column mapping for those that get it by the same names."""
+    places: dict[str, list[str]] = {}
+    for mapped in filter(None, map(_MAPPED.match, notes)):
+        places.setdefault(mapped["why"], []).append(mapped["place"])
+    lines = []
+    for note in notes:
+        match = _MAPPED.match(note)
+        several = places.pop(match["why"], []) if match else []  # the line stands where the first of them stood
+        if len(several) > 1 and match:
+            lines.append(f"column mapping: {' and '.join(several)} get it, {match['why']}")
+        elif several or not match:
+            lines.append(note)
+    return tuple(lines)
 
 
 def _evolved(target: Target, output: OutputConfig, schema: StructType) -> Iterator[str]:

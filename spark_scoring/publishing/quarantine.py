@@ -15,6 +15,7 @@ from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.quarantined import resolved_place
 from spark_scoring.reading.source import QUARANTINE_COLUMNS
+from spark_scoring.redaction import redact
 from spark_scoring.scoring.frame import ERROR_TYPE
 
 
@@ -60,10 +61,26 @@ def quarantine_problems(spark: SparkSession, errors: ErrorsConfig, schema: Struc
     types = (ERROR_TYPE, StringType(), StringType(), TimestampType(), StringType())
     added = [StructField(name, dtype) for name, dtype in zip(QUARANTINE_COLUMNS, types, strict=True)]
     result = StructType([*schema.fields, *added])
-    problems = [_of_whole_rows(p) for p in target_problems(describe_target(spark, aside.rows), aside.rows, result)]
+    problems = [_of_whole_rows(problem) for problem in _problems(spark, aside.rows, result, "the quarantine")]
     if errors.bad_files == "quarantine" and aside.files is not None:
-        problems += target_problems(describe_target(spark, aside.files), aside.files, _bad_files_schema())
+        problems += _problems(spark, aside.files, _bad_files_schema(), "the list of files left out")
     return problems
+
+
+def _problems(spark: SparkSession, place: OutputConfig, rows: StructType, kind: str) -> list[TargetError]:
+    """Returns why a table would not take rows, in words that don't take it for the job's target."""
+    table = describe_target(spark, place, kind)
+    own, named = f"the target {redact(table.location)}", f"{kind} {redact(table.location)}"
+    return [
+        TargetError(
+            problem.message.replace(own, named),
+            code=problem.code,
+            available=problem.available,
+            label=problem.label,
+            remedy=problem.remedy,
+        )
+        for problem in target_problems(table, place, rows)
+    ]
 
 
 def _of_whole_rows(problem: TargetError) -> TargetError:

@@ -21,7 +21,7 @@ from spark_scoring.jobs.audit_config import AuditConfig
 from spark_scoring.jobs.config import ErrorsConfig, OutputConfig, StagingConfig
 from spark_scoring.publishing import gates
 from spark_scoring.publishing.audit import Finding
-from spark_scoring.publishing.effects import removed, table_effects, withheld
+from spark_scoring.publishing.effects import each_once, removed, table_effects, withheld
 from spark_scoring.publishing.exactly_once import write_once, write_rows
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
 from spark_scoring.publishing.quarantine import SetAside
@@ -86,7 +86,9 @@ class Staged:
             place = place_of(self.output, self.staging, run_id)
             commit = find_run(spark, table_name(place), run_id)
             if commit is not None:
-                return read_staged(spark, place, describe_target(spark, place), commit, self.row_key)
+                return read_staged(
+                    spark, place, describe_target(spark, place, "the staging table"), commit, self.row_key
+                )
         return None
 
     def publish(self, spark: SparkSession, run: OpenedRun, on_staged: Callable[[StagedRows], None]) -> Outcome:
@@ -127,7 +129,7 @@ class Staged:
         )
         place = staging_place(self.output, self.staging, metadata.run_id)
         drop_expired(place, self.staging.keep)
-        table = describe_target(spark, place)
+        table = describe_target(spark, place, "the staging table")
         plan = _plan(run)
         write = TableWrite(scored, table, place, plan, plan.transaction_id, _WITHOUT_STATISTICS)
         scoring = spark_step(spark, "scoring", run.batch.rows_in)
@@ -226,11 +228,8 @@ class Staged:
         if commit.metadata.attempt != metadata.attempt:
             return AlreadyPublished(commit)
         rows_in, findings = checked
-        notes = (
-            *table_effects(target, self.output, rows.schema, "the target"),
-            *notes,
-            *self._withheld(staged, commit),
-        )
+        effects = table_effects(target, self.output, rows.schema, "the target")
+        notes = each_once([*effects, *notes, *self._withheld(staged, commit)])
         return Published(commit, metadata.rows_in if rows_in is None else rows_in, findings, notes)
 
     def _written(self, spark: SparkSession, write: TableWrite, *, set_aside: bool) -> Commit:
@@ -316,7 +315,7 @@ def _write_shared(
     Returns:
         What that did beside, a line each.
     """
-    table = describe_target(spark, place)
+    table = describe_target(spark, place, kind)
     transaction = f"{metadata.transaction_id}/{metadata.job[-16:]}"
     earlier = find_run(spark, table.name, metadata.run_id, metadata.is_of_same_job)
     if earlier is not None and earlier.metadata.scored_at == metadata.scored_at:

@@ -7,12 +7,14 @@ from contextlib import suppress
 
 from pyspark.sql import SparkSession
 
+from spark_scoring.delta.table import describe_target
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import OutputConfig
-from spark_scoring.publishing.effects import new_table, table_effects
+from spark_scoring.publishing.effects import each_once, new_table, table_effects
 from spark_scoring.publishing.staged import Staged
 from spark_scoring.publishing.staging_table import staging_place
 from spark_scoring.reading.changes import Changes
+from spark_scoring.reading.quarantined import REPLAYED
 from spark_scoring.record.runs_table import is_there
 from spark_scoring.redaction import redact
 from spark_scoring.runs.plan import PlanReport
@@ -31,16 +33,27 @@ def planned_effects(spark: SparkSession, report: PlanReport, runs: OutputConfig)
         return ()
     notes = [*table_effects(report.target, publishing.output, report.schema, "the target")]
     aside = publishing.aside.rows if isinstance(publishing, Staged) else None
-    for place, kind in ((aside, "the quarantine"), (runs, "the runs table")):
+    if aside is not None:
         with suppress(ScoringError):  # a plan goes without what can't be looked at
-            if place is not None and not is_there(spark, place):
-                notes.append(new_table(place.shown, kind) + (", if a row fails" if place is aside else ""))
+            notes += _of_quarantine(spark, aside, report)
+    with suppress(ScoringError):
+        if not is_there(spark, runs):
+            notes.append(new_table(runs.shown, "the runs table"))
     if isinstance(publishing, Staged):
         place = staging_place(publishing.output, publishing.staging, "RUN_ID")
         keep = publishing.staging.keep
         notes.append(f"staging table: {redact(place.location)} while it runs, and {keep} longer if it is refused")
         notes += _withheld(publishing, isinstance(report.reading, Changes))
-    return tuple(notes)
+    return each_once(notes)
+
+
+def _of_quarantine(spark: SparkSession, place: OutputConfig, report: PlanReport) -> list[str]:
+    """Returns what the first row that fails would do, where there is no quarantine yet."""
+    if is_there(spark, place) or report.reading is None:
+        return []
+    whole_rows = report.reading.source.df.drop(REPLAYED).schema
+    made, *mapping = table_effects(describe_target(spark, place, "the quarantine"), place, whole_rows, "the quarantine")
+    return [f"{made}, if a row fails", *mapping]
 
 
 def _withheld(publishing: Staged, incremental: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ import gzip
 import lzma
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from spark_scoring.starter.files import first_file
 
@@ -17,7 +17,7 @@ from spark_scoring.starter.files import first_file
 _DELIMITERS = (",", ";", "\t", "|")
 _HEAD_BYTES = 1 << 16
 _HEAD_RECORDS = 100
-_OPENERS: Mapping[str, Callable[[Path], IO[bytes]]] = {
+_OPENERS: Mapping[str, Callable[[Path], Any]] = {
     ".gz": gzip.GzipFile,
     ".bz2": bz2.BZ2File,
     ".xz": lzma.LZMAFile,
@@ -54,8 +54,9 @@ def _fit(head: str, delimiter: str) -> tuple[float, int]:
 
 def _head(path: Path) -> str:
     """Returns the first whole lines of a file, unpacked as its name says."""
-    with _OPENERS.get(path.suffix.lower(), lambda plain: plain.open("rb"))(path) as file:
-        content = file.read(_HEAD_BYTES)
+    unpacked = _OPENERS.get(path.suffix.lower(), Path.open)
+    with unpacked(path, "rb") as file:
+        content: bytes = file.read(_HEAD_BYTES)
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8-sig")
     text = content.decode(encoding, "replace")
     whole = text.rpartition("\n")[0] if len(content) == _HEAD_BYTES else text

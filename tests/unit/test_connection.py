@@ -245,6 +245,16 @@ def test_whoever_waits_is_shown_for_what(monkeypatch, caplog):
     assert "waiting   for http://***@registry.example" in caplog.text
 
 
+@pytest.mark.parametrize("place", ["sqlite:////data/mlflow.db", "file:///data/mlruns", "/data/mlruns"])
+def test_nobody_waits_for_a_file_on_this_machine(monkeypatch, caplog, place):
+    monkeypatch.setattr(connection, "_QUIET_SECONDS", 0.05)
+    with caplog.at_level("INFO"):
+        Budget().ask(lambda: time.sleep(0.2), place)
+        assert caplog.text == ""
+        Budget().ask(lambda: time.sleep(0.2), "databricks")
+    assert "waiting   for databricks" in caplog.text
+
+
 @pytest.mark.parametrize(
     "text",
     [

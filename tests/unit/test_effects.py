@@ -6,7 +6,7 @@ from pyspark.sql.types import StructType
 
 from spark_scoring.delta.table import Target
 from spark_scoring.jobs.config import OutputConfig
-from spark_scoring.publishing.effects import removed, table_effects, withheld
+from spark_scoring.publishing.effects import each_once, removed, table_effects, withheld
 from spark_scoring.record.result import RunResult
 
 NEW = Target("/scores", "delta.`/scores`", "/scores")
@@ -28,6 +28,20 @@ def test_names_that_switch_column_mapping_on_are_told_with_who_sees_nothing():
     assert made == "new table: /scores, the target"
     assert "since 'a b', 'c' have blanks" in mapping
     assert "nulls or NaN" in mapping
+
+
+def test_tables_that_get_column_mapping_by_the_same_names_share_a_line():
+    spaced = StructType().add("a b", "long")
+    other = StructType().add("c d", "long")
+    notes = [
+        note
+        for place, schema in (("/scores", spaced), ("/bad", spaced), ("/files", other))
+        for note in table_effects(replace(NEW, location=place), OutputConfig(path=place), schema, "a table")
+    ]
+    first, both, second, third, own = each_once(notes)
+    assert [first, second, third] == [f"new table: {place}, a table" for place in ("/scores", "/bad", "/files")]
+    assert both.startswith("column mapping: /scores and /bad get it, since 'a b' has blanks or")
+    assert own.startswith("column mapping: /files gets it, since 'c d' has blanks or")
 
 
 def test_an_existing_table_changes_only_where_the_job_says_so():

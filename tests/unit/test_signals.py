@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from spark_scoring.cli.signals import Signals
 from spark_scoring.spark import jvm
 from tests.unit.programs import environment, interruptible, is_running, program, run, wait_for
 
@@ -51,8 +52,24 @@ def test_a_signal_ends_a_command_with_its_code_and_one_object(start, tmp_path, n
     out, err = process.communicate(timeout=60)
     said = json.loads(out)["error"]
     assert (process.returncode, said["exit"], said["code"]) == (code, code, error)
-    assert err == f"spark-scoring: {error}\n  to do: run it again; what was not committed is not in the target\n"
+    assert err == f"spark-scoring: {error}: inspect only looks, and wrote nothing\n  to do: run it again\n"
     assert os.listdir(tmp_path / "tmp") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "remedy"),
+    [
+        ("check", "terminated: check only looks, and wrote nothing", "run it again"),
+        ("history", "terminated: history only looks, and wrote nothing", "run it again"),
+        ("init", "terminated", "run it again"),
+        ("score", "terminated", "run it again; what was not committed is not in the target"),
+    ],
+)
+def test_only_a_command_that_scores_speaks_of_a_target(command, message, remedy):
+    error = Signals().error(jvm.Termination(), command)
+    assert (error.code, error.message, error.remedy) == ("terminated", message, remedy)
+    of_run = Signals().error(jvm.Termination("nothing was written to the target", "again"), command)
+    assert (of_run.message, of_run.remedy) == ("terminated: nothing was written to the target", "again")
 
 
 @pytest.mark.parametrize("other", ["raise ValueError('the job was cancelled')", "sys.exit(1)", "raise OSError"])
