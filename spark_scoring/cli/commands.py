@@ -33,7 +33,7 @@ def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Out
     from spark_scoring.runs.run import score
 
     result = score(job, run_id=run_id, replay=replay)
-    return Outcome(result.to_dict(), partial(summary.of_run, result))
+    return Outcome(result.to_dict(), partial(summary.of_run, result, terminal_width()))
 
 
 def publish(run_id: str, job: ScoringJob | None) -> Outcome:
@@ -43,7 +43,7 @@ def publish(run_id: str, job: ScoringJob | None) -> Outcome:
 
     earlier = published(run_id) if job is None else None
     result = earlier or publish(job or recall(run_id), run_id)
-    return Outcome(result.to_dict(), partial(summary.of_run, result))
+    return Outcome(result.to_dict(), partial(summary.of_run, result, terminal_width()))
 
 
 def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
@@ -79,7 +79,7 @@ def check(job: ScoringJob, sample_rows: int | None = None) -> Outcome:
     def text() -> str:
         parts = [summary.of_plan(plan, job.output.mode if job.output else None, width=width, notes=notes)]
         if rows is not None and plan.contract is not None:
-            parts.append(summary.of_sample(rows, plan.contract, job.input.key))
+            parts.append(summary.of_sample(rows, plan.contract, job.input.key, width))
         return "\n\n".join(parts)
 
     told = [f"{verdict.column}: {verdict.message}" for verdict in plan.contract.problems] if plan.contract else []
@@ -192,7 +192,7 @@ def demo(folder: Path) -> Outcome:
     from spark_scoring.demo import run_demo
 
     shown = run_demo(folder)
-    return Outcome(shown.result.to_dict(), partial(summary.of_demo, shown))
+    return Outcome(shown.result.to_dict(), partial(summary.of_demo, shown, terminal_width()))
 
 
 def runs_place(

@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
 from spark_scoring.cli.colour import Colour, colours, painted, steers
+from spark_scoring.cli.fitted import wrapped
 from spark_scoring.cli.log_file import LogFile
 from spark_scoring.cli.strict_json import to_json
 from spark_scoring.cli.style import Style
@@ -64,12 +65,17 @@ def has_terminal() -> bool:
 
 def room() -> int:
     """Returns how many characters the line at the foot may have."""
+    return (_columns() or 80) - 1
+
+
+def _columns() -> int | None:
+    """Returns how wide the terminal behind stderr is; None where there is none, or nobody gave it a size."""
     try:
         stream = stderr()
         columns = os.get_terminal_size(stream.fileno()).columns if stream is not None else 0
     except (OSError, ValueError):
-        columns = 0
-    return max(20, (columns or 80) - 1)  # a terminal that nobody gave a size says 0
+        return None
+    return max(columns, 21) if columns else None
 
 
 def put_at_foot(title: str, rest: str) -> None:
@@ -280,7 +286,7 @@ def say_error(error: ScoringError, style: Style, log: str | None = None) -> None
     if style.log_format == "json":
         say(_line("error", "spark_scoring", error.message, {**error.to_dict(), "run_id": run_id, "log": log}))
         return
-    say(f"spark-scoring: {error}", "red")
+    say(wrapped(printable(f"spark-scoring: {error}", keep="\n"), _columns()), "red")
     if run_id is not None:
         say(f"  run: {printable(run_id)}   (spark-scoring history {printable(shlex.quote(run_id))})")
     if log is not None:
@@ -312,4 +318,5 @@ class _Lines(logging.Handler):
             say(_line(record.levelname.lower(), record.name, record.getMessage(), {}))
         else:
             colour = next((colour for level, colour in _LEVEL_COLOURS if record.levelno >= level), None)
-            say(printable(record.getMessage(), keep="\n" if record.levelno < logging.INFO else ""), colour)
+            text = printable(record.getMessage(), keep="\n" if record.levelno < logging.INFO else "")
+            say(wrapped(text, _columns()), colour)

@@ -1,7 +1,9 @@
-"""A table that fits the terminal: columns are dropped, and cells shortened, so that no row is wrapped."""
+"""Text that fits the terminal: a table drops columns and shortens cells, and a sentence is wrapped at its words."""
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +12,11 @@ from rich.cells import cell_len, set_cell_size
 from spark_scoring.redaction import printable
 
 _GAP = 2
+# What stands before a line's own text: blanks, and a title that blanks set off.
+_BEFORE = re.compile(r" *(?:\w[\w ]*? {2,}(?=\S))?")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# A line that has less room than this for its text is left to the terminal.
+_LEAST = 20
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,33 @@ def fitted(columns: Sequence[Column], width: int | None) -> list[str]:
         spare = width - _total(widths.values())
         widths[column.title] += min(max(spare, 0), column.natural - widths[column.title])
     return _lines(shown, [widths[column.title] for column in shown])
+
+
+def wrapped(text: str, width: int | None, indent: int | None = None) -> str:
+    """Returns lines that are broken at blanks, each with its rest below its own text.
+
+    What has no blank in it, as a path, stays whole, so that it can be copied; a digest is shortened.
+
+    Args:
+        text: One line or several.
+        width: Characters a line, or None for as many as it takes.
+        indent: Where the rest begins, or None for below the line's own text, behind its title if it has one.
+    """
+    if width is None:
+        return text
+    return "\n".join(line for whole in text.split("\n") for line in _wrapped_line(whole, width, indent))
+
+
+def _wrapped_line(line: str, width: int, below: int | None) -> list[str]:
+    before = _BEFORE.match(line)
+    own = before.end() if below is None and before is not None else below or 0
+    indent = own if below is not None or line[:own].strip() else own + _GAP
+    if len(line) <= width or width - indent < _LEAST:
+        return [line]
+    text = _DIGEST.sub(lambda digest: shortened(digest.group(), width - indent), line[own:])
+    wrap = textwrap.TextWrapper(width, initial_indent=line[:own], subsequent_indent=" " * indent)
+    wrap.break_long_words = wrap.break_on_hyphens = False
+    return wrap.wrap(text)
 
 
 def shortened(text: str, width: int, *, keep_end: bool = False) -> str:

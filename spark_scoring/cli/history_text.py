@@ -88,7 +88,7 @@ def of_run(runs: Sequence[Mapping[str, Any]], location: str, width: int | None) 
 def _whole(run: Mapping[str, Any], width: int | None) -> str:
     attempts: Sequence[Mapping[str, Any]] = run["attempts"]
     entries = list(_entries(run))
-    parts = [summary.aligned(entries)]
+    parts = [summary.aligned(entries, width)]
     if len(attempts) > 1:
         columns = [
             Column("attempt (UTC)", [_when(row["started_at"]) or "-" for row in attempts], 1, 19),
@@ -100,7 +100,7 @@ def _whole(run: Mapping[str, Any], width: int | None) -> str:
         parts.append("\n".join(fitted(columns, width)))
     for row in attempts:
         if row["error_code"] and row["error_code"] != run["error_code"]:
-            parts.append(summary.aligned(list(_error(row))))
+            parts.append(summary.aligned(list(_error(row)), width))
     return "\n\n".join(parts)
 
 

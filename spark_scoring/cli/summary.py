@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spark_scoring.cli.fitted import Column, fitted, wrapped
 from spark_scoring.record.result import RunResult
 from spark_scoring.redaction import printable, redact
 
@@ -30,9 +31,14 @@ _SHOWN_ROWS = 20
 _SHOWN_COLUMNS = 5
 
 
-def of_run(result: RunResult) -> str:
-    """Returns the outcome of a run in a few lines."""
-    return aligned(_run_entries(result))
+def of_run(result: RunResult, width: int | None = None) -> str:
+    """Returns the outcome of a run in a few lines.
+
+    Args:
+        result: The run.
+        width: Characters a line, or None for as many as it takes.
+    """
+    return aligned(_run_entries(result), width)
 
 
 def _run_entries(result: RunResult) -> list[tuple[str, str]]:
@@ -92,17 +98,20 @@ def of_plan(plan: PlanReport, mode: str | None, *, width: int | None, notes: Seq
         entries.append(("columns", columns))
     entries += _listed_if_any("note", notes)
     if entries:
-        parts.append(aligned(entries))
+        parts.append(aligned(entries, width))
     return "\n\n".join(parts)
 
 
-def of_sample(rows: Sequence[Mapping[str, Any]], contract: Contract, key: Sequence[str]) -> str:
+def of_sample(
+    rows: Sequence[Mapping[str, Any]], contract: Contract, key: Sequence[str], width: int | None = None
+) -> str:
     """Returns what scoring a few rows in memory gave: the counts, the reasons, and the first rows.
 
     Args:
         rows: The scored rows, each with an ``error``.
         contract: The contract that they were scored under.
         key: The columns that tell a row from others; else the first few are shown.
+        width: Characters a line, or None for as many as it takes.
     """
     reasons = Counter(row["error"]["code"] for row in rows if row["error"] is not None)
     failed = sum(reasons.values())
@@ -115,7 +124,22 @@ def of_sample(rows: Sequence[Mapping[str, Any]], contract: Contract, key: Sequen
     titles = [*shown, "error"] if failed else shown
     first = sorted(rows, key=lambda row: row["error"] is None)[:_SHOWN_ROWS]  # the failed ones say most
     cells = [[row[name] for name in shown] + ([_reason(row["error"])] if failed else []) for row in first]
-    return f"{aligned(entries)}\n\n{_table(titles, cells)}" if rows else aligned(entries)
+    if not rows:
+        return aligned(entries, width)
+    table = _table(titles, cells)
+    if width is not None and max(map(len, table.splitlines())) > width:
+        table = _fitting(titles, cells, width, len(telling))
+    return f"{aligned(entries, width)}\n\n{table}"
+
+
+def _fitting(titles: Sequence[str], rows: Sequence[Sequence[object]], width: int, telling: int) -> str:
+    """Returns a table in which the predictions and the errors stay, and then the first of the `telling` columns."""
+    ranks = [at + 1 if at < telling else 0 for at in range(len(titles))]
+    columns = [
+        Column(title, ["null" if row[at] is None else str(row[at]) for row in rows], ranks[at], 8)
+        for at, title in enumerate(titles)
+    ]
+    return "\n".join(fitted(columns, width))
 
 
 def _reason(error: Mapping[str, str] | None) -> str:
@@ -188,17 +212,22 @@ def _history_line(run: Mapping[str, Any]) -> list[str]:
     return [*first, *counts, f"{run['target']}{version}{mark}", seconds, run["error_code"] or ""]
 
 
-def of_demo(demo: Demo) -> str:
-    """Returns what the demo did, a first look at the rows, and what to type next."""
+def of_demo(demo: Demo, width: int | None = None) -> str:
+    """Returns what the demo did, a first look at the rows, and what to type next.
+
+    Args:
+        demo: The demo.
+        width: Characters a line, or None for as many as it takes.
+    """
     program = _program()
     following = [
         f"  {program} check {demo.conf}",
         f"  {program} score {demo.conf} --set output.mode=append",
         f"  {program} inspect models:/flights@champion --tracking-uri {demo.tracking_uri}",
     ]
-    done = aligned([("model", f"{demo.result.model_id}, {demo.result.digest}"), *_run_entries(demo.result)])
+    done = aligned([("model", f"{demo.result.model_id}, {demo.result.digest}"), *_run_entries(demo.result)], width)
     parts = [
-        demo.contract.explain(),
+        demo.contract.explain(width=width),
         done,
         _table(demo.columns, demo.rows),
         "\n".join(["What to type next:", *following]),
@@ -206,10 +235,16 @@ def of_demo(demo: Demo) -> str:
     return "\n\n".join(parts)
 
 
-def aligned(entries: Sequence[tuple[str, str]]) -> str:
-    """Returns titles and values in two columns."""
+def aligned(entries: Sequence[tuple[str, str]], width: int | None = None) -> str:
+    """Returns titles and values in two columns.
+
+    Args:
+        entries: The titles, which may be empty, and the values.
+        width: Characters a line, or None for as many as it takes.
+    """
     widest = max(len(title) for title, _ in entries)
-    return "\n".join(f"{title:<{widest}}  {printable(value)}".rstrip() for title, value in entries)
+    lines = (f"{title:<{widest}}  {printable(value)}".rstrip() for title, value in entries)
+    return "\n".join(wrapped(line, width, widest + 2) for line in lines)
 
 
 def _listed(title: str, values: Iterable[str]) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ from datetime import datetime, timezone
 import pytest
 from rich.cells import cell_len
 
-from spark_scoring.cli import history_text
-from spark_scoring.cli.fitted import Column, fitted, shortened
+from spark_scoring.cli import history_text, summary
+from spark_scoring.cli.fitted import Column, fitted, shortened, wrapped
 from spark_scoring.cli.history import Named
 from spark_scoring.delta.identity import Identity
 from spark_scoring.errors import ConfigurationError
@@ -267,3 +267,28 @@ def test_a_success_is_recorded_once_for_each_table_that_it_wrote():
     assert len(ids) == 4
     assert transaction(record(target_id="t1")) == transaction(record(target_id="t1", seconds=9.0))
     assert transaction(record(status="empty", target_id="t1")) == transaction(record(status="empty"))
+
+
+def test_a_sentence_is_wrapped_at_its_words_below_its_own_text():
+    line = "model     models:/flights@champion is flights/1, sha256:" + "0" * 64
+    assert wrapped(line, 40).split("\n") == [
+        "model     models:/flights@champion is",
+        "          flights/1,",
+        "          sha256:0000000000000000000000…",
+    ]
+    first, *rest = wrapped(f"  to do: {'word ' * 30}".rstrip(), 40).split("\n")
+    assert first == "  to do: word word word word word word"
+    assert {len(line) - len(line.lstrip()) for line in rest} == {4}
+    assert wrapped(line, None) == wrapped(line, 200) == line
+
+
+def test_what_has_no_blank_stays_whole():
+    path = "/data/" + "x" * 60
+    assert wrapped(f"target  {path} (new)", 40).split("\n") == [f"target  {path}", "        (new)"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_titles_and_values_stay_in_two_columns(width):
+    text = summary.aligned([("rows", "word " * 40), ("", "more " * 40), ("quarantine", "word")], width)
+    assert max(map(len, text.split("\n"))) <= width
+    assert all(line[10:12] == "  " and line[12] != " " for line in text.split("\n"))
