@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parent
 PLACE = "/home/ada/scoring"  # as long as the temporary folders' names
@@ -44,6 +45,7 @@ CASES = {
     "history": ("The history", "history"),
     "one": ("One run of it", "history january"),
 }
+WAYS = [(width, colour) for width in (80, 120) for colour in (False, True)]
 PICTURES = (("failed", 80), ("refused", 120))
 COLOURS = {"31": "#ff6b68", "33": "#e5c07b", "36": "#56b6c2"}
 STABLE = (
@@ -61,7 +63,7 @@ STABLE = (
 
 def main() -> None:
     """Captures all, and writes the page and its pictures."""
-    shown = {(width, colour): captured(width, colour=colour) for width in (80, 120) for colour in (False, True)}
+    shown = captured()
     parts = [ABOUT]
     for name, (title, _) in CASES.items():
         parts.append(f"## {title}\n")
@@ -82,14 +84,14 @@ def same_text(shown: dict[tuple[int, bool], dict[str, str]], name: str, width: i
     return re.sub(r"\x1b\[\d+m", "", shown[width, True][name]) == shown[width, False][name]
 
 
-def captured(width: int, *, colour: bool) -> dict[str, str]:
-    """Returns what a terminal shows of each case."""
+def captured() -> dict[tuple[int, bool], dict[str, str]]:
+    """Returns what a terminal shows of each case, by its width and whether it has colours."""
     folder = tempfile.mkdtemp(prefix="caps", dir="/tmp")
     number, terminal = pty.fork()
     if number == 0:
         code = 1
         try:
-            run_all(Path(folder), width, colour=colour)
+            run_all(Path(folder))
             code = 0
         finally:
             os._exit(code)
@@ -107,30 +109,39 @@ def captured(width: int, *, colour: bool) -> dict[str, str]:
     shutil.rmtree(folder)
     if failed:
         sys.exit(f"the commands could not be run:\n{text}")
-    pieces = text.split(MARK)[1:]
-    return {name: stable("\n".join(screen(piece, width)), folder) for name, piece in zip(CASES, pieces, strict=True)}
+    pieces = iter(text.split(MARK)[1:])
+    return {
+        (width, colour): {name: stable("\n".join(screen(next(pieces), width)), folder) for name in CASES}
+        for width, colour in WAYS
+    }
 
 
-def run_all(folder: Path, width: int, *, colour: bool) -> None:
-    """Runs each case in this process, whose terminal this is."""
+def run_all(folder: Path) -> None:
+    """Runs each case in each way in this process, whose terminal this is."""
     os.chdir(folder)
-    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    os.environ.update(TERM="xterm-256color", XDG_CACHE_HOME=str(folder / "cache"))
+    os.environ["TERM"] = "xterm-256color"
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "MLFLOW_TRACKING_URI", "SPARK_SCORING_RUNS"):
         os.environ.pop(name, None)
-    if not colour:
-        os.environ["NO_COLOR"] = "1"
     with nothing_shown():
         prepare(folder)
+    from spark_scoring import get_session
     from spark_scoring.cli import main as command
 
-    for _, words in CASES.values():
-        sys.stdout.write(f"{MARK}$ spark-scoring {words}\n")
-        sys.stdout.flush()
-        sys.argv = ["spark-scoring", *words.split()]
-        code = command()
-        sys.stdout.write(f"[exit code {code}]\n" if code else "")
-        sys.stdout.flush()
+    os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    for at, (width, colour) in enumerate(WAYS):
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+        os.environ["NO_COLOR"] = "" if colour else "1"
+        for _, words in CASES.values():
+            sys.stdout.write(f"{MARK}$ spark-scoring {words}\n")
+            sys.stdout.flush()
+            sys.argv = ["spark-scoring", *words.split()]
+            code = command()
+            sys.stdout.write(f"[exit code {code}]\n" if code else "")
+            sys.stdout.flush()
+        (folder / "scored").rename(folder / f"before{at}")
+        shutil.rmtree(folder / "cache")
+        jvm: Any = get_session()._jvm
+        jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 @contextmanager

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from io import StringIO
+from textwrap import TextWrapper
 from typing import Any, Literal
 
 from pyspark.sql.types import DataType as SparkType
 from pyspark.sql.types import StructField, StructType
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -148,21 +150,10 @@ class Contract:
         Args:
             width: Characters a line; by default as many as the longest name needs, so nothing is cut.
         """
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for title in ("", "column", "table has", "model wants", "verdict"):
-            table.add_column(title, no_wrap=width is None, overflow="fold")
-        for verdict in sorted(self.verdicts, key=lambda verdict: verdict.status != "error"):
-            texts = [
-                verdict.message,
-                *([f"-> {verdict.remedy}"] if verdict.remedy and verdict.status == "error" else []),
-            ]
-            cells = (_MARKS[verdict.status], verdict.column, verdict.found or "-", verdict.wanted or "-")
-            table.add_row(*(Text(printable(cell)) for cell in cells), Text("\n".join(map(printable, texts))))
-        buffer = StringIO()
-        console = Console(file=buffer, width=width or 10_000, color_system=None, legacy_windows=False)
-        console.print(table)
-        lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
-        text = "\n".join(line for line in lines if line)
+        rows = [_cells(verdict) for verdict in sorted(self.verdicts, key=lambda verdict: verdict.status != "error")]
+        text = _table(rows)
+        if width is not None and max(map(cell_len, text.split("\n"))) > width:
+            text = _narrow_table(rows, width)
         return f"{text}\n\n{self.proposal.text()}" if self.proposal else text
 
     def __repr__(self) -> str:
@@ -215,6 +206,47 @@ class Contract:
                 remedy=errors[0].remedy,
                 problems=errors,
             )
+
+
+def _cells(verdict: Verdict) -> tuple[str, ...]:
+    remedy = [f"-> {verdict.remedy}"] if verdict.remedy and verdict.status == "error" else []
+    texts = "\n".join(map(printable, [verdict.message, *remedy]))
+    cells = (_MARKS[verdict.status], verdict.column, verdict.found or "-", verdict.wanted or "-")
+    return (*map(printable, cells), texts)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title in _TITLES[:5]:
+        table.add_column(title, no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    buffer = StringIO()
+    Console(file=buffer, width=10_000, color_system=None, legacy_windows=False).print(table)
+    lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
+    return "\n".join(line for line in lines if line)
+
+
+def _narrow_table(rows: Sequence[Sequence[str]], width: int) -> str:
+    """Returns the table with a verdict that has no room in its line below it: no name and no remedy is cut."""
+    shown = [_TITLES, *rows]
+    most = [max(cell_len(row[at]) for row in shown) for at in range(4)]
+    before = sum(most) + 3 * len(most) + 1
+    below = " " * (most[0] + 6)
+    lines = []
+    for row in shown:
+        # The last title goes without saying where no verdict stands below it.
+        first = "   ".join(set_cell_size(cell, size) for cell, size in zip(row, most, strict=False))
+        texts = row[4].split("\n")
+        if before + cell_len(texts[0]) <= width:
+            first = f"{first}   {texts.pop(0)}"
+        lines.append(f" {first}".rstrip())
+        for text in texts if row is not _TITLES else ():
+            wrap = TextWrapper(width, initial_indent=below, subsequent_indent=below)
+            wrap.break_long_words = wrap.break_on_hyphens = False
+            lines += wrap.wrap(text)
+    rule = " " + "─" * (min(width, max(map(cell_len, lines))) - 1)
+    return "\n".join([lines[0], rule, *lines[1:]])
 
 
 _TITLES = ("", "column", "table has", "model wants", "verdict", "to do")

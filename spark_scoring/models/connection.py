@@ -26,13 +26,14 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SECONDS = 25
+# A file on this machine does not keep anybody waiting; the time goes into loading MLflow's client of it.
+_LOADING_SECONDS = 180
 # After this long, the log says what is waited for; what lies on this machine answers, and only its client is loading.
 _QUIET_SECONDS = 5
 _RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
 # MLflow's own, for whom the user sets only one of the two, and ours.
 _OURS = {_RETRIES: "1", _TIMEOUT: "10"}
 _DATABASES = ("postgresql", "mysql", "mssql")
-_DATABRICKS = {"databricks", "databricks-uc", "uc"}
 _TABLES = ("experiments", "registered_models")
 _DENIED = re.compile(
     r"error code 40[13]\b|\b40[13] Client Error|authentication failed|access denied for user|login failed for user"
@@ -77,6 +78,7 @@ class Budget:
         if is_databricks():  # its credentials belong to the thread that has the notebook
             return question()
         answer: list[tuple[bool, Any]] = []
+        seconds = self._seconds
         context = contextvars.copy_context()
 
         def run() -> None:
@@ -88,12 +90,16 @@ class Budget:
         thread = threading.Thread(target=run, daemon=True, name="spark-scoring-asks")
         with _impatient_mlflow():
             thread.start()
-            thread.join(min(_QUIET_SECONDS, self._left()))
-            if thread.is_alive() and self._left() > 0 and not _is_here(place):
-                _log.info("waiting   for %s, %.0f s at most", redact(place), self._left())
-            thread.join(self._left())
+            if _is_here(place):
+                seconds = max(seconds, _LOADING_SECONDS)
+                thread.join(seconds)
+            else:
+                thread.join(min(_QUIET_SECONDS, self._left()))
+                if thread.is_alive() and self._left() > 0:
+                    _log.info("waiting   for %s, %.0f s at most", redact(place), self._left())
+                    thread.join(self._left())
         if not answer:
-            raise no_answer(place, f"not within {self._seconds:.0f} s")
+            raise no_answer(place, f"not within {seconds:.0f} s")
         succeeded, value = answer[0]
         if not succeeded:
             raise value
@@ -105,9 +111,7 @@ class Budget:
 
 
 def _is_here(place: str) -> bool:
-    if place in _DATABRICKS:
-        return False
-    return place.lower().startswith("sqlite") or local_folder(place) is not None
+    return place.lower().startswith("sqlite") or ("/" in place and local_folder(place) is not None)
 
 
 def refuse_absent_store(uri: str) -> None:
@@ -122,7 +126,7 @@ def refuse_absent_store(uri: str) -> None:
             _refuse_absent_sqlite(uri)
         elif scheme in _DATABASES:
             _refuse_absent_tables(uri)
-        elif (folder := local_folder(uri)) is not None and uri not in _DATABRICKS:
+        elif (folder := local_folder(uri)) is not None and uri not in {"databricks", "databricks-uc", "uc"}:
             _refuse_absent_folder(folder)
     except ModelError:
         raise

@@ -391,3 +391,21 @@ def test_what_is_packed_comes_back(value):
 def test_what_can_t_be_sent_is_no_json(value):
     with pytest.raises(TypeError):
         pack(value)
+
+
+@pytest.mark.parametrize("width", [66, 80, 120])
+def test_on_a_narrow_terminal_no_name_and_no_remedy_of_the_contract_is_cut(width):
+    name = "Monthly_Spend_of_the_customer"
+    contract = check_contract(
+        struct(**{name: "string", "x": "double", "y": "integer"}),
+        ModelSignature(Schema([ColSpec("double", name), ColSpec("double", "x"), ColSpec("long", "region")])),
+        Terms(),
+    )
+    lines = contract.explain(width=width).split("\n")
+    assert max(map(len, lines)) <= width
+    assert lines[0].split()[:2] == ["column", "table"]
+    text = " ".join(" ".join(lines).split())
+    for whole in (f"(or CAST(`{name}` AS DOUBLE) in input.sql)", "input.columns: {region: TABLE_COLUMN}"):
+        assert whole in text
+    assert any(line.startswith(f" ERROR   {name} ") for line in lines)
+    assert any(line.split() == ["ok", "x", "double", "double", "as", "it", "is"] for line in lines)

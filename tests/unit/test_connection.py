@@ -249,7 +249,7 @@ def test_whoever_waits_is_shown_for_what(monkeypatch, caplog):
 def test_nobody_waits_for_a_file_on_this_machine(monkeypatch, caplog, place):
     monkeypatch.setattr(connection, "_QUIET_SECONDS", 0.05)
     with caplog.at_level("INFO"):
-        Budget().ask(lambda: time.sleep(0.2), place)
+        Budget(0.1).ask(lambda: time.sleep(0.2), place)
         assert caplog.text == ""
         Budget().ask(lambda: time.sleep(0.2), "databricks")
     assert "waiting   for databricks" in caplog.text
