@@ -50,12 +50,12 @@ def say(line: str, colour: Colour | None = None) -> None:
 
     Args:
         line: What to write.
-        colour: The colour of the first line, where stderr has colours.
+        colour: Its colour, where stderr has colours.
     """
     stream = stderr()
-    first, end, rest = printable(line, keep="\n").partition("\n")
+    shown = "\n".join(_in_colour(one, colour, stream) for one in printable(line, keep="\n").split("\n"))
     with _turn:
-        _write(stream, _foot.above(_in_colour(first, colour, stream) + end + rest + "\n"))
+        _write(stream, _foot.above(shown + "\n"))
 
 
 def has_terminal() -> bool:
@@ -286,7 +286,10 @@ def say_error(error: ScoringError, style: Style, log: str | None = None) -> None
     if style.log_format == "json":
         say(_line("error", "spark_scoring", error.message, {**error.to_dict(), "run_id": run_id, "log": log}))
         return
-    say(wrapped(printable(f"spark-scoring: {error}", keep="\n"), _columns()), "red")
+    said, *more = (wrapped(one, _columns()) for one in printable(f"spark-scoring: {error}", keep="\n").split("\n"))
+    say(said, "red")
+    if more:
+        say("\n".join(more))
     if run_id is not None:
         say(f"  run: {printable(run_id)}   (spark-scoring history {printable(shlex.quote(run_id))})")
     if log is not None:
