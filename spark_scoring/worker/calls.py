@@ -1,10 +1,13 @@
 """What is called with a batch that satisfies the signature: ``predict``, another method, or a scoring script."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from .arguments import unpack
 from .failures import ModelRaisedError, RowFailure
 from .methods import method_call
 from .protocol import Call
@@ -31,6 +34,32 @@ def call_of(model: Any, how: Call) -> Callee:
         return lambda piece, params: _in_order(piece, model.predict(piece, params=params))
     call = method_call(model, how)
     return lambda piece, _: _in_order(piece, call(piece))
+
+
+def params_of(model: Any, how: Call, packed: Any) -> Callable[[], dict[str, Any] | None]:
+    """Returns what makes the parameters for one call, since a model may change those that it gets.
+
+    Args:
+        model: The loaded pyfunc, or the started script.
+        how: What is called.
+        packed: The parameters of ``predict``, see `arguments.pack`.
+    """
+    is_predict = how.script is None and how.method == "predict"
+    defaults = copy.deepcopy(_shared_defaults(model, packed or {})) if is_predict else {}
+    if not defaults:
+        return lambda: unpack(packed) or None
+    return lambda: {**copy.deepcopy(defaults), **unpack(packed or {})}
+
+
+def _shared_defaults(model: Any, packed: Any) -> dict[str, Any]:
+    """Returns the defaults that MLflow hands over as they stand in the signature, and that a model can change."""
+    schema = getattr(getattr(getattr(model, "metadata", None), "signature", None), "params", None)
+    specs = schema.params if schema is not None else ()
+    return {
+        spec.name: spec.default
+        for spec in specs
+        if spec.name not in packed and isinstance(spec.default, (list, dict, np.ndarray))
+    }
 
 
 def takes_one_request(model: Any, how: Call) -> bool:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .arguments import unpack
-from .calls import call_of, takes_one_request
+from .calls import call_of, params_of, takes_one_request
 from .encoding import Array, Encoded
 from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
 from .frames import build_input, have_gaps
@@ -43,7 +42,6 @@ class ScoringModel:
         self._settings = settings
         self._outputs = settings.outputs
         self._checks = [RowFailure(*check) for check in settings.checks]
-        self._params = unpack(settings.params) or None
         self._raises = settings.on_error == "raise"
         self._failed_in_task: tuple[Any, int] = (None, 0)
         self._folder = folder
@@ -129,6 +127,7 @@ class ScoringModel:
     def _score_with(self, loaded: LoadedModel, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         rows, settings = len(arguments), self._settings
         call = call_of(loaded.model, settings.call)
+        params = params_of(loaded.model, settings.call, settings.params)
         place = f"{loaded.model.place}: " if settings.call.script is not None else ""
         order = np.arange(rows)
 
@@ -146,7 +145,7 @@ class ScoringModel:
             part = arguments if stop - start == rows else arguments.take(order[start:stop]).reset_index(drop=True)
             piece = build_input(part, settings.columns, settings.form)
             try:
-                result = call(piece, self._params)
+                result = call(piece, params())
             except (MemoryError, ModelRaisedError):
                 raise
             except (Exception, SystemExit) as exc:

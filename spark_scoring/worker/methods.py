@@ -3,6 +3,7 @@
 The driver and the workers use the same code: see `describe_method`.
 """
 
+import copy
 import inspect
 import json
 import re
@@ -101,7 +102,8 @@ class _Native:
 
     def call(self, data: Any, params: Any = None) -> Any:
         """Calls the method; MLflow's `params` are those that the signature declares for ``predict``."""
-        return self._function(*self._context, data, **self._keywords)
+        # Each call gets its own: a model may change what it is given.
+        return self._function(*self._context, data, **copy.deepcopy(self._keywords))
 
     def classes(self) -> list[str] | None:
         """Returns the names of the classes, in the order in which the model returns them, or None."""
