@@ -1,4 +1,4 @@
-"""How a failure on a worker is named, and how it reaches the driver.
+"""How a failure on a worker is named, and how it reaches the driver, whatever the exception does when it is looked at.
 
 A failure says its code, its stage, the exception's class and the place in the model's code. It carries the exception's
 text, which may hold a row's personal data, only where the job says so.
@@ -6,11 +6,13 @@ text, which may hold a row's personal data, only where the job says so.
 
 import json
 import traceback
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # The driver finds a failure in the text of Spark's exception by this mark; see `read_failure`.
 MARK = "SPARK_SCORING_FAILURE"
 _TEXT = 500
+_LONGEST_MESSAGE = 10_000
+_LONGEST_TRACEBACK = 200_000
 # Of a key, as JSON.
 LONGEST_KEY = 300
 _LIBRARY_FOLDERS = ("site-packages/", "dist-packages/")
@@ -50,6 +52,7 @@ class ScoringFailedError(Exception):
 
     def __init__(self, kind: str, failure: RowFailure, key: "str | None" = None) -> None:
         self.kind = kind
+        failure = presentable(failure)
         self.failure = failure
         # A key is a row's: what it holds is never taken for a mark.
         keys = [] if key is None else [[key.replace(MARK, "…")[:LONGEST_KEY]]]
@@ -84,6 +87,13 @@ def _marked(text: str) -> "tuple[str, RowFailure, str | None] | None":
     return None
 
 
+def presentable(failure: RowFailure) -> RowFailure:
+    """Returns the failure with a message of bounded length that UTF-8 can spell, and that holds no mark."""
+    code, stage, message = failure
+    plain = message[:_LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+    return RowFailure(code, stage, plain.replace("\0", "\\x00").replace(MARK, "…"))
+
+
 def describe(exc: BaseException, model_folder: str | None, *, in_full: bool = False) -> str:
     """Returns the exception's class and the innermost file and line of the model's code.
 
@@ -92,12 +102,38 @@ def describe(exc: BaseException, model_folder: str | None, *, in_full: bool = Fa
         model_folder: Where the model's files are; a frame in there is preferred to a library's.
         in_full: Whether the first 500 characters of its text follow, which may hold personal data.
     """
-    frames = traceback.extract_tb(exc.__traceback__)
-    own = [frame for frame in frames if model_folder and frame.filename.startswith(model_folder)]
+    # The source is not read: whatever loaded the model's code might raise, and only the line's number is wanted.
+    steps = traceback.walk_tb(BaseException.__dict__["__traceback__"].__get__(exc))
+    frames = [(frame.f_code.co_filename, line) for frame, line in steps]
+    own = [frame for frame in frames if model_folder and frame[0].startswith(model_folder)]
     chosen = (own or frames)[-1:]
-    where = f" at {_short(chosen[0].filename, model_folder)}:{chosen[0].lineno}" if chosen else ""
-    text = f": {str(exc)[:_TEXT]}" if in_full else ""
-    return f"{type(exc).__name__}{where}{text}"
+    where = f" at {_short(chosen[0][0], model_folder)}:{chosen[0][1]}" if chosen else ""
+    text = f": {text_of(exc)}" if in_full else ""
+    return f"{class_name(exc)}{where}{text}"
+
+
+def class_name(value: Any) -> str:
+    """Returns the name of a value's class, whatever its metaclass makes of ``__name__``."""
+    name: str = type.__dict__["__name__"].__get__(type(value))
+    return name[:_TEXT]
+
+
+def text_of(exc: BaseException) -> str:
+    """Returns the first 500 characters of an exception's text, or that it has none, since its ``__str__`` raises."""
+    try:
+        return str.__getitem__(str(exc), slice(_TEXT))  # what __str__ returns may be a subclass
+    except BaseException as broken:  # whatever a model's own code raises
+        return f"(its text can't be read: {class_name(broken)})"
+
+
+def as_cause(exc: BaseException) -> BaseException | None:
+    """Returns the exception as the cause of another, or None where Spark could not send their traceback."""
+    try:
+        text = "".join(traceback.format_exception(exc))
+        text.encode()
+    except BaseException:  # its own code raises, or UTF-8 can't spell its text
+        return None
+    return exc if len(text) < _LONGEST_TRACEBACK and MARK not in text else None
 
 
 def _short(filename: str, model_folder: str | None) -> str:

@@ -13,7 +13,7 @@ def fields_with_default(model: Any) -> list[str]:
     """
     try:
         hint = model.unwrap_python_model().predict_type_hints.input
-    except Exception:  # MLflow raises for other flavors, and older versions have no hints
+    except BaseException:  # MLflow raises for other flavors, and older versions have no hints
         return []
     rows = get_args(hint)
     return sorted(_fields(rows[0], "", ())) if rows else []

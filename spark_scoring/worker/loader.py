@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ import pandas as pd
 
 from .calls import call_of, params_of, takes_one_request
 from .encoding import Array, Encoded
-from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe
+from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe, presentable
 from .frames import build_input, have_gaps
+from .interrupts import interruptible
 from .isolation import Room, isolate
 from .models import LoadedModel, load_once
 from .protocol import NO_NUMBER, SETTINGS, Settings
@@ -120,11 +121,14 @@ class ScoringModel:
 
     def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
-        loaded = load_once(self._settings.model, self._folder, self._settings.call)
-        with loaded.code.entered():
-            return self._score_with(loaded, arguments)
+        with interruptible() as raise_interrupt:
+            loaded = load_once(self._settings.model, self._folder, self._settings.call)
+            with loaded.code.entered():
+                return self._score_with(loaded, arguments, raise_interrupt)
 
-    def _score_with(self, loaded: LoadedModel, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
+    def _score_with(
+        self, loaded: LoadedModel, arguments: pd.DataFrame, raise_interrupt: Callable[[], None]
+    ) -> tuple[list[Array], dict[int, RowFailure]]:
         rows, settings = len(arguments), self._settings
         call = call_of(loaded.model, settings.call)
         params = params_of(loaded.model, settings.call, settings.params)
@@ -140,6 +144,12 @@ class ScoringModel:
         squeezed = True
 
         def attempt(start: int, stop: int) -> list[Encoded]:
+            try:
+                return attempt_alone(start, stop)
+            finally:
+                raise_interrupt()
+
+        def attempt_alone(start: int, stop: int) -> list[Encoded]:
             nonlocal squeezed
             # Built anew for each try: a model may have changed its input before it raised.
             part = arguments if stop - start == rows else arguments.take(order[start:stop]).reset_index(drop=True)
@@ -148,7 +158,7 @@ class ScoringModel:
                 result = call(piece, params())
             except (MemoryError, ModelRaisedError):
                 raise
-            except (Exception, SystemExit) as exc:
+            except BaseException as exc:  # also what is no Exception: a SystemExit, a panic of Rust's, a cancelled task
                 description = describe(exc, loaded.folder, in_full=settings.detail == "full")
                 raise ModelRaisedError(RowFailure("model_raised", "model", description)) from None
             try:
@@ -200,7 +210,7 @@ class ScoringModel:
             # MLflow's conversion makes "None" of a null text, so no error is an empty one.
             texts = np.full(len(values[0]), ended, dtype=object)
             for row, failure in failures.items():
-                texts[row] = json.dumps(failure)
+                texts[row] = json.dumps(presentable(failure))
                 for one, output in zip(values, self._outputs, strict=True):
                     one[row] = nothing(output.spec)
             data["e"] = texts

@@ -3,21 +3,25 @@
 The driver and the workers use the same code: see `describe_method`.
 """
 
+import contextlib
 import copy
 import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 
-from .failures import ModelRaisedError, RowFailure, ScoringFailedError
+from .failures import ModelRaisedError, RowFailure, ScoringFailedError, class_name, describe
 from .hints import fields_with_default
+from .interrupts import interruptible
 from .models import load
 from .protocol import Call
+
+T = TypeVar("T")
 
 # Methods that return a column for each class.
 CLASS_METHODS = ("predict_proba", "predict_log_proba", "predict_joint_log_proba", "decision_function")
@@ -73,7 +77,8 @@ def describe_method(model: Any, how: Call) -> dict[str, Any]:
     if how.method == "decision_function" and (classes or not native.is_python_model):
         if classes is None or len(classes) <= 2:
             return {"result": "one", "classes": classes}
-        if getattr(_last(native.owner), "decision_function_shape", None) != "ovo":  # a column for each pair of classes
+        shape = _looked_up(how.method, lambda: getattr(_last(native.owner), "decision_function_shape", None))
+        if shape != "ovo":  # a column for each pair of classes
             return {"result": "classes", "classes": classes}
     if how.method == "score_samples" and not native.is_python_model:
         return {"result": "one", "classes": classes}
@@ -86,19 +91,19 @@ class _Native:
     def __init__(self, model: Any, method: str, keywords: Mapping[str, Any]) -> None:
         self.owner, self.is_python_model = _owner(model)
         self._keywords = dict(keywords)
-        function = getattr(self.owner, method, None)
+        function = _looked_up(method, lambda: getattr(self.owner, method, None))
         if not callable(function):
             raise _unusable(
                 "unsupported_method",
-                f"the model, a {type(self.owner).__name__}, has no method {method}; it has "
+                f"the model, a {class_name(self.owner)}, has no method {method}; it has "
                 f"{', '.join(_methods(self.owner, self.is_python_model))}",
             )
         self._function = function
-        self._parameters = inspect.signature(function).parameters
+        self._parameters = _looked_up(method, lambda: _parameters(function))
         self._context = (model._model_impl.context,) if self.is_python_model and "context" in self._parameters else ()
         if self.is_python_model and "params" in self._parameters:  # as in a PythonModel's predict
             self._keywords = {"params": self._keywords}
-        self._refuse_unknown_keywords(method)
+        _looked_up(method, lambda: self._refuse_unknown_keywords(method))
 
     def call(self, data: Any, params: Any = None) -> Any:
         """Calls the method; MLflow's `params` are those that the signature declares for ``predict``."""
@@ -107,7 +112,7 @@ class _Native:
 
     def classes(self) -> list[str] | None:
         """Returns the names of the classes, in the order in which the model returns them, or None."""
-        labels = getattr(self.owner, "classes_", None)
+        labels = _looked_up("classes_", lambda: getattr(self.owner, "classes_", None))
         if labels is None or callable(labels):
             return None
         if isinstance(labels, list) and any(isinstance(one, (list, np.ndarray)) for one in labels):
@@ -116,7 +121,7 @@ class _Native:
                 "the model predicts several targets at once, each with classes of its own, and one column can't hold "
                 "them",
             )
-        return class_names(labels)
+        return _looked_up("classes_", lambda: class_names(labels))
 
     def _refuse_unknown_keywords(self, method: str) -> None:
         parameters = self._parameters
@@ -142,15 +147,32 @@ def _owner(model: Any) -> tuple[Any, bool]:
     """Returns the object that has the methods, and whether it is a PythonModel."""
     try:
         return model.unwrap_python_model(), True
-    except Exception:  # MLflow raises for every other flavor
+    except BaseException:  # MLflow raises for every other flavor
         pass
     try:
         return model.get_raw_model(), False
-    except Exception:
+    except BaseException:
         flavor = model.metadata.flavors["python_function"].get("loader_module")
         raise _unusable(
             "unsupported_method", f"MLflow's flavor {flavor} gives no way to the model itself; it has predict"
         ) from None
+
+
+def _looked_up(name: str, look: Callable[[], T]) -> T:
+    """Returns what the model's own code says of itself; whatever that raises is an answer, too."""
+    try:
+        return look()
+    except (MemoryError, ScoringFailedError):
+        raise
+    except BaseException as exc:
+        raise _unusable("unsupported_method", f"the model's {name} can't be read: {describe(exc, None)}") from None
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # a compiled function may not say
+        return {"keywords": inspect.Parameter("keywords", inspect.Parameter.VAR_KEYWORD)}
 
 
 def _methods(owner: Any, is_python_model: bool) -> list[str]:
@@ -158,8 +180,9 @@ def _methods(owner: Any, is_python_model: bool) -> list[str]:
     names = [name for name in dir(owner) if not name.startswith("_") and name not in base]
     methods = []
     for name in names:
-        if (is_python_model or _SCORING.match(name)) and callable(getattr(owner, name, None)):
-            methods.append(name)
+        with contextlib.suppress(BaseException):  # a property may raise anything, and is no method
+            if (is_python_model or _SCORING.match(name)) and callable(getattr(owner, name, None)):
+                methods.append(name)
     return sorted({"predict", *methods})
 
 
@@ -227,8 +250,9 @@ def main(folder: str, question: str, how: str, answer: str) -> None:
     """
     call = Call.from_json(how)
     try:
-        model = load(folder, call.model_config)
-        reply = {"fields": fields_with_default(model)} if question == "fields" else describe_method(model, call)
+        with interruptible():
+            model = load(folder, call.model_config)
+            reply = {"fields": fields_with_default(model)} if question == "fields" else describe_method(model, call)
     except ScoringFailedError as exc:
         reply = {"failure": exc.failure}
     with open(answer, "w", encoding="utf-8") as stream:

@@ -14,7 +14,7 @@ import mlflow.pyfunc
 from . import script
 from .arguments import unpack
 from .breaker import Breaker
-from .failures import RowFailure, ScoringFailedError, describe
+from .failures import RowFailure, ScoringFailedError, as_cause, describe, text_of
 from .isolation import Room
 from .own_code import OwnCode
 from .own_copies import ChangedError, Place, leave_no_bytecode, own_copy, own_folder, verified
@@ -90,13 +90,14 @@ def load(folder: str, config: Mapping[str, Any] | None = None) -> Any:
     options = {"model_config": unpack(config)} if config else {}  # older versions of MLflow have no such argument
     try:
         return mlflow.pyfunc.load_model(folder, suppress_warnings=True, **options)
-    except (Exception, SystemExit) as exc:
-        raise ScoringFailedError("model", RowFailure("model_not_loadable", "load", _reason(exc, folder))) from exc
+    except BaseException as exc:  # also what is no Exception: a SystemExit, a panic of Rust's
+        failure = RowFailure("model_not_loadable", "load", _reason(exc, folder))
+        raise ScoringFailedError("model", failure) from as_cause(exc)
 
 
 def _reason(exc: BaseException, folder: str) -> str:
     # Nothing of a row is in a load error, and its text is the remedy: "No module named 'xgboost'".
-    return f"{describe(exc, folder)}: {str(exc)[:500]}"
+    return f"{describe(exc, folder)}: {text_of(exc)}"
 
 
 def _find(files: ModelFiles, wrapper_folder: str) -> Place:

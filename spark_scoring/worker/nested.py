@@ -9,6 +9,7 @@ import pandas as pd
 
 from .columns import column_of, is_list
 from .encoding import Encoded
+from .failures import class_name
 from .scalars import TAKE, UnfitError, as_double, as_float, as_text, no, or_null
 from .structs import Properties
 from .wall_clock import WallClock
@@ -114,7 +115,7 @@ def _map(spec: Mapping[str, Any], clock: WallClock) -> Take:
         taken = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise UnfitError(no(type(key).__name__, "key of a map, which is a string"))
+                raise UnfitError(no(class_name(key), "key of a map, which is a string"))
             try:
                 taken[_text(key)] = or_null(take, item, wanted)
             except UnfitError as exc:  # a key may be a row's own value, so it is not named

@@ -139,7 +139,7 @@ def _lies_in(module: Any, roots: tuple[str, ...]) -> bool:
         return _real(file).startswith(roots)
     try:
         parts = list(getattr(module, "__path__", None) or ())
-    except Exception:  # a module's __getattr__, or a parent that is no longer there
+    except BaseException:  # a module's __getattr__, or a parent that is no longer there
         return False
     return bool(parts) and all(isinstance(part, str) and _root(part).startswith(roots) for part in parts)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .columns import Column, column_of, is_list, objects
 from .encoding import NOTHING, Encoded, encode_column
-from .failures import ModelRaisedError, RowFailure
+from .failures import ModelRaisedError, RowFailure, class_name
 from .nested import encode_nested
 from .one_row_results import of_one_row
 from .protocol import OutputColumn
@@ -51,8 +51,8 @@ def encode(
         return [_encoded(one, output, rows, clock, is_part) for one, output in zip(sources, outputs, strict=True)]
     except (MemoryError, ModelRaisedError):
         raise
-    except Exception as exc:  # what a library's own types raise when they are looked at
-        raise _bad(f"the model returned a {type(result).__name__} that can't be read: {type(exc).__name__}") from exc
+    except BaseException as exc:  # whatever a library's own types raise when they are looked at
+        raise _bad(f"the model returned a {class_name(result)} that can't be read: {class_name(exc)}") from exc
 
 
 def nothing(spec: Mapping[str, Any]) -> Any:
@@ -239,8 +239,8 @@ def _of_row(row: Any, properties: Properties) -> Sequence[Any]:
         return [exc] * len(properties.names)
     except MemoryError:
         raise
-    except Exception:
-        kind = type(row).__name__
+    except BaseException:  # as above
+        kind = class_name(row)
         reason = f"the model returned a {kind}, and its signature declares {len(properties.names)} outputs"
         return [UnfitError(reason)] * len(properties.names)
 
@@ -281,7 +281,7 @@ def _alone(value: Any) -> Any:
             items = _items(value)
         except MemoryError:
             raise
-        except Exception:  # it can't be read, or is no list
+        except BaseException:  # it can't be read, or is no list
             return value
         return items[0] if len(items) == 1 else value
     return value
@@ -324,7 +324,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    return f"{type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+    return f"{class_name(value)} of shape {value.shape}" if hasattr(value, "shape") else class_name(value)
 
 
 def _list(names: Any) -> str:

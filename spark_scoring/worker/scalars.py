@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .failures import class_name
+
 _FLOAT_MAX = float(np.finfo(np.float32).max)
 
 
@@ -162,14 +164,14 @@ def or_null(take: Callable[[Any], Any], value: Any, wanted: str) -> Any:
         return take(value)
     except (MemoryError, UnfitError):
         raise
-    except Exception:
+    except BaseException:  # also what is no Exception, of a value that is an object of Rust's
         if is_missing(value):
             return None
         if isinstance(value, UnfitError):
             raise value from None
     bare = _bare(value)
     if bare is value:
-        raise UnfitError(no(type(value).__name__, wanted))
+        raise UnfitError(no(class_name(value), wanted))
     return or_null(take, bare, wanted)
 
 
@@ -183,6 +185,6 @@ def _bare(value: Any) -> Any:
             return value if array.ndim else array[()]
     except MemoryError:
         raise
-    except Exception:  # it can't be read at all
+    except BaseException:  # it can't be read at all
         return value
     return value

@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .failures import RowFailure, ScoringFailedError, describe
+from .failures import RowFailure, ScoringFailedError, as_cause, describe, text_of
 from .protocol import ScriptFile
 
 # Where a script finds the model's files, as on Azure ML.
@@ -69,11 +69,11 @@ def start(script: ScriptFile, wrapper_folder: str, model_folder: str) -> Script:
         doing = "init()"
         if hasattr(module, "init"):
             module.init()
-    except (Exception, SystemExit) as exc:
+    except BaseException as exc:  # also what is no Exception: a SystemExit, a panic of Rust's
         del sys.modules[module.__name__]
         # Nothing of a row is in it, and its text is the remedy: "No such file", "No module named".
-        message = f"{doing} raised {describe(exc, folder)}: {str(exc)[:500]}"
-        raise _failed("script_failed", f"{name}: {message}") from exc
+        message = f"{doing} raised {describe(exc, folder)}: {text_of(exc)}"
+        raise _failed("script_failed", f"{name}: {message}") from as_cause(exc)
     if not callable(getattr(module, "run", None)):
         raise _failed("script_failed", f"{name} has no run(batch)")
     return Script(module, folder, model_folder)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .columns import column_of
+from .failures import class_name
 from .scalars import UnfitError
 
 
@@ -53,7 +54,7 @@ class Properties(NamedTuple):
     def in_order(self, values: Any) -> list[Any]:
         """Returns a value for each property, of values in their order."""
         if len(values) != len(self.names):
-            kind = type(values).__name__
+            kind = class_name(values)
             raise UnfitError(f"the model returned a {kind} of {len(values)} for {len(self.names)} properties")
         return list(values)
 

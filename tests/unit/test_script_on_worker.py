@@ -108,6 +108,12 @@ def test_one_bad_row_is_found(scoring):
             "init() raised FileNotFoundError at score.py:2: [Errno 2]",
         ),
         ("import sys\ndef init():\n    sys.exit(3)\ndef run(b): ...", "init() raised SystemExit at score.py:3"),
+        ("def init():\n    raise GeneratorExit\ndef run(b): ...", "init() raised GeneratorExit at score.py:2"),
+        ("raise KeyboardInterrupt", "importing it raised KeyboardInterrupt at score.py:1"),
+        (
+            "class Mute(BaseException):\n    def __str__(self):\n        raise self\nraise Mute",
+            "importing it raised Mute at score.py:4: (its text can't be read: Mute)",
+        ),
         ("def run(batch) return", "importing it raised SyntaxError"),
         ("from os.path import *\n", "score.py has no run(batch)"),
         ("run = 3", "score.py has no run(batch)"),
