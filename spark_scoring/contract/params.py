@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlflow.exceptions import MlflowException
-from mlflow.types.schema import ParamSchema, ParamSpec
+from mlflow.types.schema import Array, DataType, Map, Object, ParamSchema, ParamSpec
 
 from spark_scoring.contract.columns import yaml_name
 from spark_scoring.contract.verdicts import Verdict
@@ -27,7 +27,7 @@ def check_params(schema: ParamSchema | None, given: Mapping[str, Any]) -> tuple[
     params: dict[str, Any] = {}
     verdicts: list[Verdict] = []
     for name, spec in specs.items():
-        wanted = f"{spec.dtype}" + (f" of shape {spec.shape}" if spec.shape else "")
+        wanted = _spelled(spec)
         if name not in given:
             verdicts.append(Verdict("default", "param_default", f"params.{name}", None, wanted, f"{spec.default!r}"))
             continue
@@ -64,6 +64,22 @@ def check_params(schema: ParamSchema | None, given: Mapping[str, Any]) -> tuple[
                 )
             )
     return params, verdicts
+
+
+def _spelled(spec: ParamSpec) -> str:
+    """Returns a parameter's type as a person says it: ``string``, ``list of long``, ``object of by: double``."""
+    kind = _type(spec.dtype)
+    return kind if spec.shape is None else f"list of {kind}"
+
+
+def _type(dtype: Any) -> str:
+    if isinstance(dtype, Array):
+        return f"list of {_type(dtype.dtype)}"
+    if isinstance(dtype, Map):
+        return f"map of {_type(dtype.value_type)}"
+    if isinstance(dtype, Object):
+        return f"object of {', '.join(f'{one.name}: {_type(one.dtype)}' for one in dtype.properties)}"
+    return str(dtype.name) if isinstance(dtype, DataType) else "any type"
 
 
 def _yaml(value: Any) -> str:
