@@ -23,7 +23,7 @@ from .scalars import (
     no,
     or_null,
 )
-from .wall_clock import NAT, WallClock
+from .wall_clock import NAT, NOT_SHOWN, WallClock, not_in_micros
 
 # The driver's SQL reads these, see contract/outputs.py. The 64-bit ones are arbitrary, and no round numbers.
 DOUBLE_NAN = -1.1945305291614955e-103
@@ -89,7 +89,7 @@ def _floats(target: Any, nan: float, take: Callable[[Any], float], wanted: str) 
                     failures = _lossy(array, array.astype(target), ~missing, wanted)
         else:
             failures = _lossy(array, array.astype(target), np.full(len(array), True), wanted)
-        failures.update({int(row): _RESERVED for row in reserved})
+        failures = {**{int(row): _RESERVED for row in reserved}, **failures}  # maybe it is none of the type at all
         return Encoded(cast, failures)
 
     return encode_floats
@@ -125,7 +125,7 @@ def _integers(dtype: Any, null: int, take: Callable[[Any], int], wanted: str) ->
             failures = {int(row): no(array.dtype, wanted) for row in np.flatnonzero(outside)}
         cast = array.astype(np.int64, copy=False)
         if own.min <= null <= own.max:
-            failures.update({int(row): _RESERVED for row in np.flatnonzero(cast == null)})
+            failures = {**{int(row): _RESERVED for row in np.flatnonzero(cast == null)}, **failures}
         return Encoded(cast, failures)
 
     return encode_integers
@@ -156,10 +156,10 @@ def _encode_datetimes(column: Column, clock: WallClock) -> Encoded:
         return _one_by_one(array, DATETIME_NULL, np.dtype(np.int64), clock.micros, "datetime")
     stamps = array.astype("datetime64[us]")  # NaT is the escape value already
     changed = np.flatnonzero((stamps.astype(array.dtype) != array) & ~np.isnat(array))
-    failures = {int(row): "the model returned a datetime finer than a microsecond" for row in changed}
+    failures = dict.fromkeys(map(int, changed), str(not_in_micros(array.dtype)))
     micros = stamps.astype(np.int64)
     micros, lost = clock.of_instants(micros) if column.aware else (micros, clock.without_instant(micros))
-    failures.update(dict.fromkeys(lost, "the model returned a datetime that the time zone's clock does not show"))
+    failures.update(dict.fromkeys(lost, NOT_SHOWN))
     return Encoded(micros, failures)
 
 

@@ -17,8 +17,9 @@ from .wall_clock import WallClock
 Take = Callable[[Any], Any]
 
 _TO_JSON = json.JSONEncoder(allow_nan=False).encode
-# Spark's JSON reader makes a null of a row with a longer text in it.
+# Spark's JSON reader makes a null of a row with a longer text, or a longer key of a map, in it. It counts in UTF-16.
 _LONGEST = 20_000_000
+_LONGEST_KEY = 50_000
 
 
 def encode_nested(values: Sequence[Any], spec: Mapping[str, Any], clock: WallClock) -> Encoded:
@@ -116,8 +117,9 @@ def _map(spec: Mapping[str, Any], clock: WallClock) -> Take:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise UnfitError(no(class_name(key), "key of a map, which is a string"))
+            name = _key(key)
             try:
-                taken[_text(key)] = or_null(take, item, wanted)
+                taken[name] = or_null(take, item, wanted)
             except UnfitError as exc:  # a key may be a row's own value, so it is not named
                 raise exc.within(".(a value)") from None
         return taken
@@ -154,9 +156,21 @@ def _number(take: Callable[[Any], float]) -> Take:
 
 def _text(value: Any) -> str:
     text = as_text(value)
-    if len(text) > _LONGEST:
+    if _exceeds(text, _LONGEST):
         raise UnfitError(f"the model returned a string of more than {_LONGEST:,} characters within a nested value")
     return text
+
+
+def _key(value: Any) -> str:
+    text = as_text(value)
+    if _exceeds(text, _LONGEST_KEY):
+        raise UnfitError(f"the model returned a map with a key of more than {_LONGEST_KEY:,} characters")
+    return text
+
+
+def _exceeds(text: str, limit: int) -> bool:
+    """Tells whether a text has more than `limit` units of UTF-16, which has two for some characters."""
+    return len(text) > limit or (2 * len(text) > limit and len(text.encode("utf-16-le")) > 2 * limit)
 
 
 def _binary(value: Any) -> str:

@@ -37,6 +37,11 @@ class UnfitError(ValueError):
         return UnfitError(self.reason, part + self.place)
 
 
+def out_of_range(wanted: str) -> UnfitError:
+    """Returns why a number or a moment is none of the declared type, though of its kind."""
+    return UnfitError(f"the model returned a value beyond the range of a {wanted}")
+
+
 def no(actual: Any, wanted: str) -> str:
     """Returns why a value of one kind is none of the declared type."""
     return f"the model returned a {actual} that is no {wanted}"
@@ -73,19 +78,24 @@ def _as_float(value: Any, target: Any) -> float:
     elif isinstance(value, (float, np.floating)):
         exact = float(value)
         if exact != value and value == value:  # wider than 64 bits
-            raise ValueError
+            kind = "float" if target is np.float32 else "double"
+            raise UnfitError(f"the model returned a number that a {kind} does not hold exactly")
     elif not isinstance(value, Decimal):
         raise TypeError
-    number = float(exact)
+    try:
+        number = float(exact)
+    except OverflowError:  # of a large whole number
+        raise out_of_range("float" if target is np.float32 else "double") from None
     if number != number:
         return number
     if target is np.float32 and abs(number) != np.inf:
         if abs(number) > _FLOAT_MAX:
-            raise ValueError
+            raise out_of_range("float")
         number = float(np.float32(number))
     # Python compares whole numbers and decimals with floats exactly.
     if number != exact:
-        raise ValueError
+        kind = "float" if target is np.float32 else "double"
+        raise UnfitError(f"the model returned a number that a {kind} does not hold exactly")
     return number
 
 
@@ -111,6 +121,8 @@ def _as_whole(value: Any, limit: int) -> int:
     elif not isinstance(value, np.integer) and whole != value:
         raise ValueError
     if not -limit <= whole < limit:
+        if limit == 1 << 31:  # an int is what Python calls any whole number
+            raise out_of_range("integer")
         raise ValueError
     return whole
 
@@ -126,7 +138,10 @@ def as_text(value: Any) -> str:
     """Returns a text that has a UTF-8 form, which a lone surrogate has not."""
     if not isinstance(value, str):
         raise TypeError
-    value.encode()
+    try:
+        str.encode(value)
+    except UnicodeEncodeError:
+        raise UnfitError("the model returned a string with half of a surrogate pair, which UTF-8 can't spell") from None
     return str.__str__(value)  # of an Enum that is a text, too, str() is another one
 
 

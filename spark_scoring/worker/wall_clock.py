@@ -12,9 +12,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from .scalars import UnfitError, out_of_range
+
 Array = np.ndarray[Any, Any]
 
 NAT = -(1 << 63)
+NOT_SHOWN = "the model returned a datetime that the time zone's clock does not show"
+_FINER = "the model returned a datetime finer than a microsecond"
+_FINER_UNITS = ("ns", "ps", "fs", "as")
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICRO = dt.timedelta(microseconds=1)
 _DAY = 86_400_000_000
@@ -34,7 +39,7 @@ class WallClock:
         self._zone = dt.timezone.utc if self.is_utc else _zone(name)
 
     def micros(self, value: Any) -> int:
-        """Returns the microseconds of a date, a datetime or a numpy datetime; raises TypeError or ValueError."""
+        """Returns the microseconds of a date, a datetime or a numpy datetime; raises TypeError or UnfitError."""
         if isinstance(value, np.datetime64):
             return self._of_numpy(value)
         if not isinstance(value, dt.date) or value != value:  # a NaT is a datetime, too
@@ -42,11 +47,14 @@ class WallClock:
         if not isinstance(value, dt.datetime):
             return (value.toordinal() - _EPOCH.toordinal()) * _DAY
         if getattr(value, "nanosecond", 0):  # of a pandas Timestamp
-            raise ValueError
+            raise UnfitError(_FINER)
         whole = value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
         if whole.tzinfo is None or whole.utcoffset() is None:
             return self._checked((whole.replace(tzinfo=None) - _EPOCH) // _MICRO)
-        instant = whole.astimezone(dt.timezone.utc).replace(tzinfo=None)
+        try:
+            instant = whole.astimezone(dt.timezone.utc).replace(tzinfo=None)
+        except OverflowError:  # in UTC it is another year, which Python's calendar lacks
+            raise out_of_range("datetime") from None
         return self._of_instant((instant - _EPOCH) // _MICRO)
 
     def of_instants(self, micros: Array) -> tuple[Array, list[int]]:
@@ -57,7 +65,7 @@ class WallClock:
         for row in np.flatnonzero(micros != NAT):
             try:
                 walls[row] = self._of_instant(int(micros[row]))
-            except (ValueError, OverflowError):
+            except ValueError:
                 lost.append(int(row))
         return walls, lost
 
@@ -74,22 +82,25 @@ class WallClock:
         if np.isnat(value):
             raise TypeError
         if stamp.astype(value.dtype) != value:
-            raise ValueError
+            raise not_in_micros(value.dtype)
         return self._checked(int(stamp.astype(np.int64)))
 
     def _checked(self, wall: int) -> int:
         if not self.is_utc and not self._is_one(wall):
-            raise ValueError
+            raise UnfitError(NOT_SHOWN)
         return wall
 
     def _of_instant(self, instant: int) -> int:
         if self.is_utc:
             return instant
         if self._zone is None:
-            raise ValueError
-        local = (_EPOCH + instant * _MICRO).replace(tzinfo=dt.timezone.utc).astimezone(self._zone)
+            raise UnfitError(NOT_SHOWN)
+        try:
+            local = (_EPOCH + instant * _MICRO).replace(tzinfo=dt.timezone.utc).astimezone(self._zone)
+        except OverflowError:
+            raise out_of_range("datetime") from None
         if local.fold:  # the second of two hours of one name; SQL takes the first
-            raise ValueError
+            raise UnfitError(NOT_SHOWN)
         return (local.replace(tzinfo=None) - _EPOCH) // _MICRO
 
     def _is_one(self, wall: int) -> bool:
@@ -108,6 +119,11 @@ class WallClock:
             return starts[0].utcoffset() != starts[1].utcoffset() or not self._is_one(day * _DAY)
         except (OverflowError, ValueError):
             return False
+
+
+def not_in_micros(dtype: Any) -> UnfitError:
+    """Returns why a numpy datetime of this dtype is no whole number of microseconds of 64 bits."""
+    return UnfitError(_FINER) if np.datetime_data(dtype)[0] in _FINER_UNITS else out_of_range("datetime")
 
 
 @lru_cache(maxsize=8)
