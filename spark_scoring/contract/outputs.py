@@ -52,6 +52,10 @@ _TRANSPORT = {
 }
 
 
+# A text that Spark would take for none ends the run: what travels is the worker's own, and no null in its place.
+_JSON_OPTIONS = f"map('mode', 'FAILFAST', 'columnNameOfCorruptRecord', {sql.literal(sql.CORRUPT_RECORD)})"
+
+
 @dataclass(frozen=True)
 class Output:
     """One declared output of the model.
@@ -88,7 +92,8 @@ class Output:
             time_zone: Whose wall clock a datetime is.
         """
         if self.spec["type"] not in _TRANSPORT:
-            parsed = f"from_json(nullif({value}, ''), {sql.literal(_json_type(self.spec).simpleString())})"
+            schema = sql.literal(_json_type(self.spec).simpleString())
+            parsed = f"from_json(nullif({value}, ''), {schema}, {_JSON_OPTIONS})"
             return _from_json(parsed, self.spec, time_zone, 0)
         nan = f"CAST('NaN' AS {self.spark_type.simpleString()})"
         escape = sql.literal(encoding.TEXT_ESCAPE)

@@ -73,7 +73,7 @@ class Changes:
         changes = self._last_changes(spark) if self.increment.changed else None
         keys = [sql.quote(name) for name in self.output.merge_keys]
         live = changes.where(_LIVE).select(self.source.df.columns) if changes is not None else self.source.df.limit(0)
-        deleted = changes.where(f"NOT {_LIVE}").select(*keys) if changes is not None else None
+        deleted = changes.where(f"NOT {_LIVE}").select(*keys).distinct() if changes is not None else None
         rows = self._rescored(spark, live, keys, model_id)
         return replace(batch, source=replace(batch.source, df=rows), deleted_keys=deleted)
 
@@ -128,10 +128,11 @@ class Changes:
                 available=", ".join(self.source.df.columns[:20]),
                 remedy="merge_keys of an incremental job are columns of its input",
             )
-        feed = self._feed(spark).where(f"{_CHANGE} <> 'update_preimage'")
-        # Within one version a key that was deleted and inserted is live. Not row_number: keys that occur twice must
-        # show.
-        order = (F.col(_VERSION).desc(), F.expr(f"{_CHANGE} = 'delete'").asc())
+        # What a row was before an update is gone as a deleted one is: its key may be another one now. Within one
+        # version a key that went and came is live. Not row_number: keys that occur twice must show.
+        gone = f"{_CHANGE} IN ('delete', 'update_preimage')"
+        order = (F.col(_VERSION).desc(), F.expr(gone).asc())
         last = F.rank().over(Window.partitionBy(*map(sql.quote, keys)).orderBy(*order))
-        live = f"{_CHANGE} <> 'delete'" + (f" AND (({where}) IS TRUE)" if where is not None else "")
+        live = f"NOT {gone}" + (f" AND (({where}) IS TRUE)" if where is not None else "")
+        feed = self._feed(spark)
         return feed.withColumn(_LAST, last).where(f"{_LAST} = 1").withColumn(_LIVE, F.expr(live)).drop(_LAST, *_ADDED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -28,10 +28,13 @@ from spark_scoring.reading.listing import (
 )
 from spark_scoring.reading.requests import ModelInput, travelling
 from spark_scoring.reading.times import with_times
+from spark_scoring.spark import sql
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
-from spark_scoring.worker.files import rows
+from spark_scoring.worker.files import lines, rows
 
 _HEAD_LINES = 20
+# A line that is one object without another in it, or nothing: whatever its texts hold, nothing stands behind it.
+_ONE_FLAT = r"^\s*(\{[^{}\[\]]*\}\s*)?$"
 
 
 def open_json(
@@ -73,17 +76,42 @@ def _frame(
 
 
 def _beyond_one(spark: SparkSession, path: str, options: dict[str, Any]) -> list[BadFile]:
-    """Returns the files of which Spark would read the first value alone."""
+    """Returns the files of which Spark would read the first value alone, of a file or of a line."""
+    files = contents(spark, path)
+    find: Callable[[lines.Batches], lines.Batches] = rows.many_documents
     if not options["multiLine"]:
-        return []
-    named = contents(spark, path).withColumn("path", F.col(PATH))
-    malformed = named.mapInArrow(travelling(rows.many_documents), "path string, code string, message string").collect()
+        odd = _with_odd_lines(spark, path, options)
+        if not odd:
+            return []
+        files, find = only(files, odd), lines.many_on_a_line(options.get("encoding"), options.get("lineSep"))
+    named = files.withColumn("path", F.col(PATH))
+    malformed = named.mapInArrow(travelling(find), "path string, code string, message string").collect()
     return [BadFile(*row) for row in malformed]
+
+
+def _with_odd_lines(spark: SparkSession, path: str, options: dict[str, Any]) -> list[str]:
+    """Returns the files with a line that is more than one value; reads all of them, most lines in the JVM alone."""
+    if "encoding" in options:  # Spark reads texts as UTF-8
+        return files_of(spark, path)
+    try:
+        return _odd(reader(spark, path, "text").load(path))
+    except SPARK_ERRORS as exc:
+        if not may_be_bad_file(exc):
+            raise
+    good = _good(spark, files_of(spark, path), options)  # what is wrong with the others is told as they are read
+    return _odd(load(spark, good, "text")) if good else []
+
+
+def _odd(texts: DataFrame) -> list[str]:
+    nested = texts.select("value", PATH).where(~F.col("value").rlike(_ONE_FLAT))
+    files = nested.mapInArrow(travelling(lines.odd_lines), "path string")
+    return [row[0] for row in files.distinct().collect()]
 
 
 def _options(spark: SparkSession, path: str, config: InputConfig) -> dict[str, Any]:
     given = config.file_options
-    options = {"mode": "FAILFAST", "prefersDecimal": False}
+    # Spark would take a field of the name that it has for malformed text by itself for such a text.
+    options = {"mode": "FAILFAST", "prefersDecimal": False, "columnNameOfCorruptRecord": sql.CORRUPT_RECORD}
     options["multiLine"] = given["multiLine"] if "multiLine" in given else _spans_lines(spark, path)
     if "encoding" in given:
         options["encoding"] = java_encoding(given["encoding"])

@@ -10,6 +10,9 @@ from spark_scoring.jobs.sql_text import quote as quote
 from spark_scoring.jobs.sql_text import quote_name as quote_name
 from spark_scoring.jobs.sql_text import schema_of as schema_of
 
+# Spark's JSON reader puts malformed texts into a column, by default _corrupt_record: a name that data may have, too.
+CORRUPT_RECORD = "__spark_scoring_corrupt_record"
+
 
 def ddl(dtype: DataType) -> str:
     """Returns a type as SQL declares it; Spark's own text of a struct leaves its fields' names unquoted."""

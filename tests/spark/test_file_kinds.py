@@ -30,6 +30,7 @@ from spark_scoring.reading.requests import ModelInput
 from spark_scoring.spark.failures import scoring_failure
 from tests import models
 from tests.spark.conftest import read, refused
+from tests.sweeps import swept
 
 WRITE = {"parquet": pq.write_table, "orc": orc.write_table}
 
@@ -404,6 +405,35 @@ def test_json_of_which_spark_would_read_the_first_value_alone_is_refused(seen, t
 
 
 # --- The whole way.
+
+
+@pytest.mark.parametrize(
+    ("lines", "number"),
+    swept(
+        [
+            ('{"x": 1}{"x": 2}\n', 1),
+            ('{"x": 1}\n{"x": 2, "y": {"z": "}{"}} {"x": 3}\n{"x": 4}\n', 2),
+            ('{"x": 1}\r\n\r\n{"x": 2} garbage\r\n', 3),
+            ('{"x": 1},\n{"x": 2}\n', 1),
+        ]
+    ),
+)
+def test_a_line_of_json_that_goes_on_behind_its_first_value_is_refused(lines, number, seen, tmp_path):
+    (tmp_path / "a.json").write_text('{"x": 9, "y": {"z": "}{"}}\n')
+    (tmp_path / "b.json").write_bytes(lines.encode())
+    with refused(5, "bad_file") as caught:
+        seen({"x": "double"}, tmp_path, "json")
+    assert f"b.json: line {number} goes on behind its first value" in caught.value.message
+    assert seen({"x": "double"}, tmp_path, "json", isolating=True) == [9.0]
+    assert list(seen.bad) == ["b.json"]
+    (tmp_path / "b.json").write_bytes(lines.encode("utf-16"))
+    with refused(5, "bad_file"):
+        seen({"x": "double"}, tmp_path, "json", options={"encoding": "utf-16"})
+
+
+def test_a_field_of_the_name_that_spark_has_for_malformed_text_is_read(seen, tmp_path):
+    (tmp_path / "rows.json").write_text('{"_corrupt_record": "x"}\n{"_corrupt_record": "y"}\n')
+    assert seen({"_corrupt_record": "string"}, tmp_path / "rows.json", "json") == ["x", "y"]
 
 
 def test_rows_that_were_lost_in_reading_are_set_apart_and_folders_are_written_as_text(spark, tmp_path, target):

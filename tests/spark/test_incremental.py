@@ -118,6 +118,20 @@ def test_a_merge_follows_updates_and_deletes(spark, run, source, target):
     assert scored(target) == {0: 0.5, 1: 20.5, 3: 3.5, 4: 4.5}
 
 
+def test_a_row_whose_key_was_changed_has_its_new_key_alone(spark, run, source, target):
+    run("merge")
+    spark.sql(f"UPDATE delta.`{source}` SET id = 20 WHERE id = 2")
+    spark.sql(f"UPDATE delta.`{source}` SET id = id + 1 WHERE id < 2")  # in one version, 1 is both gone and there
+    result = run("merge")
+    assert result.rows_in == 3
+    assert scored(target) == {1: 0.5, 2: 1.5, 3: 3.5, 20: 2.5}
+    spark.sql(f"UPDATE delta.`{source}` SET id = 30 WHERE id = 20")
+    spark.sql(f"DELETE FROM delta.`{source}` WHERE id = 30")
+    add(spark, source, (20,))
+    run("merge")
+    assert scored(target) == {1: 0.5, 2: 1.5, 3: 3.5, 20: 20.5}
+
+
 def test_a_row_deleted_and_inserted_again_is_there(spark, run, source, target):
     run("merge")
     spark.sql(f"DELETE FROM delta.`{source}` WHERE id = 2")
@@ -292,12 +306,15 @@ def test_the_result_equals_scoring_everything(spark, run, source, target, tmp_pa
         rows = DeltaTable(source).to_pandas()
         assert scored(target) == dict(zip(rows["id"], rows["a"] + rows["b"], strict=True))
         for _ in range(dice.randrange(1, 4)):
-            match dice.choice(("insert", "update", "delete", "replace")):
+            match dice.choice(("insert", "update", "rename", "delete", "replace")):
                 case "insert":
                     add(spark, source, range(next_id, next_id + 3))
                     next_id += 3
                 case "update":
                     spark.sql(f"UPDATE delta.`{source}` SET a = a + 10 WHERE id % 3 = {dice.randrange(3)}")
+                case "rename":
+                    spark.sql(f"UPDATE delta.`{source}` SET id = {next_id} WHERE id = {dice.randrange(next_id)}")
+                    next_id += 1
                 case "delete":
                     spark.sql(f"DELETE FROM delta.`{source}` WHERE id = {dice.randrange(next_id)}")
                 case "replace":
