@@ -92,3 +92,10 @@ def test_what_spark_decodes_is_what_the_model_returned(count, spark):
                     compared += 1
                     assert same(plain(found[number]), row.expected), (spec, form, found[number], row.expected)
     assert compared > count
+
+
+def test_a_field_of_the_name_that_spark_has_for_malformed_text_is_kept(spark):
+    spec = {"type": "object", "of": {"_corrupt_record": {"type": "string"}, "p": {"type": "double"}}}
+    value = {"_corrupt_record": "x", "p": 1.5}
+    ((_, failures, found),) = decoded(spark, [(spec, [Returned(value, value)], "list")])
+    assert (failures, [plain(one) for one in found]) == ({}, [value])
