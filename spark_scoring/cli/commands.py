@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_scoring.cli import summary
+from spark_scoring.cli.console import terminal_width
 from spark_scoring.cli.given_job import JOB_FILE, job_file_here, pairs, read_job
 from spark_scoring.cli.history import history as history
-from spark_scoring.cli.history_text import terminal_width
 from spark_scoring.cli.outcome import Outcome
 from spark_scoring.cli.wording import refuse_file_as_table
 from spark_scoring.errors import ConfigurationError, combine

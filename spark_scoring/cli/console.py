@@ -38,6 +38,8 @@ _LEVEL_COLOURS: tuple[tuple[int, Colour], ...] = ((logging.ERROR, "red"), (loggi
 
 # stderr, while `noise_kept_in` has a file in its place.
 _own_stderr: list[TextIO] = []
+# The same of stdout: the number under which it is open meanwhile.
+_own_stdout: list[int] = []
 
 
 def stderr() -> TextIO | None:
@@ -66,6 +68,17 @@ def has_terminal() -> bool:
 def room() -> int:
     """Returns how many characters the line at the foot may have."""
     return (_columns() or 80) - 1
+
+
+def terminal_width() -> int | None:
+    """Returns how wide the terminal behind stdout is; None where the result goes elsewhere, and lines may be long."""
+    number = _own_stdout[-1] if _own_stdout else 1
+    try:
+        own = os.get_terminal_size(number).columns
+    except OSError:
+        return None
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) > 0 else own or None
 
 
 def _columns() -> int | None:
@@ -154,12 +167,14 @@ def noise_kept_in(log: LogFile) -> Iterator[None]:
     for number, _ in kept:
         os.dup2(log.number, number)
     _own_stderr.append(own)
+    _own_stdout.append(kept[0][1])
     try:
         with redirect_stdout(file), redirect_stderr(file), warnings.catch_warnings():
             warnings.simplefilter("default")
             yield
     finally:
         _own_stderr.remove(own)
+        _own_stdout.pop()
         with contextlib.suppress(OSError, ValueError):
             file.flush()
             own.flush()
@@ -175,10 +190,12 @@ def stdout_kept_for_the_result() -> Iterator[None]:
         sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
+    _own_stdout.append(kept)
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
+        _own_stdout.pop()
         os.dup2(kept, 1)
         os.close(kept)
 

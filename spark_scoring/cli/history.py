@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_scoring.cli import history_text
+from spark_scoring.cli.console import terminal_width
 from spark_scoring.cli.outcome import Outcome
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.redaction import redact
@@ -135,7 +136,7 @@ def list_runs(spark: SparkSession, place: OutputConfig, limit: int, wanted: RunF
 
     runs = _with_states(spark, read_runs(spark, place, limit, wanted))
     data = {"runs_table": redact(place.location), "runs": runs}
-    return Outcome(data, partial(history_text.of_runs, runs, place.location, history_text.terminal_width()))
+    return Outcome(data, partial(history_text.of_runs, runs, place.location, terminal_width()))
 
 
 def show_run(spark: SparkSession, place: OutputConfig, run_id: str) -> Outcome:
@@ -154,7 +155,7 @@ def show_run(spark: SparkSession, place: OutputConfig, run_id: str) -> Outcome:
         by_target.setdefault(row["target"], []).append(row)
     runs = [{**_outcome(attempts), "attempts": attempts} for attempts in by_target.values()]
     data = {"runs_table": redact(place.location), "runs": runs}
-    return Outcome(data, partial(history_text.of_run, runs, place.location, history_text.terminal_width()))
+    return Outcome(data, partial(history_text.of_run, runs, place.location, terminal_width()))
 
 
 def compare_runs(spark: SparkSession, place: OutputConfig, names: tuple[str, str]) -> Outcome:
@@ -175,7 +176,7 @@ def compare_runs(spark: SparkSession, place: OutputConfig, names: tuple[str, str
         for run in runs
     ]
     data = {"runs_table": redact(place.location), "runs": compared}
-    return Outcome(data, partial(history_text.of_comparison, compared, place.location, history_text.terminal_width()))
+    return Outcome(data, partial(history_text.of_comparison, compared, place.location, terminal_width()))
 
 
 def _named_run(spark: SparkSession, place: OutputConfig, name: str) -> dict[str, Any]:

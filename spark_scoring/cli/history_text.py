@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from shutil import get_terminal_size
 from typing import Any
 
 from spark_scoring.cli import summary
@@ -14,11 +12,6 @@ from spark_scoring.redaction import printable, redact
 # Of a column whose cells are not shortened: half a number is another number.
 _WHOLE = 1_000
 _MARKS = {"gone": "target gone", "recreated": "target is another table now"}
-
-
-def terminal_width() -> int | None:
-    """Returns how wide the terminal is; None where the text goes elsewhere, and every line may be as long as it is."""
-    return get_terminal_size().columns if sys.__stdout__ is not None and sys.__stdout__.isatty() else None
 
 
 def of_runs(runs: Sequence[Mapping[str, Any]], location: str, width: int | None) -> str:
