@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from py4j.protocol import Py4JJavaError
@@ -26,6 +27,15 @@ _VERSION = "_commit_version"
 _ADDED = (_CHANGE, _VERSION, "_commit_timestamp")
 _LAST = "__spark_scoring_last"
 _LIVE = "__spark_scoring_live"
+
+
+def changes_in_words(counts: Mapping[str, int]) -> str:
+    """Returns what happened to rows, of the feed's counts by kind of change among the rows that satisfy ``where``."""
+    deleted, updated = counts.get("delete", 0), counts.get("update_postimage", 0)
+    # A row that an update moved out of the filter is there as it was before, and not as it is now.
+    left = max(counts.get("update_preimage", 0) - updated, 0)
+    kinds = {"deleted": deleted, "updated": updated, "updated so that input.where leaves them out": left}
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
 
 
 @dataclass(frozen=True)
@@ -106,9 +116,9 @@ class Changes:
             feed = feed.where(self.reader.config.where)
         changed = feed.where(f"{_CHANGE} <> 'insert'").groupBy(_CHANGE).count().orderBy(_CHANGE).collect()
         if changed:
-            kinds = [f"{row['count']:,} {row[_CHANGE]}" for row in changed if row[_CHANGE] != "update_preimage"]
+            what = changes_in_words({row[_CHANGE]: row["count"] for row in changed})
             raise InputError(
-                f"{self.source.location} had rows changed since version {self.increment.since} ({', '.join(kinds)}), "
+                f"{self.source.location} had rows changed since version {self.increment.since} ({what}), "
                 "and mode append only adds",
                 code="rows_changed",
                 remedy="output.mode: merge with merge_keys, or score everything once in mode overwrite without "

@@ -106,6 +106,14 @@ def test_append_refuses_rows_that_were_changed(spark, run, source, target, state
     assert version(target) == before
 
 
+def test_append_says_that_an_update_moved_a_row_out_of_the_filter(spark, run, source):
+    run(input__where="a < 5")
+    spark.sql(f"UPDATE delta.`{source}` SET a = 9 WHERE id = 1")
+    with refused(5, "rows_changed") as caught:
+        run(input__where="a < 5")
+    assert "(1 updated so that input.where leaves them out)" in caught.value.message
+
+
 def test_a_merge_follows_updates_and_deletes(spark, run, source, target):
     run("merge")
     spark.sql(f"UPDATE delta.`{source}` SET a = 10 WHERE id = 1")
