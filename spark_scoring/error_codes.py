@@ -218,7 +218,7 @@ CODES: tuple[Code, ...] = (
     Code("unknown_param", "The model, or its method, takes no such parameter.", "Remove it from `model.params`, or correct its name.", (ConfigurationError, ContractError, ModelError)),
     Code("unknown_variable", "`--var` names a variable that the job file does not declare.", "Declare it in the file: `vars: {NAME: null}`.", (ConfigurationError,)),
     Code("unnamed_class", "The model has a class whose name no column can have.", "Use `model.top_k`, or `model.result_type: array<double>`.", (ContractError,)),
-    Code("unnamed_input", "The signature does not name its input, so it can't be bound by name.", "Map it by position: `input.columns: {\"0\": COLUMN}`; log a Spark ML pipeline with named columns.", (ContractError, ModelError)),
+    Code("unnamed_input", "The signature does not name its input, so it can't be bound by name.", "Map it by position: `input.columns: {\"0\": COLUMN}`; make a value of its type in `input.sql`; log a Spark ML pipeline with named columns.", (ContractError, ModelError)),
     Code("unsafe_name", "The name holds `${…}`, which Spark would take for one of its own variables.", "Give the table, folder or column a name without it.", (ConfigurationError,)),
     Code("unsafe_variable", "The value of a variable may not stand in SQL.", "Inside SQL a variable is a number, a word, a date or a time; write the rest in the job file.", (ConfigurationError,)),
     Code("unset_variable", "The job uses a variable that has no value.", "Give it: `--var NAME=VALUE`, or under `vars:` in the file.", (ConfigurationError,)),

@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, get_args
 
-import numpy as np
 from mlflow.models import ModelSignature
-from mlflow.types.schema import Array, ColSpec, DataType, Map, Object, TensorSpec
-from pyspark.sql.types import StructField
+from mlflow.types.schema import ColSpec, DataType, Object, Property, TensorSpec
+from pyspark.sql.types import StructField, StructType
 
-from spark_scoring.contract.casts import SPARK_TYPES, Check, cast, null_check
+from spark_scoring.contract.casts import Check, cast, null_check
 from spark_scoring.contract.columns import Columns, yaml_name
-from spark_scoring.contract.conversions import conversion
 from spark_scoring.contract.hints import Hints
-from spark_scoring.contract.matrix import Policy, Rule, accepted, rule, spark_type_name
-from spark_scoring.contract.nested import Mismatch, NestedCast, distinct_names, nested_cast
+from spark_scoring.contract.matrix import Policy, Rule, rule, spark_type_name
+from spark_scoring.contract.nested import (
+    Mismatch,
+    NestedCast,
+    distinct_names,
+    field_cast,
+    nested_cast,
+    object_cast,
+)
+from spark_scoring.contract.refusals import (
+    CAST_CODES,
+    absent,
+    cast_message,
+    duplicate,
+    fails_where,
+    mismatched,
+    refused,
+    remade,
+    type_text,
+    unnamed,
+    variable_shape,
+)
 from spark_scoring.contract.row_faults import is_untyped
-from spark_scoring.contract.tensors import fixed_shape, leaf_type, tensor_cast
+from spark_scoring.contract.tensors import fixed_shape, tensor_cast
 from spark_scoring.contract.terms import Terms
 from spark_scoring.contract.verdicts import BoundColumn, Verdict
 from spark_scoring.spark import sql
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)
+_Way = Callable[[str, StructField, "ColSpec | TensorSpec", Terms], "NestedCast | list[Mismatch] | None"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +92,7 @@ def bind_inputs(signature: ModelSignature, table: Columns, terms: Terms) -> Bind
 def _same_as_text(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec]) -> list[Verdict]:
     """Returns what is wrong with names such as 0 and "0", which no table's columns can tell apart."""
     return [
-        _duplicate(
+        duplicate(
             name,
             spec,
             f"{names.count(name)} inputs of the signature are {name!r} as text, and a table has one such column",
@@ -88,7 +107,7 @@ def _same_column(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec], te
     """Returns what is wrong with names such as a and A, which would silently be given the same column."""
     columns = [terms.columns.get(name, name).lower() for name in names]
     return [
-        _duplicate(
+        duplicate(
             name,
             spec,
             f"it and the input {names[columns.index(column)]!r} would both get the column {column!r}: Spark does not "
@@ -100,26 +119,52 @@ def _same_column(names: Sequence[str], specs: Sequence[ColSpec | TensorSpec], te
     ]
 
 
-def _duplicate(name: str, spec: ColSpec | TensorSpec, message: str, remedy: str) -> Verdict:
-    return Verdict("error", "duplicate_input", name, None, _wanted(spec), message, remedy)
-
-
 def _bind_unnamed(spec: ColSpec, table: Columns, terms: Terms) -> Binding:
     left = _left(table, terms)
+    fitting = [column for column in left if _fit("0", column.name, column, spec, terms)[1] is not None]
+    if terms.hints.hinted and isinstance(spec.type, Object):
+        names = [prop.name for prop in spec.type.properties]
+        mapped = any(name in terms.columns for name in names)
+        present = any(table.find(name) for name in names)
+        if present:
+            fitting = [column for column in fitting if _shares(column, names)]
+        if mapped or (present and not fitting):
+            fields = _fields(spec.type, table, terms)
+            complete = all(not one.required or table.find(str(one.name)) for one in fields)
+            if mapped or complete or not any(_shares(column, names) for column in left):
+                return _bind_fields(fields, table, terms)
     if len(left) == 1:
         verdict, column = _fit("0", left[0].name, left[0], spec, terms)
         return _binding([verdict], [column] if column else [], "unnamed", ["0"], terms)
-    fitting = [column for column in left if _fit("0", column.name, column, spec, terms)[1] is not None]
-    verdict = Verdict(
-        "error",
-        "unnamed_input",
-        "(input)",
-        f"{len(left)} columns beside the key",
-        _wanted(spec),
-        "the signature does not name its input, so it can't be bound by name",
-        f'input.columns: {{"0": {yaml_name((fitting or left)[0].name) if left else "COLUMN"}}}',
-    )
+    key = [column.name for column in table.fields if column not in left]
+    verdict = unnamed(spec, left, fitting, key, hinted=terms.hints.hinted)
     return _binding([verdict], [], "unnamed", ["0"], terms)
+
+
+def _shares(column: StructField, names: Sequence[str]) -> bool:
+    """Tells whether a column is a struct that has one of the fields."""
+    inside = {name.lower() for name in column.dataType.names} if isinstance(column.dataType, StructType) else set()
+    return any(name.lower() in inside for name in names)
+
+
+def _fields(wanted: Object, table: Columns, terms: Terms) -> list[ColSpec]:
+    """Returns a hinted object's fields as inputs of their own: pyfunc makes the object of a frame's columns, too."""
+
+    def needed(prop: Property) -> bool:
+        there = table.find(terms.columns.get(prop.name, prop.name))
+        return prop.required and (bool(there) or not terms.hints.has_default(f".{prop.name}"))
+
+    return [ColSpec(prop.dtype, prop.name, required=needed(prop)) for prop in wanted.properties]
+
+
+def _bind_fields(specs: Sequence[ColSpec], table: Columns, terms: Terms) -> Binding:
+    names = [str(spec.name) for spec in specs]
+    bound = [_bind(name, spec, table, terms, find_way=_field_way) for name, spec in zip(names, specs, strict=True)]
+    verdicts = [verdict for verdict, _ in bound] + _same_column(names, specs, terms)
+    columns = [column for _, column in bound if column]
+    way = object_cast({column.name: (replace(column.cast, checks=column.checks), column.spec) for column in columns})
+    item = [BoundColumn("0", columns[0].column, way.cast, way.cast.checks, way.spec)] if columns else []
+    return _binding(verdicts, item, "unnamed", names, terms)
 
 
 def _left(table: Columns, terms: Terms) -> list[StructField]:
@@ -138,7 +183,7 @@ def _binding(
 def _bind_unnamed_tensor(spec: TensorSpec, table: Columns, terms: Terms) -> Binding:
     shape = fixed_shape(spec.shape)
     if shape is None:
-        return _binding([_variable_shape("(input)", spec)], [], "tensor", [], terms)
+        return _binding([variable_shape("(input)", spec)], [], "tensor", [], terms)
     size = math.prod(shape)
     left = _left(table, terms)
     names = [str(position) for position in range(max(size, 1))]
@@ -169,20 +214,22 @@ def _bind_unnamed_tensor(spec: TensorSpec, table: Columns, terms: Terms) -> Bind
         verdict, column = (
             _fit(name, wanted, matches[0], element, terms)
             if matches
-            else (_absent(element, name, wanted, _wanted(element), table), None)
+            else (absent(element, name, wanted, type_text(element), table), None)
         )
         verdicts.append(verdict)
         columns += [column] if column else []
     return _binding(verdicts, columns, "stacked", names, terms)
 
 
-def _bind(name: str, spec: ColSpec | TensorSpec, table: Columns, terms: Terms) -> tuple[Verdict, BoundColumn | None]:
+def _bind(
+    name: str, spec: ColSpec | TensorSpec, table: Columns, terms: Terms, *, find_way: _Way | None = None
+) -> tuple[Verdict, BoundColumn | None]:
     column_name = terms.columns.get(name, name)
     matches = table.find(column_name)
     if isinstance(spec, TensorSpec) and fixed_shape(spec.shape) is None:
-        return _variable_shape(name, spec), None
+        return variable_shape(name, spec), None
     if not matches:
-        return _absent(spec, name, column_name, _wanted(spec), table), None
+        return absent(spec, name, column_name, type_text(spec), table), None
     if len(matches) > 1:
         return (
             Verdict(
@@ -190,13 +237,13 @@ def _bind(name: str, spec: ColSpec | TensorSpec, table: Columns, terms: Terms) -
                 "ambiguous_column",
                 name,
                 ", ".join(column.name for column in matches),
-                _wanted(spec),
+                type_text(spec),
                 f"the table has {len(matches)} columns of that name, and Spark can't tell them apart",
                 "select one of them in input.sql, under a name of its own",
             ),
             None,
         )
-    verdict, bound = _fit(name, name, matches[0], spec, terms)
+    verdict, bound = _fit(name, name, matches[0], spec, terms, find_way=find_way)
     if bound is not None and not isinstance(spec.name, (str, NoneType)):
         bound = replace(bound, label=spec.name)
     return verdict, bound
@@ -208,29 +255,33 @@ def _fit(
     column: StructField,
     spec: ColSpec | TensorSpec,
     terms: Terms,
+    *,
+    find_way: _Way | None = None,
 ) -> tuple[Verdict, BoundColumn | None]:
     """Decides whether `column` can serve the input, which messages call `shown`."""
-    way = _way(shown, column, spec, terms)
-    actual, wanted = column.dataType.simpleString(), _wanted(spec)
+    find_way = find_way or _way
+    way = find_way(shown, column, spec, terms)
+    actual, wanted = column.dataType.simpleString(), type_text(spec)
     if way is None:
-        return _refused(shown, column, wanted, terms.policy), None
+        return refused(shown, column, wanted, terms.policy), None
     if isinstance(way, list):
         enough = next(
-            (p for p in POLICIES if isinstance(_way(shown, column, spec, replace(terms, policy=p)), NestedCast)), None
+            (p for p in POLICIES if isinstance(find_way(shown, column, spec, replace(terms, policy=p)), NestedCast)),
+            None,
         )
-        remedy = f"contract.policy: {enough}" if enough else f"select it as {_spark_ddl(spec)} in input.sql"
+        remedy = f"contract.policy: {enough}" if enough else remade(column, spec)
         if (distinct := distinct_names(column.dataType)) != column.dataType:
             # By position, since Spark reads neither of two such fields by its name.
             remedy = f"rename its fields in input.sql: CAST({sql.quote(column.name)} AS {sql.ddl(distinct)})"
-        return _mismatched(shown, (actual, wanted), way, terms.policy, remedy), None
+        return mismatched(shown, (actual, wanted), way, terms.policy, remedy), None
     checks = way.cast.checks
     if terms.forbid_nulls and column.nullable and spec.required and not _checks_null(checks):
         checks = (null_check(shown, sql.quote(column.name)), *checks)
     bound = BoundColumn(name, column.name, way.cast, checks, way.spec)
     if way.how is Rule.SAME:
-        return Verdict("ok", "same_type", shown, actual, wanted, _fails_where(checks) or "as it is"), bound
+        return Verdict("ok", "same_type", shown, actual, wanted, fails_where(checks) or "as it is"), bound
     return Verdict(
-        "cast", _CAST_CODES[way.how], shown, actual, wanted, _cast_message(way.how, actual, wanted, checks)
+        "cast", CAST_CODES[way.how], shown, actual, wanted, cast_message(way.how, actual, wanted, checks)
     ), bound
 
 
@@ -268,10 +319,7 @@ def _way(
             may_lack=terms.hints.has_default,
         )
     source, wanted = spark_type_name(column.dataType), spec.type.name
-    # Text files have no types of their own: there the signature says what a string is, and how wide a JSON number.
-    untyped = (source == "string" and wanted != "string") or (source, wanted) in _WIDTHS
-    textual = (terms.textual or is_untyped(column)) and untyped
-    how = rule(source, wanted, "lenient" if textual else terms.policy)
+    how = rule(source, wanted, _policy(column, spec.type, terms))
     if how is Rule.REFUSE:
         return None
     actual = column.dataType.simpleString()
@@ -279,106 +327,29 @@ def _way(
     return NestedCast(way, how, {"type": wanted})
 
 
-def _wanted(spec: ColSpec | TensorSpec) -> str:
-    if isinstance(spec, TensorSpec):
-        return f"tensor {np.dtype(spec.type)} {spec.shape}"
-    return spec.type.name if isinstance(spec.type, DataType) else repr(spec.type)
-
-
-def _variable_shape(name: str, spec: TensorSpec) -> Verdict:
-    return Verdict(
-        "error",
-        "variable_shape",
+def _field_way(
+    name: str, column: StructField, spec: ColSpec | TensorSpec, terms: Terms
+) -> NestedCast | list[Mismatch] | None:
+    """Returns the way of a column to a field of a hinted model's object."""
+    wanted: Any = spec.type
+    way = field_cast(
         name,
-        None,
-        _wanted(spec),
-        "rows of a table can only be stacked to a tensor whose shape is fixed but for its first dimension",
-        "log the model with a signature of a fixed shape, such as (-1, 28, 28)",
-    )
-
-
-def _mismatched(name: str, types: tuple[str, str], places: Sequence[Mismatch], policy: Policy, remedy: str) -> Verdict:
-    details = "; ".join(
-        f"{place.path} is missing" if place.actual is None else f"{place.path} is {place.actual}, wanted {place.wanted}"
-        for place in places
-    )
-    return Verdict("error", "type_mismatch", name, *types, f"under the policy {policy}: {details}", remedy)
-
-
-def _spark_ddl(spec: ColSpec | TensorSpec) -> str:
-    """Returns the Spark type that serves an input as it is."""
-    if isinstance(spec, TensorSpec):
-        leaf = leaf_type(spec.type)
-        shape = fixed_shape(spec.shape) or ()
-        return "ARRAY<" * len(shape) + SPARK_TYPES.get(leaf or "double", "DOUBLE") + ">" * len(shape)
-    return _ddl(spec.type)
-
-
-def _ddl(wanted: Any) -> str:
-    if isinstance(wanted, Array):
-        return f"ARRAY<{_ddl(wanted.dtype)}>"
-    if isinstance(wanted, Map):
-        return f"MAP<STRING, {_ddl(wanted.value_type)}>"
-    if isinstance(wanted, Object):
-        return f"STRUCT<{', '.join(f'{sql.quote(prop.name)}: {_ddl(prop.dtype)}' for prop in wanted.properties)}>"
-    return SPARK_TYPES.get(wanted.name, "TIMESTAMP") if isinstance(wanted, DataType) else "STRING"
-
-
-_CAST_CODES = {Rule.WIDEN: "widened", Rule.CHECK: "checked_cast", Rule.TRY: "try_cast"}
-
-
-def _cast_message(how: Rule, actual: str, wanted: str, checks: Sequence[Check]) -> str:
-    if how is Rule.WIDEN:
-        message = f"{actual} to {wanted}, which can't change a value"
-    elif how is Rule.CHECK:
-        message = f"{actual} to {wanted}, checked in every row"
-    else:
-        message = f"{actual} to {wanted} by try_cast"
-    return f"{message}; {_fails_where(checks)}" if checks else message
-
-
-def _fails_where(checks: Sequence[Check]) -> str:
-    """Returns which of the codes a row may fail with, or an empty text."""
-    codes = list(dict.fromkeys(check.code for check in checks))
-    return f"a row may fail with {', '.join(codes)}" if codes else ""
-
-
-def _absent(spec: ColSpec | TensorSpec, name: str, column_name: str, wanted: str, table: Columns) -> Verdict:
-    if not spec.required and name == column_name:
-        return Verdict("default", "optional_absent", name, None, wanted, "not in the table; the model does not need it")
-    near = table.near(column_name)
-    if name != column_name:
-        message = (
-            f"input.columns names {column_name!r} for it, and the table has no such column; it has {table.listed(near)}"
-        )
-    else:
-        message = f"the table has no such column; it has {table.listed(near)}"
-    target = near[0] if near else "TABLE_COLUMN"
-    return Verdict(
-        "error",
-        "missing_column",
-        name,
-        None,
+        sql.quote(column.name),
+        column.dataType,
         wanted,
-        message,
-        f"input.columns: {{{yaml_name(name)}: {yaml_name(target)}}}",
+        required=spec.required,
+        policy=_policy(column, wanted, terms),
+        time_zone=terms.time_zone,
+        may_lack=lambda path: terms.hints.has_default(f".{name}{path}"),
     )
+    return None if isinstance(way, list) and isinstance(wanted, DataType) else way
 
 
-def _refused(name: str, column: StructField, wanted: str, policy: Policy) -> Verdict:
-    source = spark_type_name(column.dataType)
-    actual = column.dataType.simpleString()
-    message = f"a {actual} column is no {wanted} under the policy {policy}"
-    made = conversion(sql.quote(column.name), "calendar interval" if actual == "interval" else source, wanted)
-    if policy != "lenient" and rule(source, wanted, "lenient") is not Rule.REFUSE:
-        enough = "safe" if rule(source, wanted, "safe") is not Rule.REFUSE else "lenient"
-        remedy = f"contract.policy: {enough}" + (f"   (or {made} in input.sql)" if enough == "lenient" else "")
-    elif made is not None:
-        takes = accepted(wanted, policy)
-        remedy = f"select {made} in input.sql" + (f"; {wanted} takes {', '.join(takes)}" if takes else "")
-    else:
-        remedy = (
-            f"input.columns: {{{yaml_name(name)}: OTHER_COLUMN}}   (Spark makes no {wanted} of a {actual}; or make one "
-            "of a part of it, in input.sql)"
-        )
-    return Verdict("error", "type_mismatch", name, actual, wanted, message, remedy)
+def _policy(column: StructField, wanted: Any, terms: Terms) -> Policy:
+    """Returns the policy for a column: text files have no types of their own, so the signature says what they are.
+
+    That is what a string is, and how wide a JSON number.
+    """
+    source, target = spark_type_name(column.dataType), wanted.name if isinstance(wanted, DataType) else None
+    untyped = (source == "string" and target not in ("string", None)) or (source, target) in _WIDTHS
+    return "lenient" if (terms.textual or is_untyped(column)) and untyped else terms.policy

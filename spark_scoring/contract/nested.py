@@ -8,7 +8,7 @@ enforcement would refuse, or would change (a null among strings truncates its ne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -98,13 +98,48 @@ def nested_cast(
             say of an element whether it may be null, which the signature does not.
         may_lack: Tells of a required property's path, such as ``[].price``, whether the model has a default for it.
     """
+    part = _hinted_part(name, column, source, wanted, _Terms(policy, time_zone, hinted, may_lack), required=required)
+    return part if isinstance(part, list) else _sent(part)
+
+
+def field_cast(
+    name: str,
+    column: str,
+    source: SparkType,
+    wanted: Wanted,
+    *,
+    required: bool,
+    policy: Policy,
+    time_zone: str,
+    may_lack: Callable[[str], bool],
+) -> NestedCast | list[Mismatch]:
+    """Returns what `nested_cast` does for a column that is a field of an object, see `object_cast`."""
+    part = _hinted_part(name, column, source, wanted, _Terms(policy, time_zone, True, may_lack), required=required)
+    return (
+        part if isinstance(part, list) else NestedCast(Cast(part.value, part.value, part.checks), part.how, part.spec)
+    )
+
+
+def object_cast(fields: Mapping[str, tuple[Cast, Mapping[str, Any]]]) -> NestedCast:
+    """Returns the way of several columns to one object, of each field's way and spec."""
+    return _sent(
+        _whole(None, {name: _Part(way.value, way.checks, dict(spec)) for name, (way, spec) in fields.items()}, ())
+    )
+
+
+def _hinted_part(
+    name: str, column: str, source: SparkType, wanted: Wanted, terms: _Terms, *, required: bool
+) -> _Part | list[Mismatch]:
     mismatches: list[Mismatch] = []
-    terms = _Terms(policy, time_zone, hinted, lambda path: hinted and may_lack(path.removeprefix(name)))
+    lacks = terms.may_lack
+    terms = replace(terms, may_lack=lambda path: terms.hinted and lacks(path.removeprefix(name)))
     part = _part(name, column, source, wanted, terms, required=required, element=False, mismatches=mismatches, depth=0)
     if part is None:
         return mismatches
-    if hinted:
-        part = replace(part, spec=_loosely(part.spec))
+    return replace(part, spec=_loosely(part.spec)) if terms.hinted else part
+
+
+def _sent(part: _Part) -> NestedCast:
     of = part.spec.get("of", {}).get("type")
     if part.spec["type"] == "array" and of in _LISTS:
         # A null would make floats of all integers in the batch; rows that hold one are not handed over anyway.
@@ -142,9 +177,23 @@ def _part(
         return part and replace(
             part, checks=tuple(c for c in part.checks if c.code != "null_in_required"), spec=_loosely(part.spec)
         )
+    null = () if not required else (Check(f"{expr} IS NULL", "null_in_required", f"{path} is null"),)
+    if isinstance(wanted, Map) and isinstance(wanted.value_type, AnyType) and isinstance(source, StructType):
+        # A map's values are of one Spark type, and a struct's of several.
+        part = _part(
+            path,
+            expr,
+            source,
+            wanted.value_type,
+            terms,
+            required=False,
+            element=element,
+            mismatches=mismatches,
+            depth=depth,
+        )
+        return part and replace(part, checks=(*null, *part.checks))
     if isinstance(wanted, MlflowType):
         return _leaf(path, expr, source, wanted.name, terms, required=required, element=element, mismatches=mismatches)
-    null = () if not required else (Check(f"{expr} IS NULL", "null_in_required", f"{path} is null"),)
     required = required and not terms.hinted  # of what is inside
     inside = partial(_part, terms=terms, required=required, mismatches=mismatches, depth=depth + 1)
     if isinstance(wanted, Array) and isinstance(source, ArrayType):
@@ -209,17 +258,21 @@ def _object(
             parts[prop.name] = part
     if len(mismatches) > before:
         return None
+    return _whole(expr, parts, null)
+
+
+def _whole(expr: str | None, parts: Mapping[str, _Part], null: tuple[Check, ...]) -> _Part:
+    """Returns an object of its properties; `expr` is SQL for the struct that they are of, where they are of one."""
     members = ", ".join(f"{sql.literal(name)}, {part.value}" for name, part in parts.items())
-    checks = tuple(
-        replace(check, condition=f"({expr} IS NOT NULL AND {check.condition})")
-        for part in parts.values()
-        for check in part.checks
-    )
+    checks = [check for part in parts.values() for check in part.checks]
     # A struct has a field at least; as JSON, an empty map is an object without any.
-    whole = f"named_struct({members})" if members else "CAST(map() AS MAP<STRING, STRING>)"
+    value = f"named_struct({members})" if members else "CAST(map() AS MAP<STRING, STRING>)"
+    if expr is not None:
+        checks = [replace(check, condition=f"({expr} IS NOT NULL AND {check.condition})") for check in checks]
+        value = f"CASE WHEN {expr} IS NOT NULL THEN {value} END"
     return _Part(
-        f"CASE WHEN {expr} IS NOT NULL THEN {whole} END",
-        null + checks,
+        value,
+        (*null, *checks),
         {"type": "object", "of": {name: part.spec for name, part in parts.items()}},
         max((part.how for part in parts.values()), key=_BOLDNESS.index, default=Rule.SAME),
     )

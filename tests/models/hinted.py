@@ -29,6 +29,16 @@ class Items(mlflow.pyfunc.PythonModel):
         return [repr(one) for one in model_input]
 
 
+class Plain(pydantic.BaseModel):
+    a: int
+    b: str | None = None
+
+
+class Plains(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[Plain]) -> list[str]:
+        return [repr(one) for one in model_input]
+
+
 class Maps(mlflow.pyfunc.PythonModel):
     def predict(self, model_input: list[dict[str, int]]) -> list[str]:
         return [repr(sorted(one.items())) for one in model_input]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import AnyType, Array, Map, Object, Property
 
 from spark_scoring.contract import Terms, check_contract
 from spark_scoring.contract.bind import POLICIES
@@ -56,3 +58,59 @@ def test_the_sql_of_each_remedy_makes_what_the_input_takes(source, spark):
                 mended = spark.sql(f"SELECT {named.group(1)} a FROM ({table})")
                 again = check_contract(mended.schema, signature, terms)
                 assert again.ok, (source, wanted, policy, problem.remedy, again.explain())
+
+
+XY = Object([Property("x", DataType.long), Property("y", DataType.string, required=False)])
+LONGS = Map(DataType.long)
+# A column that does not fit, what the input takes, and how the rows read as the remedy makes them.
+NESTED: dict[str, tuple[str, Any, str]] = {
+    "a struct into a map": ("named_struct('x', 1L, 'y', 2L)", LONGS, "{x -> 1, y -> 2}"),
+    "a struct of other types into a map": ("named_struct('x', '1', 'y', 2)", LONGS, "{x -> 1, y -> 2}"),
+    "a map into a struct": ("map('x', 1L)", Object([Property("x", DataType.long)]), "{1}"),
+    "a map of texts into a struct": ("map('x', '1', 'y', 'b')", XY, "{1, b}"),
+    "structs into maps": ("array(named_struct('x', 1L))", Array(LONGS), "[{x -> 1}]"),
+    "a struct in a struct": (
+        "named_struct('o', map('x', 1L, 'y', 2L))",
+        Object([Property("o", Object([Property("x", DataType.long)]))]),
+        "{{1}}",
+    ),
+    "a struct in a map": ("map('k', named_struct('x', 1L))", Map(LONGS), "{k -> {x -> 1}}"),
+    "a map by numbers": ("map(1, 2L)", LONGS, "{1 -> 2}"),
+    "JSON text": ("""'{"x": 1, "y": "b"}'""", XY, "{1, b}"),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_the_sql_of_a_remedy_makes_structs_of_maps_and_maps_of_structs(case, spark):
+    value, wanted, shown = NESTED[case]
+    table = f"SELECT {value} a"
+    signature = ModelSignature(Schema([ColSpec(wanted, "a")]), Schema([ColSpec("double")]))
+    terms = Terms(policy="lenient")
+    (problem,) = check_contract(spark.sql(table).schema, signature, terms).problems
+    named = re.fullmatch(r"select (.+) in input\.sql", problem.remedy)
+    mended = spark.sql(f"SELECT {named.group(1)} a FROM ({table})")
+    assert check_contract(mended.schema, signature, Terms(policy="strict")).ok
+    assert mended.selectExpr("CAST(a AS STRING)").first()[0] == shown
+
+
+COLUMNS = "SELECT 7L id, 1 a, 2L b, 'x' c"
+UNNAMED: dict[str, tuple[Any, str | None]] = {
+    "a map": (LONGS, "{a -> 1, b -> 2}"),
+    "a map of anything": (Map(AnyType()), "{1, 2, x}"),
+    "an object": (Object([Property("a", DataType.long), Property("c", DataType.string)]), "{1, x}"),
+    "an array": (Array(DataType.long), "[1, 2]"),
+    "a moment": (DataType.datetime, None),
+}
+
+
+@pytest.mark.parametrize("case", UNNAMED)
+def test_the_sql_of_a_remedy_makes_an_input_without_a_name_of_columns(case, spark):
+    wanted, shown = UNNAMED[case]
+    signature = ModelSignature(Schema([ColSpec(wanted)]), Schema([ColSpec("double")]))
+    terms = Terms(policy="strict", key=["id"])
+    (problem,) = check_contract(spark.sql(COLUMNS).schema, signature, terms).problems
+    named = re.fullmatch(r"input\.sql: (SELECT .+ FROM) …", problem.remedy)
+    mended = spark.sql(f"{named.group(1)} ({COLUMNS})")
+    assert check_contract(mended.schema, signature, terms).ok
+    if shown is not None:
+        assert mended.selectExpr("CAST(item AS STRING)").first()[0] == shown

@@ -76,6 +76,47 @@ def test_a_model_by_type_hints_sees_plain_values(spark, tmp_path, case):
     assert scored(spark, path, f"SELECT 1 id, {column} x", key=["id"]) == expected
 
 
+# A table's columns in SQL, and the frame of each row as pyfunc's callers spell it.
+OF_COLUMNS: list[tuple[type[Any], str, list[dict[str, Any]]]] = [
+    (
+        hinted.Plains,
+        "SELECT * FROM VALUES (1L, 9007199254740993L, 'x'), (2L, 2L, NULL), (3L, NULL, 'y') t(id, a, b)",
+        [{"a": 2**53 + 1, "b": "x"}, {"a": 2, "b": None}, {"a": None, "b": "y"}],
+    ),
+    (hinted.Plains, "SELECT 1L id, 3L A", [{"a": 3}]),
+    (
+        hinted.Items,
+        f"SELECT 1L id, stack.* FROM (SELECT named_struct({ITEM}, 'size', 3L) stack)",
+        [{**ITEMS, "size": 3}],
+    ),
+]
+
+
+@pytest.mark.parametrize("case", range(len(OF_COLUMNS)))
+def test_an_item_is_made_of_the_columns_of_its_fields_as_pyfunc_makes_it(spark, tmp_path, case):
+    model, rows, frames = OF_COLUMNS[case]
+    path = save(tmp_path / "model", model())
+    expected = []
+    for values in frames:
+        try:
+            expected += says(path, pd.DataFrame({name: pd.Series([one], dtype=object) for name, one in values.items()}))
+        except mlflow.MlflowException:
+            expected.append("null_in_required")
+    assert scored(spark, path, rows, key=["id"]) == expected
+
+
+def test_a_dict_of_a_row_s_columns_is_what_the_refusal_says(spark, tmp_path):
+    path = save(tmp_path / "model", hinted.Anything())
+    table = "(SELECT 1L id, 9007199254740993L a, 'x' b, array(1.5D) m)"
+    with pytest.raises(ContractError) as caught:
+        scored(spark, path, f"SELECT * FROM {table}", key=["id"])
+    remedy = str(caught.value.remedy)
+    assert remedy.startswith("input.sql: SELECT `id`, named_struct('a', `a`, ")
+    rows = remedy.removeprefix("input.sql: ").replace("…", table)
+    item = {"a": 2**53 + 1, "b": "x", "m": [1.5]}
+    assert scored(spark, path, rows, key=["id"]) == says(path, pd.DataFrame({0: [item]}))
+
+
 def test_a_model_that_declares_only_its_input_is_scored_as_the_refusal_says(spark, tmp_path):
     path = save(tmp_path / "model", hinted.InputOnly())
     rows = f"SELECT named_struct({ITEM}) x"

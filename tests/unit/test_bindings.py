@@ -16,7 +16,7 @@ import yaml
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
-from pyspark.sql.types import StructType
+from pyspark.sql.types import LongType, MapType, StringType, StructField, StructType
 
 from spark_scoring.contract import Terms, check_contract
 from spark_scoring.contract.hints import HintedSignature
@@ -88,6 +88,104 @@ def test_an_input_without_a_name_is_not_guessed_among_several_and_the_remedy_wor
     assert (problem.code, problem.remedy) == ("unnamed_input", 'input.columns: {"0": payload}')
     columns = applied(problem.remedy)["input.columns"]
     assert check(schema, ColSpec(ITEM), columns=columns).ok
+
+
+PLAIN = Object([Property("a", DataType.long), Property("b", DataType.string, required=False)])
+
+
+@pytest.mark.parametrize(
+    ("columns", "fields", "mapped"),
+    [
+        ({"a": "long", "b": "string"}, {"a", "b"}, {}),
+        ({"b": "string", "A": "integer", "other": "date"}, {"a", "b"}, {}),
+        ({"a": "long"}, {"a"}, {}),
+        ({"x": "long", "b": "string"}, {"a", "b"}, {"a": "x"}),
+        ({"a": "long", "b": "string", "s": {"other": "long"}}, {"a", "b"}, {}),
+    ],
+)
+def test_an_item_of_type_hints_is_made_of_the_columns_of_its_fields(columns, fields, mapped):
+    terms = Terms(key=["id"], columns=mapped)
+    contract = check_contract(struct(id="long", **columns), hinted(ColSpec(PLAIN)), terms)
+    assert (codes(contract), contract.form) == ([], "unnamed")
+    (item,) = contract.columns
+    assert (item.name, item.spec["type"], set(item.spec["of"]["of"])) == ("0", "json", fields)
+    assert [check.message for check in item.checks if check.code == "null_in_required"] == ["a is null"]
+    statuses = {one.column: one.status for one in contract.verdicts}
+    assert statuses["a"] in ("ok", "cast")
+    made = build_input(
+        pd.DataFrame({"x": ['{"a": 9007199254740993, "b": null}']}), [InputColumn("0", item.spec)], "unnamed"
+    )
+    assert made[0][0]["a"] == 2**53 + 1
+    assert type(made[0][0]["a"]) is int
+
+
+def test_a_key_may_be_a_field_of_an_item():
+    contract = check_contract(struct(a="long", b="string"), hinted(ColSpec(PLAIN)), Terms(key=["a"]))
+    assert (codes(contract), [one.column for one in contract.columns]) == ([], ["a"])
+
+
+def test_a_column_of_whole_items_is_not_taken_apart_beside_columns_of_its_fields():
+    schema = struct(a="long", b="string", item={"a": "long"})
+    (problem,) = check_contract(schema, hinted(ColSpec(PLAIN)), Terms()).problems
+    assert (problem.code, problem.remedy) == ("unnamed_input", 'input.columns: {"0": item}')
+    assert check_contract(schema, hinted(ColSpec(PLAIN)), Terms(columns={"0": "item"})).ok
+    assert check_contract(schema, hinted(ColSpec(PLAIN)), Terms(columns={"a": "a"})).ok
+
+
+def test_a_field_that_a_column_does_not_fit_is_refused_by_itself_and_the_remedy_works():
+    schema, signature = struct(a="double", b="string"), hinted(ColSpec(PLAIN))
+    (problem,) = check_contract(schema, signature, Terms()).problems
+    assert (problem.column, problem.code) == ("a", "type_mismatch")
+    policy = applied(problem.remedy)["contract.policy"]
+    assert check_contract(schema, signature, Terms(policy=policy)).ok
+
+
+def test_a_field_without_a_column_is_missing_unless_the_model_has_a_default():
+    schema = struct(id="long", b="string")
+    (problem,) = check_contract(schema, hinted(ColSpec(PLAIN)), Terms()).problems
+    assert (problem.column, problem.code) == ("a", "missing_column")
+    assert check_contract(schema, hinted(ColSpec(PLAIN), defaults=lambda: [".a"]), Terms()).ok
+
+
+def test_an_item_of_which_no_field_has_a_column_names_columns_that_fit_and_the_remedy_works():
+    schema, signature = struct(x="string", amount="long"), hinted(ColSpec(PLAIN))
+    (problem,) = check_contract(schema, signature, Terms()).problems
+    assert (problem.code, problem.remedy) == ("unnamed_input", "input.columns: {a: amount}")
+    assert check_contract(schema, signature, Terms(columns=applied(problem.remedy)["input.columns"])).ok
+
+
+def test_the_strings_of_a_text_file_are_what_the_fields_say():
+    schema = struct(a="string", b="string")
+    assert check_contract(schema, hinted(ColSpec(PLAIN)), Terms(textual=True)).ok
+    assert not check_contract(schema, hinted(ColSpec(PLAIN)), Terms()).ok
+
+
+@pytest.mark.parametrize(
+    ("wanted", "remedy"),
+    [
+        (Map(DataType.long), "input.sql: SELECT `id`, map('a', `a`, 'n', CAST(`n` AS BIGINT)) AS item FROM …"),
+        (Map(AnyType()), "input.sql: SELECT `id`, named_struct('a', `a`, 'n', `n`, 'b', `b`) AS item FROM …"),
+        (Array(DataType.long), "input.sql: SELECT `id`, array(`a`, CAST(`n` AS BIGINT)) AS item FROM …"),
+        (PLAIN, "input.sql: SELECT `id`, named_struct('a', `a`, 'b', `b`) AS item FROM …"),
+        (DataType.binary, "input.sql: SELECT `id`, encode(CAST(`a` AS STRING), 'UTF-8') AS item FROM …"),
+    ],
+    ids=str,
+)
+def test_where_no_column_fits_an_input_without_a_name_the_remedy_makes_one(wanted, remedy):
+    (problem,) = check(struct(id="long", a="long", n="integer", b="string"), ColSpec(wanted), key=["id"]).problems
+    assert (problem.code, problem.remedy) == ("unnamed_input", remedy)
+
+
+@pytest.mark.parametrize("hint", [False, True])
+def test_a_struct_is_a_map_of_anything(hint):
+    signature = hinted(ColSpec(Map(AnyType()))) if hint else ModelSignature(Schema([ColSpec(Map(AnyType()))]), DOUBLE)
+    contract = check_contract(struct(x={"a": "long", "b": ["string"]}), signature, Terms())
+    assert contract.ok
+    made = build_input(
+        pd.DataFrame({"x": ['{"a": 1, "b": ["x", null]}']}), [InputColumn("0", contract.columns[0].spec)], "unnamed"
+    )
+    assert made[0][0] == {"a": 1, "b": ["x", None]}
+    assert [check.message for check in contract.columns[0].checks] == ["x is null"]
 
 
 def test_a_column_of_its_position_s_name_goes_first():
@@ -283,6 +381,28 @@ def test_what_does_not_fit_inside_has_a_remedy_that_does(column, spec):
         return
     assert problem.remedy == "select it as STRUCT<`i`: BIGINT> in input.sql"
     assert check(struct(x={"i": "long"}), spec).ok
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted", "remedy"),
+    [
+        ({"x": "long", "y": "long"}, Map(DataType.long), "map('x', `s`.`x`, 'y', `s`.`y`)"),
+        ({"x": "string"}, Map(DataType.long), "map('x', CAST(`s`.`x` AS BIGINT))"),
+        ([{"x": "long"}], Array(Map(DataType.long)), "transform(`s`, x0 -> map('x', x0.`x`))"),
+        ("long", Map(DataType.long), "map('s', `s`)"),
+        ("string", ITEM, "from_json(`s`, 'STRUCT<`i`: BIGINT, `j`: BIGINT>')"),
+    ],
+    ids=str,
+)
+def test_what_is_no_map_or_object_is_made_one_of_its_parts(column, wanted, remedy):
+    (problem,) = check(struct(s=column), ColSpec(wanted, "s")).problems
+    assert problem.remedy == f"select {remedy} in input.sql"
+
+
+def test_a_map_is_made_an_object_of_its_values():
+    schema = StructType([StructField("m", MapType(StringType(), LongType()))])
+    (problem,) = check(schema, ColSpec(ITEM, "m")).problems
+    assert problem.remedy == "select named_struct('i', `m`['i'], 'j', `m`['j']) in input.sql"
 
 
 # Parameters.
