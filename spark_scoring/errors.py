@@ -34,6 +34,7 @@ class ScoringError(Exception):
         label: What people read before `available`, where that is nothing that there was instead.
         problems: The single errors, where this one stands for several.
         run: What is known of the run that it ended, by the names of a RunResult; empty where there was none.
+        is_recorded: Whether the runs table has that run.
     """
 
     exit_code = 1
@@ -58,6 +59,7 @@ class ScoringError(Exception):
         self.label = label
         self.problems = tuple(problems)
         self.run: Mapping[str, Any] = {}
+        self.is_recorded = False
 
     def __str__(self) -> str:
         if self.problems:

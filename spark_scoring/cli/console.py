@@ -308,7 +308,10 @@ def say_error(error: ScoringError, style: Style, log: str | None = None) -> None
     if more:
         say("\n".join(more))
     if run_id is not None:
-        say(f"  run: {printable(run_id)}   (spark-scoring history {printable(shlex.quote(run_id))})")
+        where = (
+            f"   (spark-scoring history {printable(shlex.quote(run_id))})" if error.is_recorded else ", not recorded"
+        )
+        say(f"  run: {printable(run_id)}{where}")
     if log is not None:
         say(f"  log: {log}")
 

@@ -159,7 +159,7 @@ def _attempt(words: Sequence[str], command: str, signals: Signals, style: Style,
     except BaseException as exc:  # also a SystemExit, of a library or of the user's own code
         error = _as_scoring_error(exc, command, signals)
         if isinstance(exc, Interruption):
-            error.run = exc.run
+            error.run, error.is_recorded = exc.run, exc.is_recorded
         if not isinstance(request, Request):
             return failure(command, error, {})
         return failure(command, named_by_option(error, request.names), request.known)

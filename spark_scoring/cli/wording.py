@@ -54,7 +54,7 @@ def named_by_option(error: ScoringError, names: Mapping[str, str]) -> ScoringErr
         remedy=_to_do(error.remedy, names) if error.remedy is not None else None,
         problems=parts,
     )
-    worded.run = error.run
+    worded.run, worded.is_recorded = error.run, error.is_recorded
     worded.__cause__, worded.__context__ = error.__cause__, error.__context__
     worded.__suppress_context__ = error.__suppress_context__
     return worded.with_traceback(error.__traceback__)

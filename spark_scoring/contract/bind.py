@@ -25,7 +25,6 @@ from spark_scoring.contract.nested import (
     object_cast,
 )
 from spark_scoring.contract.refusals import (
-    CAST_CODES,
     absent,
     cast_message,
     duplicate,
@@ -45,6 +44,9 @@ from spark_scoring.spark import sql
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 _Way = Callable[[str, StructField, "ColSpec | TensorSpec", Terms], "NestedCast | list[Mismatch] | None"]
+
+
+_CAST_CODES = {Rule.WIDEN: "widened", Rule.CHECK: "checked_cast", Rule.TRY: "try_cast"}
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,7 @@ def _fit(
     if way.how is Rule.SAME:
         return Verdict("ok", "same_type", shown, actual, wanted, fails_where(checks) or "as it is"), bound
     return Verdict(
-        "cast", CAST_CODES[way.how], shown, actual, wanted, cast_message(way.how, actual, wanted, checks)
+        "cast", _CAST_CODES[way.how], shown, actual, wanted, cast_message(way.how, actual, wanted, checks)
     ), bound
 
 

@@ -125,9 +125,6 @@ def _spark_ddl(spec: ColSpec | TensorSpec) -> str:
     return spark_type(spec.type)
 
 
-CAST_CODES = {Rule.WIDEN: "widened", Rule.CHECK: "checked_cast", Rule.TRY: "try_cast"}
-
-
 def cast_message(how: Rule, actual: str, wanted: str, checks: Sequence[Check]) -> str:
     """Returns which cast is made, and how a row may fail."""
     if how is Rule.WIDEN:

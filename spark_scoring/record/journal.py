@@ -138,6 +138,8 @@ class Journal:
             if isinstance(error, ScoringError):
                 error.run = _as_result(record)
             local_index.remember_table(self._run_id, self._write(record))
+            if isinstance(error, ScoringError):
+                error.is_recorded = True
 
     def ended(self, result: RunResult) -> RunResult:
         """Records a run that ended well, and returns its result."""
@@ -146,10 +148,11 @@ class Journal:
             result = replace(result, notes=(*self._notes, *result.notes))
         with step("recording"), self._warned(self._table_name()):
             place = self._place()
-            if not is_there(self._spark, place):
-                result = replace(result, notes=(*result.notes, new_table(place.shown, "the runs table")))
-            record = self._of_result(result)
+            made = () if is_there(self._spark, place) else (new_table(place.shown, "the runs table"),)
+            noted = replace(result, notes=(*result.notes, *made))
+            record = self._of_result(noted)
             runs_table = self._write(record, again=result.status == "already_published")
+            result = noted
         local_index.settle(self._run_id, result, runs_table)
         if self._job.record.mlflow and record is not None:
             again = result.status == "already_published"
@@ -177,6 +180,7 @@ class Journal:
                     return self._write(record)
 
             runs_table = within(deadline - time.monotonic(), write)
+            stopped.is_recorded = runs_table is not None
             if runs_table is None:
                 _log.warning("the run %s may not be in %s: Spark did not say in time that it is", self._run_id, place)
             with suppress(ScoringError):  # there is no place for one

@@ -47,12 +47,14 @@ class Interruption(KeyboardInterrupt):
         message: What state things are in, or nothing.
         remedy: What to do, or None.
         run: What is known of the run that it ended, by the names of a RunResult.
+        is_recorded: Whether the runs table has that run.
     """
 
     def __init__(self, message: str = "", remedy: str | None = None) -> None:
         super().__init__(*filter(None, (message, remedy)))
         self.message, self.remedy = message, remedy
         self.run: Mapping[str, Any] = {}
+        self.is_recorded = False
 
 
 class Termination(Interruption):

@@ -89,9 +89,8 @@ def _marked(text: str) -> "tuple[str, RowFailure, str | None] | None":
 
 def presentable(failure: RowFailure) -> RowFailure:
     """Returns the failure with a message of bounded length that UTF-8 can spell, and that holds no mark."""
-    code, stage, message = failure
-    plain = message[:_LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
-    return RowFailure(code, stage, plain.replace("\0", "\\x00").replace(MARK, "…"))
+    plain = failure.message[:_LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+    return failure._replace(message=plain.replace("\0", "\\x00").replace(MARK, "…"))
 
 
 def describe(exc: BaseException, model_folder: str | None, *, in_full: bool = False) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,7 @@ def test_where_nothing_can_be_recorded_the_run_only_warns(spark, job, target, ru
     (warning,) = [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING]
     assert warning.startswith(f"the run {result.run_id} is not in the runs table {runs}: ")
     assert "\n" not in warning
+    assert not [note for note in result.notes if "the runs table" in note]
     assert local_runs.last_table() is None
 
 
@@ -204,9 +206,15 @@ def test_a_place_below_a_file_only_warns(spark, job, target, tmp_path, caplog):
 
 
 def test_a_failing_record_hides_neither_the_error_nor_its_code(spark, job, runs, caplog):
+    changed = job({"input.sql": "SELECT 1D a"})
+    with refused(3, "missing_column") as caught:
+        score(changed, spark=spark)
+    assert caught.value.is_recorded
+    shutil.rmtree(runs)
     a_file(Path(runs))
-    with refused(3, "missing_column"):
-        score(job({"input.sql": "SELECT 1D a"}), spark=spark)
+    with refused(3, "missing_column") as caught:
+        score(changed, spark=spark)
+    assert not caught.value.is_recorded
     assert "is not in the runs table" in caplog.text
 
 

@@ -247,11 +247,14 @@ def test_a_method_that_can_t_be_looked_at_is_unsupported(name, scoring, tmp_path
 
 @pytest.mark.parametrize("on_error", ["raise", "collect"])
 def test_an_interrupt_from_outside_ends_the_task(on_error, scoring):
-    before = signal.getsignal(signal.SIGINT)
-    made = scoring(Interrupted(), on_error=on_error)
-    with pytest.raises(KeyboardInterrupt):
-        made.predict(rows(1.0, 2.0))
-    assert signal.getsignal(signal.SIGINT) is before
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as PySpark's workers have it
+    try:
+        made = scoring(Interrupted(), on_error=on_error)
+        with pytest.raises(KeyboardInterrupt):
+            made.predict(rows(1.0, 2.0))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_thread_scores_though_no_signal_reaches_it(scoring):
