@@ -22,7 +22,7 @@ from pyspark.sql.types import ArrayType, DoubleType, LongType, StructField, Stru
 
 from spark_scoring.contract import outputs_of_type, read_outputs
 from spark_scoring.worker.digest import model_digest
-from spark_scoring.worker.failures import ModelRaisedError
+from spark_scoring.worker.failures import ModelRaisedError, RowFailure
 from spark_scoring.worker.loader import ScoringModel
 from spark_scoring.worker.protocol import InputColumn, ModelFiles, OutputColumn, Settings
 from spark_scoring.worker.results import encode
@@ -484,7 +484,7 @@ def test_a_failed_row_does_not_change_what_the_model_keeps(monkeypatch):
         Settings(ModelFiles("sha256:none"), [], "frame", settings(LONG), on_error="collect"),
         "",
     )
-    monkeypatch.setattr(made, "_score", lambda arguments: ([kept], {1: ("bad_output", "output", "")}))
+    monkeypatch.setattr(made, "_score", lambda arguments: ([kept], {1: RowFailure("bad_output", "output", "")}))
     scored = made.predict(pd.DataFrame({"0": [1, 2, 3]}))
     assert [bool(text) for text in scored["e"]] == [False, True, False]
     assert kept.tolist() == [7, 8, 9]
