@@ -72,23 +72,28 @@ def room() -> int:
 
 def terminal_width() -> int | None:
     """Returns how wide the terminal behind stdout is; None where the result goes elsewhere, and lines may be long."""
-    number = _own_stdout[-1] if _own_stdout else 1
-    try:
-        own = os.get_terminal_size(number).columns
-    except OSError:
-        return None
+    own = _width_of(_own_stdout[-1] if _own_stdout else 1)
     columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isdecimal() and int(columns) > 0 else own or None
+    return int(columns) if own is not None and columns.isdecimal() and int(columns) > 0 else own or None
 
 
 def _columns() -> int | None:
     """Returns how wide the terminal behind stderr is; None where there is none, or nobody gave it a size."""
+    stream = stderr()
     try:
-        stream = stderr()
-        columns = os.get_terminal_size(stream.fileno()).columns if stream is not None else 0
+        number = stream.fileno() if stream is not None else -1
     except (OSError, ValueError):
         return None
+    columns = _width_of(number)
     return max(columns, 21) if columns else None
+
+
+def _width_of(number: int) -> int | None:
+    """Returns the width of the terminal that an open file is, 0 where nobody gave it one; None for no terminal."""
+    try:
+        return os.get_terminal_size(number).columns
+    except (OSError, ValueError):
+        return None
 
 
 def put_at_foot(title: str, rest: str) -> None:

@@ -20,7 +20,6 @@ from spark_scoring.contract.nested import (
     Mismatch,
     NestedCast,
     distinct_names,
-    field_cast,
     nested_cast,
     object_cast,
 )
@@ -44,8 +43,6 @@ from spark_scoring.spark import sql
 
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 _Way = Callable[[str, StructField, "ColSpec | TensorSpec", Terms], "NestedCast | list[Mismatch] | None"]
-
-
 _CAST_CODES = {Rule.WIDEN: "widened", Rule.CHECK: "checked_cast", Rule.TRY: "try_cast"}
 
 
@@ -334,7 +331,7 @@ def _field_way(
 ) -> NestedCast | list[Mismatch] | None:
     """Returns the way of a column to a field of a hinted model's object."""
     wanted: Any = spec.type
-    way = field_cast(
+    way = nested_cast(
         name,
         sql.quote(column.name),
         column.dataType,
@@ -342,7 +339,9 @@ def _field_way(
         required=spec.required,
         policy=_policy(column, wanted, terms),
         time_zone=terms.time_zone,
+        hinted=True,
         may_lack=lambda path: terms.hints.has_default(f".{name}{path}"),
+        is_field=True,
     )
     return None if isinstance(way, list) and isinstance(wanted, DataType) else way
 

@@ -83,6 +83,7 @@ def nested_cast(
     time_zone: str,
     hinted: bool = False,
     may_lack: Callable[[str], bool] = no_default,
+    is_field: bool = False,
 ) -> NestedCast | list[Mismatch]:
     """Returns the way of a nested column to the model input `name`, or every place where it does not fit.
 
@@ -97,27 +98,16 @@ def nested_cast(
         hinted: Whether the model's own type hints judge the value, and not MLflow: they take plain Python values, and
             say of an element whether it may be null, which the signature does not.
         may_lack: Tells of a required property's path, such as ``[].price``, whether the model has a default for it.
+        is_field: Whether the column is a field of an object, see `object_cast`, and is not sent by itself.
     """
-    part = _hinted_part(name, column, source, wanted, _Terms(policy, time_zone, hinted, may_lack), required=required)
-    return part if isinstance(part, list) else _sent(part)
-
-
-def field_cast(
-    name: str,
-    column: str,
-    source: SparkType,
-    wanted: Wanted,
-    *,
-    required: bool,
-    policy: Policy,
-    time_zone: str,
-    may_lack: Callable[[str], bool],
-) -> NestedCast | list[Mismatch]:
-    """Returns what `nested_cast` does for a column that is a field of an object, see `object_cast`."""
-    part = _hinted_part(name, column, source, wanted, _Terms(policy, time_zone, True, may_lack), required=required)
-    return (
-        part if isinstance(part, list) else NestedCast(Cast(part.value, part.value, part.checks), part.how, part.spec)
-    )
+    mismatches: list[Mismatch] = []
+    terms = _Terms(policy, time_zone, hinted, lambda path: hinted and may_lack(path.removeprefix(name)))
+    part = _part(name, column, source, wanted, terms, required=required, element=False, mismatches=mismatches, depth=0)
+    if part is None:
+        return mismatches
+    if hinted:
+        part = replace(part, spec=_loosely(part.spec))
+    return NestedCast(Cast(part.value, part.value, part.checks), part.how, part.spec) if is_field else _sent(part)
 
 
 def object_cast(fields: Mapping[str, tuple[Cast, Mapping[str, Any]]]) -> NestedCast:
@@ -125,18 +115,6 @@ def object_cast(fields: Mapping[str, tuple[Cast, Mapping[str, Any]]]) -> NestedC
     return _sent(
         _whole(None, {name: _Part(way.value, way.checks, dict(spec)) for name, (way, spec) in fields.items()}, ())
     )
-
-
-def _hinted_part(
-    name: str, column: str, source: SparkType, wanted: Wanted, terms: _Terms, *, required: bool
-) -> _Part | list[Mismatch]:
-    mismatches: list[Mismatch] = []
-    lacks = terms.may_lack
-    terms = replace(terms, may_lack=lambda path: terms.hinted and lacks(path.removeprefix(name)))
-    part = _part(name, column, source, wanted, terms, required=required, element=False, mismatches=mismatches, depth=0)
-    if part is None:
-        return mismatches
-    return replace(part, spec=_loosely(part.spec)) if terms.hinted else part
 
 
 def _sent(part: _Part) -> NestedCast:

@@ -17,6 +17,7 @@ from spark_scoring.delta.history import latest_version
 from spark_scoring.errors import TargetError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.jobs.location import absolute
+from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line
 
@@ -41,6 +42,7 @@ class Target:
         cluster_by: Its clustering columns.
         fills: The columns that it fills in itself, by their lower-case names.
         table_id: The id that tells it from another table at the same place, or None where it does not exist yet.
+        kind: What it is to the job, for messages.
     """
 
     location: str
@@ -53,6 +55,12 @@ class Target:
     cluster_by: tuple[str, ...] = ()
     fills: Mapping[str, Filled] = field(default_factory=dict)
     table_id: str | None = None
+    kind: str = "the target"
+
+    @property
+    def shown(self) -> str:
+        """What it is to the job, and where, without secrets."""
+        return f"{self.kind} {redact(self.location)}"
 
     @property
     def exists(self) -> bool:
@@ -96,14 +104,14 @@ def describe_target(spark: SparkSession, config: OutputConfig, kind: str = "the 
 def _describe(spark: SparkSession, config: OutputConfig, kind: str) -> Target:
     if config.path is not None:
         path = absolute(config.path)
-        target = Target(path, table_name(config), path)
+        target = Target(path, table_name(config), path, kind=kind)
         version = latest_version(spark, target.name)
         if version is None:
             refuse_foreign_files(path, kind)
             return target
     else:
-        target = Target(config.location, table_name(config), None)
-        if not _exists(spark, target, kind):
+        target = Target(config.location, table_name(config), None, kind=kind)
+        if not _exists(spark, target):
             return target
         version = latest_version(spark, target.name)
         if version is None:
@@ -141,14 +149,14 @@ def _has_special(dtype: DataType) -> bool:
     return isinstance(dtype, MapType) and (_has_special(dtype.keyType) or _has_special(dtype.valueType))
 
 
-def _exists(spark: SparkSession, target: Target, kind: str) -> bool:
+def _exists(spark: SparkSession, target: Target) -> bool:
     try:
         spark.sql(f"DESCRIBE TABLE {target.name}").schema  # noqa: B018
         return True
     except AnalysisException as exc:
         if "TABLE_OR_VIEW_NOT_FOUND" not in str(exc):
             raise TargetError(
-                f"{kind} {target.location} can't be looked at: {first_line(exc)}",
+                f"{target.kind} {target.location} can't be looked at: {first_line(exc)}",
                 code="target_not_readable",
                 remedy="check the name and the rights on it",
             ) from exc
@@ -158,7 +166,7 @@ def _exists(spark: SparkSession, target: Target, kind: str) -> bool:
             spark.sql(f"DESCRIBE SCHEMA {schema_name}").collect()
         except AnalysisException as exc:
             raise TargetError(
-                f"there is no schema for {kind} {target.location}",
+                f"there is no schema for {target.kind} {target.location}",
                 code="target_schema_missing",
                 remedy=f"CREATE SCHEMA {schema_name}",
             ) from exc

@@ -237,7 +237,9 @@ class OutputConfig(Part):
     @property
     def stamped(self) -> tuple[str, ...]:
         """The stamps that its rows carry, in the order in which they are written."""
-        return {"all": STAMPS, "none": ()}.get(str(self.stamps), tuple(name for name in STAMPS if name in self.stamps))
+        if isinstance(self.stamps, str):
+            return STAMPS if self.stamps == "all" else ()
+        return tuple(name for name in STAMPS if name in self.stamps)
 
     @property
     def location(self) -> str:

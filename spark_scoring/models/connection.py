@@ -78,7 +78,8 @@ class Budget:
         if is_databricks():  # its credentials belong to the thread that has the notebook
             return question()
         answer: list[tuple[bool, Any]] = []
-        seconds = self._seconds
+        is_here = _is_here(place)
+        seconds = max(self._seconds, _LOADING_SECONDS) if is_here else self._seconds
         context = contextvars.copy_context()
 
         def run() -> None:
@@ -90,8 +91,7 @@ class Budget:
         thread = threading.Thread(target=run, daemon=True, name="spark-scoring-asks")
         with _impatient_mlflow():
             thread.start()
-            if _is_here(place):
-                seconds = max(seconds, _LOADING_SECONDS)
+            if is_here:
                 thread.join(seconds)
             else:
                 thread.join(min(_QUIET_SECONDS, self._left()))

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from spark_scoring.delta.table_write import TableWrite
 from spark_scoring.errors import RowsFailedError, ScoringError
 from spark_scoring.jobs.config import OutputConfig
-from spark_scoring.publishing.effects import table_effects
+from spark_scoring.publishing.effects import each_once, table_effects
 from spark_scoring.publishing.exactly_once import write_once
 from spark_scoring.publishing.gates import refuse_rows
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
@@ -79,7 +79,8 @@ class Direct:
             raise self._with_ways_on(exc, run.batch.place_of(spark, run.contract, exc)) from exc
         if commit.metadata.attempt != metadata.attempt:
             return AlreadyPublished(commit)
-        return Published(commit, count(), notes=table_effects(run.target, self.output, scored.schema, "the target"))
+        effects = table_effects(run.target, self.output, scored.schema, "the target")
+        return Published(commit, count(), notes=each_once(effects))
 
     def _with_ways_on(self, error: RowsFailedError, place: str | None) -> RowsFailedError:
         """Returns what ended the run with where the row stands, and how the run could get past it."""

@@ -5,8 +5,8 @@ Each is one line for people, in words that fit a plan as well as a run that is o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from pyspark.sql.types import StructField, StructType
 
@@ -16,7 +16,16 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.redaction import redact
 
 _SHOWN = 5
-_MAPPED = re.compile(r"column mapping: (?P<place>.+?) gets it, (?P<why>since .*)", re.DOTALL)
+
+
+class Mapped(NamedTuple):
+    """A table that gets column mapping, and why."""
+
+    place: str
+    why: str
+
+
+Note = str | Mapped
 
 
 def new_table(location: str, kind: str) -> str:
@@ -29,7 +38,7 @@ def new_table(location: str, kind: str) -> str:
     return f"new table: {redact(location)}, {kind}"
 
 
-def table_effects(target: Target, output: OutputConfig, schema: StructType, kind: str) -> tuple[str, ...]:
+def table_effects(target: Target, output: OutputConfig, schema: StructType, kind: str) -> tuple[Note, ...]:
     """Returns what a write of rows does to a table beside adding them.
 
     Args:
@@ -43,29 +52,29 @@ def table_effects(target: Target, output: OutputConfig, schema: StructType, kind
     return tuple(_evolved(target, output, schema))
 
 
-def _mapped(target: Target, schema: StructType) -> Iterator[str]:
+def _mapped(target: Target, schema: StructType) -> Iterator[Mapped]:
     names = [repr(field.name) for field in schema.fields if needs_column_mapping(StructType([field]))]
     if names:
-        yield (
-            f"column mapping: {redact(target.location)} gets it, since {_some(names)} "
-            f"{'has' if len(names) == 1 else 'have'} blanks or ,;{{}}()= in the name; a reader without "
-            "it sees nulls or NaN there"
+        yield Mapped(
+            redact(target.location),
+            f"since {_some(names)} {'has' if len(names) == 1 else 'have'} blanks or ,;{{}}()= in the name; a reader "
+            "without it sees nulls or NaN there",
         )
 
 
-def each_once(notes: Sequence[str]) -> tuple[str, ...]:
-    """Returns notes of several tables, with one line about column mapping for those that get it by the same names."""
+def each_once(notes: Sequence[Note]) -> tuple[str, ...]:
+    """Returns notes as lines, with one about column mapping for the tables that get it for the same reason."""
     places: dict[str, list[str]] = {}
-    for mapped in filter(None, map(_MAPPED.match, notes)):
-        places.setdefault(mapped["why"], []).append(mapped["place"])
+    for note in notes:
+        if isinstance(note, Mapped):
+            places.setdefault(note.why, []).append(note.place)
     lines = []
     for note in notes:
-        match = _MAPPED.match(note)
-        several = places.pop(match["why"], []) if match else []  # the line stands where the first of them stood
-        if len(several) > 1 and match:
-            lines.append(f"column mapping: {' and '.join(several)} get it, {match['why']}")
-        elif several or not match:
+        if isinstance(note, str):
             lines.append(note)
+        elif several := places.pop(note.why, []):  # the line stands where the first of them stood
+            gets = "gets" if len(several) == 1 else "get"
+            lines.append(f"column mapping: {' and '.join(several)} {gets} it, {note.why}")
     return tuple(lines)
 
 

@@ -159,10 +159,12 @@ def run_audit(
 
 def _last_run(spark: SparkSession, target: Target) -> LastRun | None:
     commit = find_last_run(spark, target.name)
-    # A job before this one may have written its rows without.
-    if commit is None or "run_id" not in spark.table(target.name).columns:
+    if commit is None:
         return None
-    rows = spark.table(target.name).where(F.col("run_id") == F.lit(commit.metadata.run_id))
+    rows = spark.table(target.name)
+    if "run_id" not in rows.columns:  # a job before this one may have written its rows without
+        return None
+    rows = rows.where(F.col("run_id") == F.lit(commit.metadata.run_id))
     if "error" in rows.columns:
         rows = rows.where("error IS NULL")
     return LastRun(rows.count(), rows)

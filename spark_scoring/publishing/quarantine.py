@@ -15,7 +15,6 @@ from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.quarantined import resolved_place
 from spark_scoring.reading.source import QUARANTINE_COLUMNS
-from spark_scoring.redaction import redact
 from spark_scoring.scoring.frame import ERROR_TYPE
 
 
@@ -68,19 +67,7 @@ def quarantine_problems(spark: SparkSession, errors: ErrorsConfig, schema: Struc
 
 
 def _problems(spark: SparkSession, place: OutputConfig, rows: StructType, kind: str) -> list[TargetError]:
-    """Returns why a table would not take rows, in words that don't take it for the job's target."""
-    table = describe_target(spark, place, kind)
-    own, named = f"the target {redact(table.location)}", f"{kind} {redact(table.location)}"
-    return [
-        TargetError(
-            problem.message.replace(own, named),
-            code=problem.code,
-            available=problem.available,
-            label=problem.label,
-            remedy=problem.remedy,
-        )
-        for problem in target_problems(table, place, rows)
-    ]
+    return target_problems(describe_target(spark, place, kind), place, rows)
 
 
 def _of_whole_rows(problem: TargetError) -> TargetError:

@@ -21,7 +21,7 @@ from spark_scoring.jobs.audit_config import AuditConfig
 from spark_scoring.jobs.config import ErrorsConfig, OutputConfig, StagingConfig
 from spark_scoring.publishing import gates
 from spark_scoring.publishing.audit import Finding
-from spark_scoring.publishing.effects import each_once, removed, table_effects, withheld
+from spark_scoring.publishing.effects import Note, each_once, removed, table_effects, withheld
 from spark_scoring.publishing.exactly_once import write_once, write_rows
 from spark_scoring.publishing.published import AlreadyPublished, OpenedRun, Outcome, Published
 from spark_scoring.publishing.quarantine import SetAside
@@ -256,14 +256,14 @@ class Staged:
         yield from withheld(failed, self.aside.rows, len(staged.metadata.bad_files), self.aside.files)
         yield from removed(commit.rows_deleted, self.output)
 
-    def _set_aside(self, spark: SparkSession, staged: StagedRows, metadata: RunMetadata) -> tuple[str, ...]:
+    def _set_aside(self, spark: SparkSession, staged: StagedRows, metadata: RunMetadata) -> tuple[Note, ...]:
         """Lists the files that were left out, and puts the rows that failed into the quarantine.
 
         Returns:
             What that did beside, a line each.
         """
         files, quarantine = self.aside.files, self.aside.rows
-        notes: tuple[str, ...] = ()
+        notes: tuple[Note, ...] = ()
         once = partial(_write_shared, spark, metadata)
         if staged.metadata.bad_files and files is not None:
             listed = [
@@ -309,7 +309,7 @@ def _write_shared(
     kind: str,
     *,
     properties: dict[str, str] | None = None,
-) -> tuple[str, ...]:
+) -> tuple[Note, ...]:
     """Appends a run's rows once to a table that jobs may share, also jobs whose runs have one id.
 
     Returns:

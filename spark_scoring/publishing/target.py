@@ -12,7 +12,6 @@ from spark_scoring.delta.partition_values import READ_AS_NULL
 from spark_scoring.delta.table import Target, needs_column_mapping
 from spark_scoring.errors import TargetError
 from spark_scoring.jobs.config import OutputConfig
-from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 
 # Ways on where a column differs.
@@ -37,7 +36,7 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
     if config.mode == "error" and not target.unwritten:
         return [
             TargetError(
-                f"the target {redact(target.location)} exists already",
+                f"{target.shown} exists already",
                 code="target_exists",
                 remedy="choose another target, or output.mode: append | overwrite | replace_where | merge",
             )
@@ -46,7 +45,7 @@ def target_problems(target: Target, config: OutputConfig, schema: StructType | N
     if config.mode not in {"error", "append"} and target.properties.get("delta.appendOnly", "false").lower() == "true":
         problems.append(
             TargetError(
-                f"the target {redact(target.location)} is append-only (delta.appendOnly)",
+                f"{target.shown} is append-only (delta.appendOnly)",
                 code="target_append_only",
                 remedy="output.mode: append",
             )
@@ -67,7 +66,7 @@ def _padded_keys(target: Target, config: OutputConfig) -> list[TargetError]:
     }
     return [
         TargetError(
-            f"output.{option}: the target {redact(target.location)} has {name!r} as {types[name.lower()]}, whose "
+            f"output.{option}: {target.shown} has {name!r} as {types[name.lower()]}, whose "
             f"values Spark pads with blanks, so {what} can't compare them",
             code="target_char_key",
             remedy="name another key, or write to a new target, where it is a string",
@@ -98,7 +97,7 @@ def _own_columns(target: Target, config: OutputConfig, result: StructType) -> li
             others = ", ".join(name for name in kept if name != field.name)
             problems.append(
                 TargetError(
-                    f"the target {redact(target.location)} counts {field.name!r} itself (GENERATED ALWAYS AS "
+                    f"{target.shown} counts {field.name!r} itself (GENERATED ALWAYS AS "
                     "IDENTITY), and the result has a value for it",
                     code="target_identity",
                     available=others,
@@ -111,7 +110,7 @@ def _own_columns(target: Target, config: OutputConfig, result: StructType) -> li
         if absent and evolution(target, result) == "replace":
             problems.append(
                 TargetError(
-                    f"the target {redact(target.location)} fills in {', '.join(absent)} itself, and would lose that "
+                    f"{target.shown} fills in {', '.join(absent)} itself, and would lose that "
                     "with the change that output.evolve_schema would make to other columns",
                     code="target_column_extra",
                     remedy="write to a new target, or change those columns with ALTER TABLE first",
@@ -128,7 +127,7 @@ def _unmapped(target: Target, config: OutputConfig, result: StructType) -> list[
     new = [field for field in result.fields if field.name.lower() not in known]
     return [
         TargetError(
-            f"the target {redact(target.location)} can't get the column {field.name!r}: its name, or one inside of it, "
+            f"{target.shown} can't get the column {field.name!r}: its name, or one inside of it, "
             "has a character that Delta takes only with column mapping",
             code="target_not_mapped",
             remedy=f"ALTER TABLE {target.name} SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name'), or rename it",
@@ -146,7 +145,7 @@ def _partition_problems(target: Target, config: OutputConfig) -> list[TargetErro
     values = {name.lower(): value for name, value in config.replace_where.items()}
     problems += [
         TargetError(
-            f"output.replace_where: the target {redact(target.location)} is partitioned by {field.name!r}, where Delta "
+            f"output.replace_where: {target.shown} is partitioned by {field.name!r}, where Delta "
             f"stores {value!r} as NULL, so there is no such row",
             code="partition_value",
             remedy="name another value; rows that are NULL there are replaced with mode overwrite",
@@ -197,7 +196,7 @@ def _layout_differences(target: Target, config: OutputConfig) -> list[TargetErro
         if requested and [name.lower() for name in requested] != [name.lower() for name in existing]:
             problems.append(
                 TargetError(
-                    f"the target {redact(target.location)} has {option} {', '.join(existing) or 'nothing'}, "
+                    f"{target.shown} has {option} {', '.join(existing) or 'nothing'}, "
                     f"and output.{option} says {', '.join(requested)}",
                     code="target_layout_differs",
                     remedy=f"leave output.{option} out, or write to a new target",
@@ -209,7 +208,7 @@ def _layout_differences(target: Target, config: OutputConfig) -> list[TargetErro
 def _differences(target: Target, existing: StructType, result: StructType, config: OutputConfig) -> list[TargetError]:
     unmatched = {column.name.lower(): column for column in existing.fields}
     alter = f"ALTER TABLE {target.name}"
-    place = f"the target {redact(target.location)}"
+    place = target.shown
     flattened = _other_form(existing, result, config)
     # Only where it would: an append adds columns, and changes none.
     evolved = [_EVOLVED] if config.mode == "overwrite" else []

@@ -78,7 +78,7 @@ def _frame(
 def _beyond_one(spark: SparkSession, path: str, options: dict[str, Any]) -> list[BadFile]:
     """Returns the files of which Spark would read the first value alone, of a file or of a line."""
     files = contents(spark, path)
-    find: Callable[[lines.Batches], lines.Batches] = rows.many_documents
+    find: Callable[[rows.Batches], rows.Batches] = rows.many_documents
     if not options["multiLine"]:
         odd = _with_odd_lines(spark, path, options)
         if not odd:

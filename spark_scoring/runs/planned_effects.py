@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from spark_scoring.delta.table import describe_target
 from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import OutputConfig
-from spark_scoring.publishing.effects import each_once, new_table, table_effects
+from spark_scoring.publishing.effects import Note, each_once, new_table, table_effects
 from spark_scoring.publishing.staged import Staged
 from spark_scoring.publishing.staging_table import staging_place
 from spark_scoring.reading.changes import Changes
@@ -31,7 +31,7 @@ def planned_effects(spark: SparkSession, report: PlanReport, runs: OutputConfig)
     publishing = report.publishing
     if report.problems or report.target is None or report.schema is None or publishing is None:
         return ()
-    notes = [*table_effects(report.target, publishing.output, report.schema, "the target")]
+    notes: list[Note] = [*table_effects(report.target, publishing.output, report.schema, "the target")]
     aside = publishing.aside.rows if isinstance(publishing, Staged) else None
     if aside is not None:
         with suppress(ScoringError):  # a plan goes without what can't be looked at
@@ -47,7 +47,7 @@ def planned_effects(spark: SparkSession, report: PlanReport, runs: OutputConfig)
     return each_once(notes)
 
 
-def _of_quarantine(spark: SparkSession, place: OutputConfig, report: PlanReport) -> list[str]:
+def _of_quarantine(spark: SparkSession, place: OutputConfig, report: PlanReport) -> list[Note]:
     """Returns what the first row that fails would do, where there is no quarantine yet."""
     if is_there(spark, place) or report.reading is None:
         return []

@@ -15,7 +15,7 @@ RESULT = StructType().add("id", "long").add("a", "double").add("b", "string")
 
 
 def effects(target: Target, schema: StructType = RESULT, **output) -> tuple[str, ...]:
-    return table_effects(target, OutputConfig(path="/scores", **output), schema, "the target")
+    return each_once(table_effects(target, OutputConfig(path="/scores", **output), schema, "the target"))
 
 
 def test_a_new_table_is_told():

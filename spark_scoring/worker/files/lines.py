@@ -1,15 +1,12 @@
 """JSON with a value on each line: which lines hold more than the one that Spark reads of them."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pyarrow as pa
 
-from .content import MalformedFile, decode, unpack
-from .rows import FAULTS
+from .rows import Batches, files_with
 
-Batches = Iterable[Any]
 # Texts, in either of the quotes that Spark takes, so that a bracket in them counts for nothing; and brackets.
 _TOKEN = re.compile(r"""\"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[{}\[\]]""", re.DOTALL)
 _PATHS = pa.schema([("path", pa.string())])
@@ -47,24 +44,14 @@ def many_on_a_line(encoding: str | None, line_end: str | None) -> Callable[[Batc
     """
     ends = re.compile(re.escape(line_end) if line_end is not None else "\r\n|\r|\n")
 
-    def find(batches: Batches) -> Batches:
-        for batch in batches:
-            yield pa.RecordBatch.from_pylist(list(_faults(batch, encoding, ends)), schema=FAULTS)
+    def fault(text: str) -> str | None:
+        odd = (number for number, line in enumerate(ends.split(text), 1) if is_more_than_one(line))
+        number = next(odd, None)
+        if number is None:
+            return None
+        return (
+            f"line {number} goes on behind its first value, of which alone Spark would make a row: write each value on "
+            "a line of its own"
+        )
 
-    return find
-
-
-def _faults(batch: Any, encoding: str | None, ends: re.Pattern[str]) -> Iterator[dict[str, str]]:
-    for path, content in zip(batch.column("path").to_pylist(), batch.column("content").to_pylist(), strict=True):
-        try:
-            text = decode(unpack(content, path), encoding)
-        except MalformedFile:  # which Spark tells, as it reads it
-            continue
-        for number, line in enumerate(ends.split(text), 1):
-            if is_more_than_one(line):
-                message = (
-                    f"line {number} goes on behind its first value, of which alone Spark would make a row: write each "
-                    "value on a line of its own"
-                )
-                yield {"path": path, "code": "bad_file", "message": message}
-                break
+    return files_with(fault, encoding, also_malformed=False)  # what is malformed Spark tells, as it reads it

@@ -100,15 +100,32 @@ def faults_of(dialect: Dialect, layout: Layout) -> Callable[[Batches], Batches]:
 
 def many_documents(files: Batches) -> Batches:
     """Maps batches of JSON files to those that are not one document each; Spark would read the first one alone."""
-    malformed = []
-    for path, content, _ in _files(files, ()):
-        try:
-            message = _beyond_one(decode(unpack(content, path), None))
-        except MalformedFile as exc:
-            message = str(exc)
-        if message:
-            malformed.append({"path": path, "code": "bad_file", "message": message})
-    yield pa.RecordBatch.from_pylist(malformed, schema=FAULTS)
+    yield from files_with(_beyond_one, also_malformed=True)(files)
+
+
+def files_with(
+    fault: Callable[[str], str | None], encoding: str | None = None, *, also_malformed: bool
+) -> Callable[[Batches], Batches]:
+    """Returns what maps batches of files to those in whose text there is a fault, and which.
+
+    Args:
+        fault: Returns what is wrong with a text, or None.
+        encoding: The files', or None for UTF-8.
+        also_malformed: Whether a file that is no text is told, too.
+    """
+
+    def find(files: Batches) -> Batches:
+        faults = []
+        for path, content, _ in _files(files, ()):
+            try:
+                message = fault(decode(unpack(content, path), encoding))
+            except MalformedFile as exc:
+                message = str(exc) if also_malformed else None
+            if message:
+                faults.append({"path": path, "code": "bad_file", "message": message})
+        yield pa.RecordBatch.from_pylist(faults, schema=FAULTS)
+
+    return find
 
 
 def _beyond_one(text: str) -> str | None:
@@ -167,4 +184,4 @@ def _files(batches: Batches, given: tuple[str, ...]) -> Iterator[tuple[str, byte
             yield columns["path"][row].as_py(), columns["content"][row].as_py(), values
 
 
-__all__ = ["FAULTS", "Layout", "column_names", "faults_of", "header_of", "many_documents", "rows_of"]
+__all__ = ["FAULTS", "Layout", "column_names", "faults_of", "files_with", "header_of", "many_documents", "rows_of"]
