@@ -128,7 +128,8 @@ def inspect(uri: str, tracking_uri: str | None, options: Mapping[str, str | None
 
 def _proposal(config: InputConfig) -> Proposal | None:
     from spark_scoring.contract import propose_signature
-    from spark_scoring.reading.source import open_input
+    from spark_scoring.reading.reader import InputReader
+    from spark_scoring.reading.requests import ModelInput
     from spark_scoring.spark.session import get_session
 
     if config.format == "payload":
@@ -137,7 +138,8 @@ def _proposal(config: InputConfig) -> Proposal | None:
             code="usage",
             remedy="name a table, or files of another format",
         )
-    return propose_signature(open_input(get_session(), config).df.schema)
+    spark, reader = get_session(), InputReader(config, ModelInput())
+    return propose_signature(reader.value_types(spark, reader.open(spark)))
 
 
 def init(
@@ -161,7 +163,7 @@ def init(
     """
     from spark_scoring.jobs.location import is_path
     from spark_scoring.models.pinned import pin
-    from spark_scoring.starter.delimiter import delimiter_of
+    from spark_scoring.starter.csv_options import csv_options
     from spark_scoring.starter.files import format_of, starter_files, write_files
 
     location = options["--input"] or ""
@@ -169,11 +171,12 @@ def init(
     here = location if is_path(location) or format_of(location) is None else f"./{location}"
     kind = options["--format"] or (format_of(here) if is_path(here) else None)
     settings = [f"input.key={json.dumps(list(key))}"] if key else []
-    delimiter = delimiter_of(here) if kind == "csv" else None
-    if delimiter is not None:
-        settings.append(f"input.options={json.dumps({'delimiter': delimiter})}")
-    job = read_job(None, settings, (), {**options, "--input": here, "--format": kind})
-    files = starter_files(job, pin(job.model), Path(place), notebook=notebook, bundle=bundle)
+    given = {**options, "--input": here, "--format": kind}
+    job = read_job(None, settings, (), given)
+    model = pin(job.model)
+    if kind == "csv" and (written_with := csv_options(here, model.signature)):
+        job = read_job(None, [*settings, f"input.options={json.dumps(written_with)}"], (), given)
+    files = starter_files(job, model, Path(place), notebook=notebook, bundle=bundle)
     write_files(files, force=force)
     written = [str(path) for path in files]
     following = "next, what it would do: " + " ".join(["spark-scoring check", *([] if place == JOB_FILE else [place])])

@@ -25,7 +25,7 @@ SPARK_TYPES = {
 _FIRST_MICRO, _LAST_MICRO = -9223372036854775, 9223372036854775
 # A time with anything behind it but digits ("…T10:00:00Z", "… 10:00 CET", "… 10:00+02:00"): an instant, not a wall
 # clock. Which zones there are is Spark's to say; a cast to TIMESTAMP_NTZ would drop whichever it is.
-_ZONED = r":[0-9.]+\s*[^0-9.:\s]"
+ZONED = r":[0-9.]+\s*[^0-9.:\s]"
 # Java takes 1d and 5f for numbers.
 _SUFFIXES = "('d', 'D', 'f', 'F')"
 
@@ -81,12 +81,7 @@ def cast(
     checks: list[Check] = []
     value = column
     if how is Rule.TRY:
-        value = f"try_cast({column} AS {wanted})"
-        if source == "string" and target in {"float", "double"}:
-            # The last letter is looked at first: a pattern costs more than the cast.
-            pattern = sql.literal(r"[0-9.][dDfF]\s*$")
-            suffixed = f"right(rtrim({column}), 1) IN {_SUFFIXES} AND {column} RLIKE {pattern}"
-            value = f"CASE WHEN {suffixed} THEN NULL ELSE {value} END"
+        value = parsed_text(column, wanted) if source == "string" else f"try_cast({column} AS {wanted})"
         checks.append(_failed(name, column, value, spark_type, target))
     elif how is not Rule.SAME:
         value = f"CAST({column} AS {wanted})"
@@ -103,6 +98,17 @@ def cast(
     else:
         transport = value
     return Cast(value, transport, tuple(checks))
+
+
+def parsed_text(column: str, spark_type: str) -> str:
+    """Returns SQL for the value that a text is in a Spark type; null for a text that is none."""
+    value = f"try_cast({column} AS {spark_type})"
+    if spark_type.upper() not in {"FLOAT", "DOUBLE"}:
+        return value
+    # The last letter is looked at first: a pattern costs more than the cast.
+    pattern = sql.literal(r"[0-9.][dDfF]\s*$")
+    suffixed = f"right(rtrim({column}), 1) IN {_SUFFIXES} AND {column} RLIKE {pattern}"
+    return f"CASE WHEN {suffixed} THEN NULL ELSE {value} END"
 
 
 def null_check(name: str, column: str) -> Check:
@@ -142,7 +148,7 @@ def _datetime(name: str, column: str, source: str, time_zone: str) -> Cast:
     elif source == "string":
         instant = sql.micros_of_timestamp(f"try_cast({column} AS TIMESTAMP)", time_zone)
         wall_clock = sql.micros_of_timestamp_ntz(f"try_cast({column} AS TIMESTAMP_NTZ)")
-        micros = f"(CASE WHEN {column} RLIKE {sql.literal(_ZONED)} THEN {instant} ELSE {wall_clock} END)"
+        micros = f"(CASE WHEN {column} RLIKE {sql.literal(ZONED)} THEN {instant} ELSE {wall_clock} END)"
         checks.append(_failed(name, column, micros, "string", "datetime"))
     else:
         micros = sql.micros_of_timestamp(column, time_zone)

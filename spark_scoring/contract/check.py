@@ -34,10 +34,11 @@ def check_contract(
     Returns:
         The contract, with every problem there is.
     """
+    own = StructType([column for column in schema.fields if column.name != ROW_FAULT])
     if signature is None or signature.inputs is None:
-        return _unsigned(schema, terms, model)
+        return _unsigned(own, terms, model)
     faults = fault_checks(schema)
-    table = Columns(StructType([column for column in schema.fields if column.name != ROW_FAULT]))
+    table = Columns(own)
     binding = bind_inputs(signature, table, terms)
     columns = list(binding.columns)
     if columns and faults:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from spark_scoring.jobs.parts import refuse_twice
+
 # Spark's other names for the same options.
 _ALIASES = {"sep": "delimiter", "charset": "encoding"}
 _TAB = "\\t"
@@ -15,6 +17,12 @@ _LINE_ENDS = {"any": "any"} | {
     spelled: end for end, text in (("\n", "\\n"), ("\r\n", "\\r\\n"), ("\r", "\\r")) for spelled in (end, text)
 }
 _JAVA_NAMES = {"iso8859-1": "ISO-8859-1", "ascii": "US-ASCII", "cp1252": "windows-1252"}
+# Spark's types that a text can be a value of, beside decimals, and Spark's other names for them.
+_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double")
+COLUMN_TYPES = ("string", "boolean", *_NUMBERS, "date", "timestamp", "timestamp_ntz")
+_OTHER_NAMES = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint", "real": "float"}
+_OTHER_NAMES |= {"bool": "boolean", "timestamp_ltz": "timestamp"}
+_DECIMAL = re.compile(r"(?:decimal|dec|numeric)(?:\((\d{1,2})(?:,(\d{1,2}))?\))?")
 COMPRESSIONS = ("auto", "none", "gzip", "bzip2", "xz", "zstd", "deflate")
 
 
@@ -88,6 +96,30 @@ def _partition_types(value: Any) -> dict[str, str]:
     return {str(name): str(kind) for name, kind in value.items()}
 
 
+def _mark(value: Any) -> str:
+    if not isinstance(value, str) or len(value) != 1 or value.isalnum() or value in '+-\r\n"':
+        raise ValueError("write one character, such as ','")
+    return value
+
+
+def _column_types(value: Any) -> dict[str, str]:
+    types = _partition_types(value)
+    refuse_twice("columnTypes", types)
+    return {name: _column_type(name, kind) for name, kind in types.items()}
+
+
+def _column_type(name: str, kind: str) -> str:
+    plain = re.sub(r"\s+", "", kind).lower()
+    own = _OTHER_NAMES.get(plain, plain)
+    if own in COLUMN_TYPES:
+        return own
+    if decimal := _DECIMAL.fullmatch(plain):
+        digits, scale = int(decimal[1] or 10), int(decimal[2] or 0)
+        if scale <= digits <= 38 and digits:
+            return f"decimal({digits},{scale})"
+    raise ValueError(f"{name}: {kind!r} is no type of a text's value; write {', '.join(COLUMN_TYPES)} or decimal(10,2)")
+
+
 _ANY: dict[str, Callable[[Any], Any]] = {"partitionTypes": _partition_types}
 _TIMES: dict[str, Callable[[Any], Any]] = {"dateFormat": _text, "timestampFormat": _text}
 _FORMATS: dict[str, dict[str, Callable[[Any], Any]]] = {
@@ -102,6 +134,9 @@ _FORMATS: dict[str, dict[str, Callable[[Any], Any]]] = {
         "compression": _compression,
         "multiLine": _flag,
         **_TIMES,
+        "decimal": _mark,
+        "thousands": _mark,
+        "columnTypes": _column_types,
         **_ANY,
     },
     "json": {"encoding": _encoding, "multiLine": _flag, **_TIMES, **_ANY},
@@ -150,6 +185,10 @@ def valid_options(kind: str | None, options: Mapping[str, Any]) -> dict[str, Any
             raise ValueError(f"options.{given}: {exc}") from None
     if valid.get("delimiter") and valid["delimiter"] in {valid.get("quote"), valid.get("escape")}:
         raise ValueError("options.delimiter: it is the quote or the escape as well")
+    if "thousands" in valid and valid["thousands"] == valid.get("decimal", "."):
+        raise ValueError(
+            "options.thousands: it is what stands before the fraction as well; say what does: decimal: ','"
+        )
     if len(valid.get("delimiter", ",")) > 1 and valid.get("multiLine") is False:
         raise ValueError("options.multiLine: false goes with a delimiter of one character")
     if len(valid.get("nullValue", ())) > 1 and valid.get("multiLine") is False:

@@ -33,7 +33,7 @@ from spark_scoring.reading.listing import (
     without,
 )
 from spark_scoring.reading.requests import ModelInput, required_columns, travelling
-from spark_scoring.reading.times import with_times
+from spark_scoring.reading.text_types import with_text_types
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
 from spark_scoring.worker.files import rows
@@ -117,7 +117,7 @@ def open_delimited(
     frame = with_folder_types(
         spark, path, kept.rows(placed=placed), delimited.folders, config.file_options.get("partitionTypes", {})
     )
-    return with_times(frame, config, model_input)
+    return with_text_types(frame, config, model_input)
 
 
 def bad_delimited(spark: SparkSession, path: str, config: InputConfig, model_input: ModelInput) -> list[BadFile]:

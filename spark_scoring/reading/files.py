@@ -32,7 +32,7 @@ from spark_scoring.reading.listing import (
     without,
 )
 from spark_scoring.reading.requests import ModelInput, faults, open_requests, required_columns
-from spark_scoring.reading.times import with_times
+from spark_scoring.reading.text_types import with_text_types
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
@@ -73,7 +73,9 @@ def open_files(
     folders = folder_columns(spark, path)
     if config.format == "csv":
         rows = _left(_split_csv(spark, path, config, model_input, tolerant), without)
-        return with_times(with_folder_types(spark, path, rows, folders, types), config, model_input, _replaced(rows))
+        return with_text_types(
+            with_folder_types(spark, path, rows, folders, types), config, model_input, _replaced(rows)
+        )
     files = _left(contents(spark, path, folders), without)
     if config.format == "payload":
         return with_folder_types(spark, path, open_requests(files, config, model_input), folders, types)

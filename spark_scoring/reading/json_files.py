@@ -27,7 +27,7 @@ from spark_scoring.reading.listing import (
     without,
 )
 from spark_scoring.reading.requests import ModelInput, travelling
-from spark_scoring.reading.times import with_times
+from spark_scoring.reading.text_types import with_text_types
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
 from spark_scoring.worker.files import lines, rows
@@ -53,7 +53,7 @@ def open_json(
         raise refused(extra[0].path, extra[0].message)
     frame = without(_frame(spark, path, options, folders, tolerant), leave_out)
     types = config.file_options.get("partitionTypes", {})
-    return with_times(with_folder_types(spark, path, frame, folders, types), config, model_input)
+    return with_text_types(with_folder_types(spark, path, frame, folders, types), config, model_input)
 
 
 def bad_json(spark: SparkSession, path: str, config: InputConfig) -> list[BadFile]:

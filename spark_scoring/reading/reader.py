@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from spark_scoring.errors import InputError, ScoringError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.reading.files import BadFile
+from spark_scoring.reading.listing import SPARK_ERRORS
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.source import Source, bad_files, open_input, refuse_empty_files
+from spark_scoring.reading.value_types import value_types
 from spark_scoring.redaction import redact
-from spark_scoring.spark.failures import may_be_bad_file
+from spark_scoring.spark.failures import may_be_bad_file, scoring_failure
 
 _SHOWN = 3
 _NAMED = re.compile(r"read: \w+:/")
@@ -50,6 +53,18 @@ class InputReader:
         """
         paths = [file.path for file in without]
         return open_input(spark, self.config, self.model_input, tolerant=self.isolates_files, without=paths)
+
+    def value_types(self, spark: SparkSession, source: Source) -> StructType:
+        """Returns the input's schema, of CSV files with the types that the values of the first rows have.
+
+        Raises:
+            InputError: If a file that is looked into can't be read.
+        """
+        with self.naming_bad_files(spark, source):
+            try:
+                return value_types(source.df, self.config)
+            except SPARK_ERRORS as exc:
+                raise scoring_failure(exc) from exc
 
     def isolate_bad_files(self, spark: SparkSession, source: Source) -> tuple[Source, tuple[BadFile, ...]]:
         """Returns the input without the files that can't be read, and these, where the job wants them isolated.

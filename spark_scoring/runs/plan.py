@@ -162,7 +162,7 @@ class _Planner:
         reader = self._reader(model)
         whole = self._try(lambda: self._open(reader))
         columns = whole.source.df.drop(REPLAYED).schema if whole is not None else None
-        contract = self._check(called, whole, columns) if called and whole and columns is not None else None
+        contract = self._contract(called, reader, whole, columns) if called and whole and columns is not None else None
         reading = self._reading(reader, whole, target)
         schema = result_schema(columns, contract) if columns is not None and contract and contract.ok else None
         publishing = choose_publishing(job)
@@ -205,6 +205,15 @@ class _Planner:
         source = reader.open(self.spark)
         covers = output is not None and (output.mode in _WHOLE or config.incremental)
         return Snapshot(source, reader, coverage_of(self.spark, config, source) if covers else None)
+
+    def _contract(
+        self, called: Called, reader: InputReader, whole: Snapshot | Quarantined, columns: StructType
+    ) -> Contract:
+        signature = called.model.signature
+        if (signature is None or signature.inputs is None) and self.df is None and self.replay is None:
+            # A signature is to be proposed, for which texts have the types of their values.
+            columns = self._try(lambda: reader.value_types(self.spark, whole.source)) or columns
+        return self._check(called, whole, columns)
 
     def _check(self, called: Called, whole: Snapshot | Quarantined, columns: StructType) -> Contract:
         output = self.job.output
@@ -256,7 +265,7 @@ class _Planner:
 
 
 def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame | None = None) -> Contract:
-    """Returns the contract between the job's model and its input; no row is read and no model is downloaded.
+    """Returns the contract between the job's model and its input; no row is scored and no model is downloaded.
 
     For a method other than ``predict``, whose result only the model knows, it is, unless ``result_type`` says it.
 

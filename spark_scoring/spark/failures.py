@@ -232,7 +232,7 @@ def from_worker(exc: BaseException) -> ScoringError | None:
     return RowsFailedError(
         f"{'a row' if key is None else f'the row {redact(key)}'} failed with {failure.code}: {failure.message}",
         code=failure.code,
-        remedy=_ROW_REMEDIES.get(failure.code, SEE_ALL),
+        remedy=_row_remedy(failure.code, failure.message),
     )
 
 
@@ -295,6 +295,8 @@ _MISSING_PACKAGE = re.compile(
     r"(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
 )
 _WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
+# What the contract says of a text that it takes for a number.
+_NO_NUMBER = re.compile(r": the string value is no (?:double|float|integer|long)\b")
 SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
 _ROW_REMEDIES = {
     "null_in_required": f"fill or filter the nulls (input.where); {SEE_ALL}",
@@ -302,3 +304,10 @@ _ROW_REMEDIES = {
     "cast_lossy": f"cast the column yourself in input.sql, or use contract.policy: lenient; {SEE_ALL}",
     "bad_output": "log the model with a signature that says what it returns",
 }
+
+
+def _row_remedy(code: str, message: str) -> str:
+    remedy = _ROW_REMEDIES.get(code, SEE_ALL)
+    if not _NO_NUMBER.search(message):
+        return remedy
+    return f"for a CSV's numbers such as 1.234,56 write input.options: {{decimal: ',', thousands: '.'}}; {remedy}"

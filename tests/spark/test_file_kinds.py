@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import math
 import shutil
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -225,6 +226,131 @@ def test_each_form_of_times_is_read_whatever_the_session_s_zone(text, options, e
         assert seen({"t": "datetime"}, tmp_path / "rows.json", "json", options=options) == [micros(expected)]
     finally:
         spark.conf.set("spark.sql.session.timeZone", zone)
+
+
+EUROPE = {"delimiter": ";", "decimal": ",", "thousands": "."}
+
+
+@pytest.mark.parametrize("whole_files", [True, False])
+@pytest.mark.parametrize(
+    ("options", "text", "kind", "expected"),
+    [
+        (EUROPE, "11,72", "double", 11.72),
+        (EUROPE, "1.234,56", "double", 1234.56),
+        (EUROPE, "-1.234.567", "long", -1234567),
+        (EUROPE, " +1234,5 ", "float", 1234.5),
+        (EUROPE, ",5", "double", 0.5),
+        (EUROPE, "1,5e-3", "double", 0.0015),
+        (EUROPE, "NaN", "double", math.nan),
+        (EUROPE, "7", "integer", 7),
+        (EUROPE, "1.5", "double", "cast_failed"),  # neither 1.5 nor 15
+        (EUROPE, "1.23,4", "double", "cast_failed"),
+        (EUROPE, "12.34.567", "long", "cast_failed"),
+        (EUROPE, "1,2,3", "double", "cast_failed"),
+        (EUROPE, "1,5", "long", "cast_failed"),
+        (EUROPE, "1,5d", "double", "cast_failed"),
+        (EUROPE, ",", "double", "cast_failed"),
+        ({"delimiter": ";", "decimal": ","}, "1.5", "double", "cast_failed"),
+        ({"delimiter": ";", "decimal": ","}, "1,5", "double", 1.5),
+        ({"delimiter": ";", "thousands": ","}, "1,234.5", "double", 1234.5),
+        ({"delimiter": ";", "thousands": ","}, "1,23.5", "double", "cast_failed"),
+        ({"delimiter": ";", "decimal": ",", "thousands": "\u202f"}, "1\u202f234,5", "double", 1234.5),
+        ({"delimiter": ";", "decimal": ",", "thousands": "'"}, "1'234,5", "double", 1234.5),
+        ({"delimiter": ";"}, "1,5", "double", "cast_failed"),
+    ],
+)
+def test_numbers_are_read_as_the_job_says_they_are_written(options, text, kind, expected, whole_files, seen, tmp_path):
+    (tmp_path / "rows.csv").write_text(f"x;y\n{text};1\n", encoding="utf-8")
+    found = seen({"x": kind}, tmp_path, "csv", options={**options, "multiLine": whole_files})
+    assert found == [expected] or (found[0] != found[0] and expected != expected)
+
+
+TYPED = [
+    ("int", "12", 12),
+    ("int", "1.5", None),
+    ("bigint", "1.234", 1234),
+    ("double", "1.234,5", 1234.5),
+    ("decimal(6,2)", "1.234,5", Decimal("1234.50")),
+    ("decimal(6,2)", "1,2300", Decimal("1.23")),
+    ("decimal(6,2)", "1,234", None),  # it would be rounded
+    ("decimal(6,2)", "12345,5", None),
+    ("boolean", "true", True),
+    ("boolean", "perhaps", None),
+    ("date", "31.12.2024", dt.date(2024, 12, 31)),
+    ("date", "2024-12-31", None),
+    ("timestamp_ntz", "31.12.2024", dt.datetime(2024, 12, 31)),
+    ("string", "007", "007"),
+]
+
+
+@pytest.mark.parametrize("whole_files", [True, False])
+def test_columns_that_are_carried_along_have_the_types_that_the_job_gives(whole_files, spark, tmp_path):
+    header, row = (";".join(part) for part in (map(str, range(len(TYPED))), (text for _, text, _ in TYPED)))
+    (tmp_path / "rows.csv").write_text(f"{header}\n{row}\n{';' * (len(TYPED) - 1)}\n")
+    types = {str(place): kind for place, (kind, _, _) in enumerate(TYPED)}
+    options = {**EUROPE, "dateFormat": "dd.MM.yyyy", "columnTypes": types, "multiLine": whole_files}
+    config = InputConfig(path=str(tmp_path), format="csv", options=options)
+    frame = InputReader(config, ModelInput()).open(spark).df
+    assert [frame.schema[name].dataType.simpleString() for name in types] == list(types.values())
+    rows = frame.collect()
+    assert list(rows[0])[:-1] == [value for _, _, value in TYPED]
+    assert set(list(rows[1])[:-1]) == {None}
+    # A text that is no such value is its row's error; a missing one is none.
+    assert rows[0][-1] is not None
+    assert rows[1][-1] is None
+
+
+def test_a_column_of_a_type_that_its_text_is_not_is_its_row_s_error(seen, tmp_path):
+    (tmp_path / "rows.csv").write_text("x,n\n1,2\n2,two\n3,\n")
+    assert seen({"x": "double"}, tmp_path, "csv", options={"columnTypes": {"N": "int"}}) == in_order(
+        1.0, "cast_failed", 3.0
+    )
+    with refused(5, "unknown_column") as caught:
+        seen({"x": "double"}, tmp_path, "csv", options={"columnTypes": {"m": "int"}})
+    assert caught.value.available == "x, n"
+
+
+def test_a_type_that_the_model_does_not_take_is_a_problem_of_the_contract(seen, tmp_path):
+    (tmp_path / "rows.csv").write_text("x\n1\n")
+    with refused(3, "type_mismatch"):
+        seen({"x": "double"}, tmp_path, "csv", options={"columnTypes": {"x": "date"}})
+
+
+PROPOSED = [
+    (["1", "2"], {}, "bigint"),
+    (["1", ""], {}, "double"),  # an integer is never missing for a model
+    (["1", "2.5", "1e3"], {}, "double"),
+    (["1", "two"], {}, "string"),
+    (["007", "8001"], {}, "string"),
+    (["0", "0.5"], {}, "double"),
+    (["true", "False"], {}, "boolean"),
+    (["t", "f"], {}, "string"),
+    (["2024-12-31", "2024-12-31 10:00:00"], {}, "timestamp_ntz"),
+    (["2024-12-31T10:00:00Z"], {}, "timestamp_ntz"),
+    (["2024", "2025"], {}, "bigint"),
+    (["31.12.2024"], {}, "string"),
+    (["31.12.2024"], {"dateFormat": "dd.MM.yyyy"}, "timestamp_ntz"),
+    (["1,5", "2"], {}, "string"),
+    (["1,5", "2"], {"decimal": ","}, "double"),
+    (["", ""], {}, "string"),
+]
+
+
+@pytest.mark.parametrize(("values", "options", "expected"), PROPOSED)
+def test_a_proposed_signature_has_the_types_of_the_values(values, options, expected, spark, tmp_path):
+    (tmp_path / "rows.csv").write_text("".join(f"{line}\n" for line in ("x;n", *(f"{value};1" for value in values))))
+    config = InputConfig(path=str(tmp_path), format="csv", options={"delimiter": ";", **options})
+    reader = InputReader(config, ModelInput())
+    schema = reader.value_types(spark, reader.open(spark))
+    assert [field.dataType.simpleString() for field in schema] == [expected, "bigint"]
+
+
+def test_a_damaged_file_is_named_where_types_are_looked_for(spark, tmp_path):
+    (tmp_path / "rows.csv").write_text('x\n1\n"open\n')
+    reader = InputReader(InputConfig(path=str(tmp_path), format="csv"), ModelInput())
+    with refused(5, "bad_file") as caught:
+        reader.value_types(spark, reader.open(spark))
+    assert "rows.csv" in caught.value.message
 
 
 # --- Parquet and ORC.

@@ -11,13 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
 
 from spark_scoring.cli import asking, console, main
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.jobs.descriptions import DESCRIPTIONS
 from spark_scoring.jobs.schema import EDITOR_LINE, SCHEMA_FILE, job_schema, schema_text
 from spark_scoring.jobs.yaml_file import read_yaml
-from spark_scoring.starter.delimiter import delimiter_of
+from spark_scoring.starter.csv_options import csv_options
 from spark_scoring.starter.files import format_of
 from tests.unit.programs import environment
 
@@ -197,7 +199,7 @@ def test_init_of_a_model_that_is_not_there_writes_nothing(cli, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "delimiter"),
     [
-        ("in.csv", "id;a;b\n1;2,5;3,5\n", ";"),
+        ("in.csv", "id;a;b\n1;2.5;3.5\n", ";"),
         ("in.csv", "id\ta\tb\n1\t2\t3\n", "\t"),
         ("in.tsv", "id\ta\tb\n1\t2\t3\n", "\t"),
         ("in.csv", "id|a|b\n1|2|3\n", "|"),
@@ -226,10 +228,33 @@ def test_the_delimiter_of_a_folder_is_that_of_its_first_file(tmp_path):
     (tmp_path / "day=1").mkdir()
     (tmp_path / "_SUCCESS").touch()
     (tmp_path / "day=1" / "x.csv").write_text("\ufeffid;a\r\n1;2\r\n", encoding="utf-16")
-    assert delimiter_of(str(tmp_path)) == ";"
+    assert csv_options(str(tmp_path)) == {"delimiter": ";"}
     (tmp_path / "day=1" / "a.csv.gz").write_bytes(b"damaged")
-    assert delimiter_of(str(tmp_path)) is None
-    assert delimiter_of(str(tmp_path / "none.csv")) is None
+    assert csv_options(str(tmp_path)) == {}
+    assert csv_options(str(tmp_path / "none.csv")) == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (["2,5", "3,25"], {"decimal": ","}),
+        (["1.234,5", "2"], {"decimal": ",", "thousands": "."}),
+        (["1 234,5", ""], {"decimal": ",", "thousands": " "}),
+        (["1.234,5", "1 234,5"], {"decimal": ","}),
+        (["2,5", "2.5"], {}),  # of both kinds: nobody can tell
+        (["1,234", "2,345"], {}),  # as likely thousands
+        (["1,234", "2,34"], {"decimal": ","}),
+        (["1.5", "2"], {}),
+        (["a,b", "2"], {}),
+        ([], {}),
+    ],
+)
+def test_init_sees_the_marks_in_a_model_s_numbers(tmp_path, values, options):
+    signature = ModelSignature(Schema([ColSpec("double", "Spend"), ColSpec("string", "note")]))
+    rows = "".join(f"{value};7,5\n" for value in values)
+    (tmp_path / "in.csv").write_text(f"spend;note\n{rows}", encoding="utf-8")
+    assert csv_options(str(tmp_path / "in.csv"), signature) == {"delimiter": ";"} | options
+    assert csv_options(str(tmp_path / "in.csv")) == {"delimiter": ";"}
 
 
 @pytest.mark.parametrize(
