@@ -88,8 +88,7 @@ def with_text_types(
             continue
         column = sql.quote(field.name)
         value = value_of_text(column, wanted, forms)
-        what = "of the form that input.options gives" if wanted == _MOMENT else f"{wanted}{_as_written(wanted, forms)}"
-        message = f"{field.name}: the text is {'not' if wanted == _MOMENT else 'no'} {what}"
+        message = f"{field.name}: the text is {_missed(wanted, forms)}"
         faults.append(RowFault(f"({column} IS NOT NULL AND {value} IS NULL)", "cast_failed", message))
         values[field.name] = value
     if not faults:
@@ -157,9 +156,15 @@ def _signed(config: InputConfig, model_input: ModelInput, forms: Forms) -> dict[
     return signed
 
 
-def _as_written(wanted: str, forms: Forms) -> str:
-    has_form = forms.of_times if wanted in {"date", "timestamp", "timestamp_ntz"} else forms.of_numbers
-    return " of the form that input.options gives" if has_form and wanted != "boolean" else ""
+def _missed(wanted: str, forms: Forms) -> str:
+    """Returns what a text is not, for its row's error."""
+    if wanted == _MOMENT:
+        return "not of the form that input.options gives"
+    if wanted in {"date", "timestamp", "timestamp_ntz"}:
+        has_form = forms.of_times
+    else:
+        has_form = forms.of_numbers and wanted != "boolean"
+    return f"no {wanted}{' of the form that input.options gives' if has_form else ''}"
 
 
 def _plain_number(column: str, forms: Forms) -> str:

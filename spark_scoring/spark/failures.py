@@ -295,8 +295,8 @@ _MISSING_PACKAGE = re.compile(
     r"(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
 )
 _WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
-# What the contract says of a text that it takes for a number.
-_NO_NUMBER = re.compile(r": the string value is no (?:double|float|integer|long)\b")
+# What is said of a text that is to be a number.
+_NO_NUMBER = re.compile(r": the (?:string value|text) is no (?:double|float|integer|long|int|bigint)\b")
 SEE_ALL = "see every such row with load_scorer(...).transform(df).where('error IS NOT NULL')"
 _ROW_REMEDIES = {
     "null_in_required": f"fill or filter the nulls (input.where); {SEE_ALL}",
@@ -310,4 +310,7 @@ def _row_remedy(code: str, message: str) -> str:
     remedy = _ROW_REMEDIES.get(code, SEE_ALL)
     if not _NO_NUMBER.search(message):
         return remedy
-    return f"for a CSV's numbers such as 1.234,56 write input.options: {{decimal: ',', thousands: '.'}}; {remedy}"
+    return (
+        "of a CSV, input.options says how numbers are written, such as {decimal: ',', thousands: '.'}, and which texts "
+        f"are missing values, such as {{nullValue: [n/a]}}; {remedy}"
+    )

@@ -65,6 +65,22 @@ def test_a_value_of_a_csv_file_that_does_not_fit_is_named_by_file_and_line(spark
     assert "12 May" not in str(caught.value)
 
 
+def test_a_csv_of_decimal_commas_and_missing_values_is_mended_from_its_messages(spark, job, target, tmp_path):
+    (tmp_path / "rows.csv").write_text("id;a;b\n1;1.234,5;2\n2;;n/a\n")
+    given = {"input.path": str(tmp_path / "rows.csv"), "input.format": "csv"}
+    options: dict[str, Any] = {"delimiter": ";"}
+    for more in ({"decimal": ",", "thousands": "."}, {"nullValue": ["n/a"]}):
+        with refused(6, "cast_failed") as caught:
+            score(job({**given, "input.options": options}), spark=spark)
+        assert all(name in caught.value.remedy for name in ("input.options", *more))
+        options |= more
+    options["columnTypes"] = {"id": "int"}
+    score(job({**given, "input.options": options}), spark=spark)
+    scored = spark.read.format("delta").load(target).orderBy("id")
+    assert scored.schema["id"].dataType.simpleString() == "int"
+    assert [tuple(row) for row in scored.select("id", "a", "b").collect()] == [(1, 1234.5, 2.0), (2, None, None)]
+
+
 def test_where_spark_reads_the_files_the_file_is_named(spark, job, tmp_path):
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n1,x\n")
     options = {"input.path": str(tmp_path / "rows.csv"), "input.format": "csv", "input.options": {"multiLine": False}}
