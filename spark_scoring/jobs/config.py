@@ -53,6 +53,8 @@ from spark_scoring.worker.payload import PLACE_COLUMNS
 Columns = Literal["all", "keys"] | tuple[str, ...]
 Format = Literal["delta", "parquet", "csv", "json", "orc", "avro", "binaryFile", "payload"]
 Mode = Literal["error", "append", "overwrite", "replace_where", "merge"]
+# In seconds: some eleven days. A timer takes no much longer ones.
+LONGEST_TIMEOUT = 1_000_000
 _NO_NAMES: Mapping[str, str] = {}
 
 
@@ -75,6 +77,8 @@ class ModelConfig(Part):
     # pydantic keeps the name model_config to itself.
     loaded_with: dict[str, Any] = Field(default_factory=dict, alias="model_config")
     extra_env: dict[str, str] = Field(default_factory=dict)
+    batch_size: int | None = Field(default=None, ge=1, strict=True)
+    timeout: float | None = Field(default=None, gt=0, le=LONGEST_TIMEOUT, strict=True, allow_inf_nan=False)
 
     @property
     def registry(self) -> str | None:

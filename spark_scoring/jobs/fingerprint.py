@@ -19,7 +19,7 @@ from spark_scoring.jobs.bounds import read_bounded
 # Of a scoring script, which is read into memory and parsed.
 SCRIPT_BYTES = 1 << 20
 # Keys that do not decide what a run writes.
-_UNIMPORTANT: Any = {"vars": True, "record": True, "staging": True, "model": {"requirements"}}
+_UNIMPORTANT: Any = {"vars": True, "record": True, "staging": True, "model": {"requirements", "batch_size", "timeout"}}
 # The keys of version 1, which hashed all of them, also those at their default.
 _VERSION_1: Mapping[str, frozenset[str]] = {
     "model": frozenset(

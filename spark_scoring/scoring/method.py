@@ -101,10 +101,12 @@ def _loading(model: PinnedModel, config: ModelConfig) -> Call:
     """Returns a call of ``predict`` that says how the model is loaded otherwise than it was logged.
 
     Raises:
-        ConfigurationError: If ``model_config`` or ``extra_env`` would have no effect.
+        ConfigurationError: If ``model_config``, ``extra_env``, ``batch_size`` or ``timeout`` would have no effect.
     """
-    if model.is_spark_ml and (config.loaded_with or config.extra_env):
-        key = "model_config" if config.loaded_with else "extra_env"
+    unused = [("model_config", config.loaded_with), ("extra_env", config.extra_env)]
+    unused += [("batch_size", config.batch_size), ("timeout", config.timeout)]
+    key = next((name for name, value in unused if value), None)
+    if model.is_spark_ml and key is not None:
         raise ConfigurationError(
             f"{model.pinned_uri} is a Spark ML pipeline, which Spark itself runs: model.{key} would have no effect",
             code="bad_value",
@@ -124,6 +126,8 @@ def _loading(model: PinnedModel, config: ModelConfig) -> Call:
     return Call(
         model_config=_packed(config.loaded_with) if config.loaded_with else None,
         extra_env=dict(config.extra_env) if config.extra_env else None,
+        batch_size=config.batch_size,
+        timeout=config.timeout,
     )
 
 

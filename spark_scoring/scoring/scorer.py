@@ -115,6 +115,8 @@ def load_scorer(
     result_type: str | None = None,
     model_config: Mapping[str, Any] | None = None,
     extra_env: Mapping[str, str] | None = None,
+    batch_size: int | None = None,
+    timeout: float | None = None,
 ) -> Scorer:
     """Pins a model and returns a scorer for DataFrames.
 
@@ -140,6 +142,8 @@ def load_scorer(
         result_type: A Spark type, or a file with ``outputs``, in place of what the signature declares.
         model_config: Values in place of those of the ``model_config`` that the model was logged with.
         extra_env: Environment variables that the model has while it is loaded and called.
+        batch_size: How many rows the model gets at once at most; all of a batch of Spark's otherwise.
+        timeout: After how many seconds one call is given up, and its rows fail; never otherwise.
 
     Raises:
         ModelError: If the model was not found or can't be loaded.
@@ -162,6 +166,8 @@ def load_scorer(
                 "result_type": result_type,
                 "model_config": dict(model_config or {}),
                 "extra_env": dict(extra_env or {}),
+                "batch_size": batch_size,
+                "timeout": timeout,
             },
             "input": {"table": "df", "columns": dict(columns or {}), "key": list(key), "time_zone": time_zone},
             "contract": {"policy": policy},

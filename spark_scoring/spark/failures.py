@@ -215,6 +215,8 @@ def from_worker(exc: BaseException) -> ScoringError | None:
             code=failure.code,
             remedy="make the model's requirements (see: spark-scoring inspect) available on the workers",
         )
+    if kind == "process":
+        return _process_died(f"the model's own process died ({failure.message})")
     if kind == "file":
         what = "can't be read" if failure.code == "bad_file" else "is no request"
         return InputError(
@@ -271,14 +273,18 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             "aside: set handleInvalid of that stage to keep when you train it, or filter the rows with input.where",
         )
     if any(mark in str(exc) for mark in _WORKER_DIED):
-        return ScoringError(
-            "the Python process of the model died, and again when Spark tried once more",
-            code="worker_died",
-            remedy="nothing was written; a crash in a native library or too little memory does that: see the "
-            "executors' stderr, raise spark.executor.memoryOverhead, or lower "
-            "spark.sql.execution.arrow.maxRecordsPerBatch",
-        )
+        return _process_died("the Python process of the model died, and again when Spark tried once more")
     return _spark_failed(exc)
+
+
+def _process_died(message: str) -> ScoringError:
+    return ScoringError(
+        message,
+        code="worker_died",
+        remedy="nothing was written; a crash in a native library or too little memory does that: see the executors' "
+        "stderr, raise spark.executor.memoryOverhead, or lower model.batch_size or "
+        "spark.sql.execution.arrow.maxRecordsPerBatch",
+    )
 
 
 def _spark_failed(exc: BaseException) -> ScoringError:
@@ -302,6 +308,8 @@ _ROW_REMEDIES = {
     "null_in_required": f"fill or filter the nulls (input.where); {SEE_ALL}",
     "cast_failed": f"mend or filter the values (input.where); {SEE_ALL}",
     "cast_lossy": f"cast the column yourself in input.sql, or use contract.policy: lenient; {SEE_ALL}",
+    "model_timeout": "nothing was written; raise model.timeout, or have the model get fewer rows at once by "
+    f"model.batch_size; errors.threshold with errors.quarantine sets such rows aside; {SEE_ALL}",
     "bad_output": "log the model with a signature that says what it returns",
 }
 

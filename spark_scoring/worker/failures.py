@@ -6,10 +6,13 @@ text, which may hold a row's personal data, only where the job says so.
 
 import json
 import traceback
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 # The driver finds a failure in the text of Spark's exception by this mark; see `read_failure`.
 MARK = "SPARK_SCORING_FAILURE"
+# The code of rows for which the model did not answer in time.
+TIMED_OUT = "model_timeout"
 _TEXT = 500
 _LONGEST_MESSAGE = 10_000
 _LONGEST_TRACEBACK = 200_000
@@ -34,11 +37,24 @@ class ModelRaisedError(Exception):
         self.failure = failure
 
 
+class UnfitResultError(ModelRaisedError):
+    """What the model returned is not what the declared output can hold."""
+
+
+class TimedOutError(Exception):
+    """The model did not answer in time, for the rows that it was given."""
+
+    def __init__(self, failure: RowFailure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 _DESCRIPTIONS = {
     "row": "a row can't be scored",
     "model": "the model can't be loaded",
     "file": "a file can't be read",
     "threshold": "too many rows failed",
+    "process": "the model's process died",
 }
 
 
@@ -46,7 +62,7 @@ class ScoringFailedError(Exception):
     """Ends the task: a row failed where none may, or the model can't be loaded at all.
 
     Attributes:
-        kind: ``row``, ``model``, ``file`` or ``threshold``.
+        kind: ``row``, ``model``, ``file``, ``threshold`` or ``process``.
         marked: The failure as JSON between two marks, by which the driver recognises it; maybe with a row's key.
     """
 
@@ -93,6 +109,18 @@ def presentable(failure: RowFailure) -> RowFailure:
     return failure._replace(message=plain.replace("\0", "\\x00").replace(MARK, "…"))
 
 
+def place_in(frames: Sequence[tuple[str, int]], model_folder: str | None) -> str:
+    """Returns the innermost of these files and lines in the model's code, else in a library, such as `` at m.py:3``.
+
+    Args:
+        frames: Files and lines, the innermost last.
+        model_folder: Where the model's files are; a frame in there is preferred to a library's.
+    """
+    own = [frame for frame in frames if model_folder and frame[0].startswith(model_folder)]
+    chosen = (own or frames)[-1:]
+    return f" at {_short(chosen[0][0], model_folder)}:{chosen[0][1]}" if chosen else ""
+
+
 def describe(exc: BaseException, model_folder: str | None, *, in_full: bool = False) -> str:
     """Returns the exception's class and the innermost file and line of the model's code.
 
@@ -104,9 +132,7 @@ def describe(exc: BaseException, model_folder: str | None, *, in_full: bool = Fa
     # The source is not read: whatever loaded the model's code might raise, and only the line's number is wanted.
     steps = traceback.walk_tb(BaseException.__dict__["__traceback__"].__get__(exc))
     frames = [(frame.f_code.co_filename, line) for frame, line in steps]
-    own = [frame for frame in frames if model_folder and frame[0].startswith(model_folder)]
-    chosen = (own or frames)[-1:]
-    where = f" at {_short(chosen[0][0], model_folder)}:{chosen[0][1]}" if chosen else ""
+    where = place_in(frames, model_folder)
     text = f": {text_of(exc)}" if in_full else ""
     return f"{class_name(exc)}{where}{text}"
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .breaker import Breaker, probes, untried
-from .failures import ModelRaisedError, RowFailure
+from .failures import ModelRaisedError, RowFailure, TimedOutError
+from .patience import Patience, unwaited
 
 T = TypeVar("T")
 Outcome = tuple[int, int, T | RowFailure]
@@ -25,6 +26,9 @@ def isolate(
     room: Room | None = None,
     breaker: Breaker | None = None,
     suspects: Callable[[], int] = lambda: 0,
+    *,
+    at_once: int | None = None,
+    patience: Patience | None = None,
 ) -> Iterator[Outcome[T]]:
     """Yields (start, stop, outcome) for pieces that cover ``0..rows``, in order.
 
@@ -39,24 +43,29 @@ def isolate(
     the size that worked. Once `breaker` has tripped, a failing batch costs a few calls, and its other rows fail
     untried.
 
+    A piece for which the model does not answer in time is not tried again, not even in parts: each try might wait as
+    long. All of its rows fail, and `patience` bounds how many such pieces a batch may have.
+
     Args:
         rows: The batch's length, at least 1.
-        attempt: Scores the rows ``start..stop``, or raises `ModelRaisedError` or MemoryError.
+        attempt: Scores the rows ``start..stop``, or raises `ModelRaisedError`, `TimedOutError` or MemoryError.
         room: What is known of the size that fits; kept by the caller from batch to batch.
         breaker: What is known of the model's failures; kept likewise.
         suspects: Called once, when all rows together failed: returns how many rows at the end are likelier to fail than
             the others, which are then tried first, and all at once.
+        at_once: How many rows the model may get at once, or None for any number.
+        patience: What is known of calls that were waited for in vain; kept by the caller, too.
 
     Yields:
-        A piece with its result, or a single row with its failure.
+        A piece with its result, a single row with its failure, or a piece whose rows all have that failure.
     """
-    room, breaker = room or Room(), breaker or Breaker()
+    room, breaker, patience = room or Room(), breaker or Breaker(), patience or Patience()
     start = 0
     step = rows  # how many to try next, where nothing is known
     failing: int | None = None  # a row before this one fails
     last_failure: int | None = None
     loss = -1  # the first call is free
-    most = limit = room.rows or rows
+    most = limit = min(room.rows or rows, at_once or rows)
     grows = False  # after a row that was too large alone, the others may well fit together
     fits = 0
     while start < rows:
@@ -83,7 +92,15 @@ def isolate(
                 most = size // 2
                 continue
             yield start, stop, _OUT_OF_MEMORY
+        except TimedOutError as exc:
+            yield start, stop, exc.failure
+            if patience.lost_after(stop, rows, size, attempt):
+                yield stop, rows, unwaited(exc.failure)
+                return
+            # Of the rows behind these nothing is known any more.
+            step, failing = max(step, size), None
         except ModelRaisedError as exc:
+            patience.saw_answer()
             fits = max(fits, size)
             if size > 1:
                 loss += 1
@@ -98,6 +115,7 @@ def isolate(
             fits = max(fits, size)
             loss -= size - 1
             breaker.saw_success()
+            patience.saw_answer()
             yield start, stop, result
             step *= 2
             if grows:
@@ -117,6 +135,8 @@ def _probe(start: int, stop: int, attempt: Callable[[int, int], T], breaker: Bre
             attempt(row, row + 1)
         except MemoryError:
             failures[row] = _OUT_OF_MEMORY
+        except TimedOutError as exc:
+            failures[row] = exc.failure
         except ModelRaisedError as exc:
             breaker.saw_failure(exc.failure)
             failures[row] = exc.failure

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .calls import call_of, params_of, takes_one_request
+from .apart import Apart, answering
 from .encoding import Array, Encoded
-from .failures import ModelRaisedError, RowFailure, ScoringFailedError, describe, presentable
-from .frames import build_input, have_gaps
+from .failures import TIMED_OUT, ModelRaisedError, RowFailure, ScoringFailedError, UnfitResultError, describe, presentable
+from .frames import have_gaps
+from .here import Here
 from .interrupts import interruptible
 from .isolation import Room, isolate
-from .models import LoadedModel, load_once
+from .models import load_once
 from .protocol import NO_NUMBER, SETTINGS, Settings
-from .results import encode, nothing
+from .results import nothing
 
 
 def _load_pyfunc(data_path: str) -> "ScoringModel":
@@ -109,9 +110,21 @@ class ScoringModel:
         if task != self._failed_in_task[0]:
             self._failed_in_task = (task, 0)
         elif task is not None and -1 < self._settings.end_after < failed:
-            threshold = self._settings.end_after
-            message = f"{failed:,} rows failed in one task alone, and errors.threshold is {threshold:,}"
-            raise ScoringFailedError("threshold", RowFailure("threshold_exceeded", "model", message))
+            raise self._too_many(failed)
+
+    def _too_many(self, failed: int) -> ScoringFailedError:
+        threshold = self._settings.end_after
+        message = f"{failed:,} rows failed in one task alone, and errors.threshold is {threshold:,}"
+        return ScoringFailedError("threshold", RowFailure("threshold_exceeded", "model", message))
+
+    def _has_too_many(self, failures: dict[int, RowFailure]) -> bool:
+        """Tells whether a task has failed, or the whole job, so that nothing more needs to be waited for."""
+        task = _task()
+        before = self._failed_in_task[1] if task == self._failed_in_task[0] else 0
+        self._failed_in_task = (task, before)
+        if task is not None and -1 < self._settings.end_after < before + len(failures):
+            raise self._too_many(before + len(failures))
+        return self._raises
 
     def _failed_checks(self, arguments: pd.DataFrame) -> dict[int, RowFailure]:
         if not self._checks:
@@ -122,17 +135,17 @@ class ScoringModel:
     def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
         with interruptible() as raise_interrupt:
+            if self._settings.call.timeout is not None:
+                with answering(self._settings, self._folder, arguments) as model:
+                    return self._score_with(model, arguments, raise_interrupt)
             loaded = load_once(self._settings.model, self._folder, self._settings.call)
             with loaded.code.entered():
-                return self._score_with(loaded, arguments, raise_interrupt)
+                return self._score_with(Here(loaded, self._settings, arguments), arguments, raise_interrupt)
 
     def _score_with(
-        self, loaded: LoadedModel, arguments: pd.DataFrame, raise_interrupt: Callable[[], None]
+        self, model: "Here | Apart", arguments: pd.DataFrame, raise_interrupt: Callable[[], None]
     ) -> tuple[list[Array], dict[int, RowFailure]]:
-        rows, settings = len(arguments), self._settings
-        call = call_of(loaded.model, settings.call)
-        params = params_of(loaded.model, settings.call, settings.params)
-        place = f"{loaded.model.place}: " if settings.call.script is not None else ""
+        rows, at_once = len(arguments), self._settings.call.batch_size
         order = np.arange(rows)
 
         def suspects() -> int:
@@ -141,47 +154,36 @@ class ScoringModel:
             order = np.argsort(gaps, kind="stable")
             return int(gaps.sum())
 
-        squeezed = True
+        squeezed, failed = True, False
 
         def attempt(start: int, stop: int) -> list[Encoded]:
+            nonlocal squeezed, failed
+            # The last piece of a batch may be the shorter one, without being a part of any other.
+            whole = rows if at_once is None else min(at_once, rows - start)
+            is_part = failed or stop - start < whole
+            chosen = None if stop - start == rows else order[start:stop]
             try:
-                return attempt_alone(start, stop)
+                return model.score(chosen, is_part=is_part, squeezed=squeezed)
+            except (MemoryError, ModelRaisedError) as exc:
+                failed = True
+                # Of several rows it returned one value, too: one row's is no value of that row.
+                squeezed = squeezed and (stop - start == 1 or not isinstance(exc, UnfitResultError))
+                raise
             finally:
                 raise_interrupt()
 
-        def attempt_alone(start: int, stop: int) -> list[Encoded]:
-            nonlocal squeezed
-            # Built anew for each try: a model may have changed its input before it raised.
-            part = arguments if stop - start == rows else arguments.take(order[start:stop]).reset_index(drop=True)
-            piece = build_input(part, settings.columns, settings.form)
-            try:
-                result = call(piece, params())
-            except (MemoryError, ModelRaisedError):
-                raise
-            except BaseException as exc:  # also what is no Exception: a SystemExit, a panic of Rust's, a cancelled task
-                description = describe(exc, loaded.folder, in_full=settings.detail == "full")
-                raise ModelRaisedError(RowFailure("model_raised", "model", description)) from None
-            try:
-                return encode(
-                    result,
-                    self._outputs,
-                    stop - start,
-                    settings.time_zone,
-                    is_part=stop - start < rows,
-                    squeezed=squeezed,
-                )
-            except ModelRaisedError as exc:
-                # Of several rows it returned one value, too: one row's is no value of that row.
-                squeezed = squeezed and stop - start == 1
-                raise ModelRaisedError(exc.failure._replace(message=place + exc.failure.message)) from None
-
         failures: dict[int, RowFailure] = {}
         parts: list[list[Array]] = []
-        room = Room(1) if takes_one_request(loaded.model, settings.call) else loaded.room
-        for start, _, outcome in isolate(rows, attempt, room, loaded.breaker, suspects):
+        room, place = Room(1) if model.takes_one_request else model.room, model.place
+        for start, stop, outcome in isolate(
+            rows, attempt, room, model.breaker, suspects, at_once=at_once, patience=model.patience
+        ):
             if isinstance(outcome, RowFailure):
-                failures[int(order[start])] = outcome
-                parts.append(self._nothing(1))
+                failures.update((int(row), outcome) for row in order[start:stop])
+                parts.append(self._nothing(stop - start))
+                if outcome.code == TIMED_OUT and stop < rows and self._has_too_many(failures):
+                    parts.append(self._nothing(rows - stop))
+                    break
             else:
                 parts.append([one.values for one in outcome])
                 for one in outcome:

@@ -121,7 +121,7 @@ def _find(files: ModelFiles, wrapper_folder: str) -> Place:
         except OSError as exc:
             reason = f"the model's files can't be read: {_reason_of(exc)}"
     if files.archive is not None:
-        return _unpack_once(_spark_file(files.archive), files.digest)
+        return _unpack_once(path_of_archive(files.archive), files.digest)
     raise ScoringFailedError("model", RowFailure(code, "load", reason))
 
 
@@ -129,7 +129,10 @@ def _reason_of(exc: OSError) -> str:
     return f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}"
 
 
-def _spark_file(name: str) -> str:
+def path_of_archive(name: str) -> str:
+    """Returns where Spark put a file that it distributes, on this node."""
+    if os.path.isabs(name):
+        return name
     # Asked of the running worker rather than imported, so that this folder also runs where there is no pyspark.
     files = sys.modules.get("pyspark.files") or sys.modules.get("pyspark.core.files")
     if files is None:

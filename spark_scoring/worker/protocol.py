@@ -57,6 +57,8 @@ class Call:
         model_config: What replaces values that the model was logged with, see `arguments.pack`; or None.
         extra_env: Environment variables that the model sees while it is loaded and called; or None.
         script: The scoring script that is called in the model's place, or None.
+        batch_size: How many rows it gets at once at most, or None for all of a batch of Spark's.
+        timeout: After how many seconds a call is given up, or None for never.
     """
 
     method: str = "predict"
@@ -66,6 +68,8 @@ class Call:
     model_config: Mapping[str, Any] | None = None
     extra_env: Mapping[str, str] | None = None
     script: ScriptFile | None = None
+    batch_size: int | None = None
+    timeout: float | None = None
 
     @classmethod
     def from_json(cls, text: str) -> "Call":
