@@ -47,6 +47,8 @@ environments = typer.Typer(no_args_is_help=True, help="A model's Python packages
 app.add_typer(environments, name="env")
 jars = typer.Typer(no_args_is_help=True, help="The jars that a local session needs beside Spark's own.")
 app.add_typer(jars, name="jars")
+imports = typer.Typer(no_args_is_help=True, help="Job files from what other tools are configured with.")
+app.add_typer(imports, name="import")
 
 
 def _show_version(wanted: bool) -> None:
@@ -339,6 +341,34 @@ def pack(
 ) -> Request:
     """Pack exactly the packages that a model requires, for submit --env; its requirements are read, nothing is run."""
     return Request(partial(commands.pack, model_uri, output, python, tracking_uri), {"model": redact(model_uri)})
+
+
+@imports.command(epilog=_ALWAYS)
+def azure(
+    deployment: Annotated[
+        Path, typer.Argument(metavar="DEPLOYMENT.yml", help="The YAML file of an Azure ML batch deployment (v2).")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--job", metavar="CONF.yml", help="The job file to write; shown if it is left out."),
+    ] = None,
+    input_: Annotated[
+        str | None, typer.Option("--input", metavar="LOCATION", help="What to score; by default given for each run.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--output", metavar="LOCATION", help="Where to write; by default given for each run.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="The input's format, if it is no Delta table.")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a job file that is there.")] = False,
+    as_json: AsJson = False,
+) -> Request:
+    """Convert a batch deployment of Azure ML to a job file, and list what became of each key; nothing is run."""
+    options = {"--input": input_, "--output": target, "--format": format_, "--tracking-uri": tracking_uri}
+    names = given_job.names_of_keys({name: value for name, value in options.items() if value}, ())
+    return Request(partial(commands.import_azure, deployment, output, options, force=force), {}, names)
 
 
 def _options(*values: str | None) -> dict[str, str | None]:

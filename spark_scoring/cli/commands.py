@@ -183,6 +183,37 @@ def init(
     return Outcome({"files": written}, "\n".join([*(f"wrote {path}" for path in written), following]))
 
 
+def import_azure(deployment: Path, job_file: Path | None, options: Mapping[str, str | None], *, force: bool) -> Outcome:
+    """Converts a batch deployment of Azure ML.
+
+    Args:
+        deployment: Its YAML file.
+        job_file: The job file to write, or None to show it.
+        options: ``--input``, ``--output``, ``--format`` and ``--tracking-uri``.
+        force: Whether to write over a file that is there.
+    """
+    from dataclasses import asdict
+
+    from spark_scoring.importing import azure
+    from spark_scoring.importing.document import Document
+    from spark_scoring.importing.job import job_file as text_of
+    from spark_scoring.jobs.schema import SCHEMA_FILE, schema_text
+    from spark_scoring.starter.files import write_files
+
+    conversion = azure.convert(Document.of_file(deployment), deployment.absolute().parent)
+    place = job_file or Path(JOB_FILE)
+    text = text_of(conversion, place, options)
+    if job_file is not None:
+        write_files({place: text, place.parent / SCHEMA_FILE: schema_text()}, force=force)
+    data = {
+        "deployment": str(deployment),
+        "file": str(job_file) if job_file is not None else None,
+        "job": text,
+        "mapping": [asdict(one) for one in conversion.mapping],
+    }
+    return Outcome(data, partial(summary.of_conversion, conversion, job_file, text, terminal_width()))
+
+
 def schema() -> Outcome:
     """Returns the job file's schema."""
     from spark_scoring.jobs.schema import job_schema, schema_text

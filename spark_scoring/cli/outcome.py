@@ -111,6 +111,9 @@ def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) ->
         data = (
             {"files": [], **known_data, "error": error.to_dict()} if command == "init" else {"error": error.to_dict()}
         )
+    elif command == "import":
+        parts = dict.fromkeys(("deployment", "file", "job"))
+        data = {**parts, "mapping": [], **known_data, "error": error.to_dict()}
     elif command == "jars":
         data = {**dict.fromkeys(("packages", "jars", "bytes", "into")), **known_data, "error": error.to_dict()}
     elif command == "inspect":

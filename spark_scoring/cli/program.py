@@ -35,7 +35,7 @@ _HOLD_ROWS = frozenset({"delta", "numpy", "pandas", "py4j", "pyarrow", "pyspark"
 # Click's error for a command line that is wrong. Newer typers bring a click of their own, so this is not click's name.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 # Commands that do something, of which --quiet wants to hear only that it failed; the others' result is what they print.
-_DOING = frozenset({"score", "publish", "demo", "env", "jars", "init"})
+_DOING = frozenset({"score", "publish", "demo", "env", "jars", "init", "import"})
 
 
 def main() -> int:

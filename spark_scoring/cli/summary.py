@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spark_scoring.contract import Contract
     from spark_scoring.demo import Demo
     from spark_scoring.environment.pack import Packed
+    from spark_scoring.importing.mapping import Conversion
     from spark_scoring.models.pinned import PinnedModel
     from spark_scoring.runs.plan import PlanReport
     from spark_scoring.worker.requirements import Difference
@@ -158,6 +159,33 @@ def of_environment(packed: Packed) -> str:
         ("use", f"{_program()} submit CONF.yml --env {packed.path} -- --master …"),
     ]
     return aligned(entries)
+
+
+_SAID: Mapping[str, str] = {
+    "converted": "converted",
+    "differs": "converted, and differs",
+    "elsewhere": "not in the job file",
+    "ignored": "not needed",
+    "absent": "left out there, and the defaults differ",
+}
+
+
+def of_conversion(conversion: Conversion, written: Path | None, job: str, width: int | None = None) -> str:
+    """Returns what became of each key of a converted document.
+
+    Args:
+        conversion: The conversion.
+        written: The job file that was written, or None to show it.
+        job: The job file's text.
+        width: Characters a line, or None for as many as it takes.
+    """
+    parts = [job.rstrip()] if written is None else [f"wrote {written}"]
+    for status, title in _SAID.items():
+        chosen = [one for one in conversion.mapping if one.status == status]
+        if chosen:
+            entries = [(one.key, ": ".join(filter(None, (one.to, one.note))) or "-") for one in chosen]
+            parts.append(f"{title}\n{aligned(entries, width)}")
+    return "\n\n".join(parts)
 
 
 def of_model(model: PinnedModel, different: Sequence[Difference] = ()) -> str:

@@ -20,7 +20,7 @@ DESCRIPTIONS: dict[str, str] = {
     "model.model_config": "values in place of those that the model was logged with",
     "model.extra_env": "environment variables while the model is loaded and called",
     "model.batch_size": "how many rows it gets at once at most; all of a batch of Spark's where it is left out",
-    "model.timeout": "seconds for one call, after which its rows fail with model_timeout; no limit where it is left out",
+    "model.timeout": "seconds for one call, after which its rows fail; no limit where it is left out",
     "input": "What is scored: one of table, sql and path.",
     "input.table": "a table or a view",
     "input.sql": "a query",

@@ -66,15 +66,37 @@ def read_yaml(text: str, source: str, most_values: int = LARGEST) -> Any:
     Raises:
         ConfigurationError: If `text` is no YAML, a key stands in it twice, or it is too large or too deep.
     """
+    return _read(text, source, most_values)[0]
+
+
+def read_with_lines(text: str, source: str) -> tuple[Any, dict[str, int]]:
+    """Parses YAML as `read_yaml` does, and also returns the line of each key, by its dotted name."""
+    value, document = _read(text, source, LARGEST)
+    lines: dict[str, int] = {}
+    _note_lines(document, "", lines)
+    return value, lines
+
+
+def _note_lines(node: Any, above: str, lines: dict[str, int]) -> None:
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            if isinstance(key, ScalarNode):
+                dotted = f"{above}.{key.value}" if above else key.value
+                lines[dotted] = key.start_mark.line + 1
+                _note_lines(value, dotted, lines)
+
+
+def _read(text: str, source: str, most_values: int) -> tuple[Any, Any]:
+    """Returns what a text holds, and the node that it was made of."""
     yaml = YAML(typ="safe", pure=True)
     # Whatever makes a composer will do, which the library's types do not say.
     yaml.Composer = partial(_Composer, most_values)  # type: ignore[assignment]
     try:
         document = yaml.compose(StringIO(text))
         if document is None:
-            return None
+            return None, None
         _refuse_repeated(document)
-        return yaml.constructor.construct_document(document)
+        return yaml.constructor.construct_document(document), document
     except TooLargeError as exc:
         raise ConfigurationError(
             f"{source} holds {exc}", code="not_yaml", remedy="write less, and without aliases (&name and *name)"

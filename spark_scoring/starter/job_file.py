@@ -19,26 +19,39 @@ _WIDE = 30
 _SQLITE = "sqlite:///"
 
 
-def job_text(values: Mapping[str, Any], folder: Path, notes: Sequence[str] = ()) -> str:
+def job_text(
+    values: Mapping[str, Any], folder: Path, notes: Sequence[str] = (), *, variables: Sequence[str] = ()
+) -> str:
     """Returns a job as a commented file.
 
     Args:
         values: The job's keys that are not at their defaults, as a file has them.
         folder: Where the file will be; paths below it, or near it, are written from there on.
         notes: Lines for its top, such as the model's inputs.
+        variables: The names whose ``${…}`` in the values are variables, to be given for each run.
     """
     lines = [EDITOR_LINE, *(f"# {note}".rstrip() for note in notes)]
     lines += ["# A key that is commented out shows its default. Relative paths start at this file's folder.", ""]
     for key, field in ScoringJob.model_fields.items():
         part = _part_of(field.annotation)
         if part is None:
-            lines += [f"# {key}: {{}}    # {DESCRIPTIONS[key]}"]
+            lines += _declared(key, variables)
             continue
         chosen = values.get(key) or {}
         lines += [f"{key}:  # {DESCRIPTIONS[key]}"]
         lines += [_line(f"{key}.{name}", default, chosen, folder) for name, default in _defaults(part)]
         lines.append("")
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    for name in variables:
+        text = text.replace(f"$${{{name}}}", f"${{{name}}}")
+    return text
+
+
+def _declared(key: str, variables: Sequence[str]) -> list[str]:
+    if not variables:
+        return [f"# {key}: {{}}    # {DESCRIPTIONS[key]}"]
+    given = [f"{f'  {name}: null':<{_WIDE}}  # must be given: --var {name}=…" for name in variables]
+    return [f"{key}:  # {DESCRIPTIONS[key]}", *given]
 
 
 def _part_of(annotation: Any) -> type[BaseModel] | None:

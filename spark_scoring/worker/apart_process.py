@@ -1,4 +1,4 @@
-"""The other side of `apart`: a process that loads the model and calls it, and ends itself when a call's time is over."""
+"""The process of `apart`, which loads the model and calls it, and ends itself when a call's time is over."""
 
 import faulthandler
 import os

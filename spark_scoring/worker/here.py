@@ -65,8 +65,6 @@ class Here:
             description = describe(exc, self._folder, in_full=settings.detail == "full")
             raise ModelRaisedError(RowFailure("model_raised", "model", description)) from None
         try:
-            return encode(
-                result, settings.outputs, len(part), settings.time_zone, is_part=is_part, squeezed=squeezed
-            )
+            return encode(result, settings.outputs, len(part), settings.time_zone, is_part=is_part, squeezed=squeezed)
         except ModelRaisedError as exc:
             raise UnfitResultError(exc.failure._replace(message=self.place + exc.failure.message)) from None

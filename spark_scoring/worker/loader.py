@@ -11,7 +11,15 @@ import pandas as pd
 
 from .apart import Apart, answering
 from .encoding import Array, Encoded
-from .failures import TIMED_OUT, ModelRaisedError, RowFailure, ScoringFailedError, UnfitResultError, describe, presentable
+from .failures import (
+    TIMED_OUT,
+    ModelRaisedError,
+    RowFailure,
+    ScoringFailedError,
+    UnfitResultError,
+    describe,
+    presentable,
+)
 from .frames import have_gaps
 from .here import Here
 from .interrupts import interruptible
@@ -42,7 +50,6 @@ class ScoringModel:
 
     def __init__(self, settings: Settings, folder: str) -> None:
         self._settings = settings
-        self._outputs = settings.outputs
         self._checks = [RowFailure(*check) for check in settings.checks]
         self._raises = settings.on_error == "raise"
         self._failed_in_task: tuple[Any, int] = (None, 0)
@@ -198,7 +205,7 @@ class ScoringModel:
 
     def _nothing(self, rows: int) -> list[Array]:
         """Returns the transport values of rows without a prediction."""
-        fillers = [nothing(output.spec) for output in self._outputs]
+        fillers = [nothing(output.spec) for output in self._settings.outputs]
         return [np.full(rows, filler, dtype=object if isinstance(filler, str) else None) for filler in fillers]
 
     def _carrier(self, values: Sequence[Array], failures: dict[int, RowFailure], ended: str = "") -> Any:
@@ -213,7 +220,7 @@ class ScoringModel:
             texts = np.full(len(values[0]), ended, dtype=object)
             for row, failure in failures.items():
                 texts[row] = json.dumps(presentable(failure))
-                for one, output in zip(values, self._outputs, strict=True):
+                for one, output in zip(values, self._settings.outputs, strict=True):
                     one[row] = nothing(output.spec)
             data["e"] = texts
         return pd.DataFrame(data, copy=False)

@@ -30,6 +30,7 @@ ORDER = [
     "submit",
     "demo",
     "starter",  # the files of `init`
+    "importing",  # job files from other tools' documents
     "cli",
     "__main__",
 ]

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection
 import pytest
 
 from spark_scoring.worker.breaker import Breaker
-from spark_scoring.worker.failures import ModelRaisedError, RowFailure
+from spark_scoring.worker.failures import ModelRaisedError, RowFailure, TimedOutError
 from spark_scoring.worker.isolation import Room, isolate
+from spark_scoring.worker.patience import Patience
 
 RAISED = RowFailure("model_raised", "model", "ValueError at model.py:3")
 
@@ -208,3 +209,114 @@ def test_any_other_exception_is_not_taken_for_a_row():
 
     with pytest.raises(KeyboardInterrupt):
         list(isolate(4, model))
+
+
+HANGS = RowFailure("model_timeout", "model", "no answer within 1 s")
+
+
+class Slow(Model):
+    """Does not answer in time for some rows."""
+
+    def __init__(self, slow: Collection[int], bad: Collection[int] = ()) -> None:
+        super().__init__(bad)
+        self.slow = set(slow)
+        self.waits = 0
+
+    def __call__(self, start: int, stop: int) -> list[int]:
+        if self.slow & set(range(start, stop)):
+            self.calls.append(stop - start)
+            self.waits += 1
+            raise TimedOutError(HANGS)
+        return super().__call__(start, stop)
+
+
+def lost(rows: int, model: Slow, at_once: int | None = None, patience: Patience | None = None) -> set[int]:
+    """Returns the rows that ran out of time, after each row was seen once and in order."""
+    seen: list[int] = []
+    failed: set[int] = set()
+    for start, stop, what in isolate(rows, model, at_once=at_once, patience=patience):
+        seen += range(start, stop)
+        if isinstance(what, RowFailure) and what.code == "model_timeout":
+            failed |= set(range(start, stop))
+    assert seen == list(range(rows))
+    return failed
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 7, 64, 1000])
+def test_a_model_that_takes_few_rows_at_once_gets_no_more_and_all_of_them(at_once):
+    for n in (1, 7, 200):
+        model = Model()
+        found = list(isolate(n, model, at_once=at_once))
+        assert [value for _, _, values in found for value in values] == [row * 10 for row in range(n)]
+        assert max(model.calls) <= at_once
+        assert len(model.calls) == -(-n // at_once)
+
+
+def test_bad_rows_are_exact_where_few_rows_go_at_once():
+    for at_once in (1, 2, 10):
+        model = Model(placed(100, 20, "random"))
+        found = list(isolate(100, model, Room(), at_once=at_once))
+        assert {start for start, _, what in found if isinstance(what, RowFailure)} == model.bad
+        assert max(model.calls) <= at_once
+
+
+def test_a_piece_that_runs_out_of_time_is_waited_for_once():
+    model = Slow({500})
+    assert lost(1000, model) == set(range(1000))
+    assert model.waits == 1
+    model = Slow({500})
+    assert lost(1000, model, at_once=10) == set(range(500, 510))
+    assert model.waits == 1
+    assert len(model.calls) == 100
+
+
+def test_the_half_of_a_failed_piece_that_runs_out_of_time_leaves_the_other_half():
+    model = Slow({60})
+
+    def attempt(start: int, stop: int) -> list[int]:
+        if 10 in range(start, stop):
+            raise ModelRaisedError(RAISED)
+        return model(start, stop)
+
+    outcomes = list(isolate(100, attempt))
+    raised = {start for start, _, what in outcomes if what == RAISED}
+    assert raised == {10}
+    assert model.waits == 1
+
+
+@pytest.mark.parametrize("at_once", [1, 10, 100])
+def test_a_model_that_hangs_is_waited_for_a_few_times_in_a_batch_whatever_its_pieces(at_once):
+    patience = Patience()
+    for batch in range(3):
+        model = Slow(range(10_000))
+        assert lost(10_000, model, at_once, patience) == set(range(10_000))
+        assert model.waits == (4 if batch == 0 else 2)
+
+
+def test_a_model_that_answers_at_the_end_of_the_batch_gets_all_of_it():
+    model = Slow(range(100, 130))
+    assert lost(1000, model, at_once=10) == set(range(100, 130))
+    patience = Patience()
+    assert lost(1000, Slow(range(100, 900)), at_once=10, patience=patience) == set(range(100, 900))
+
+
+def test_rows_that_were_not_waited_for_say_so():
+    outcomes = list(isolate(1000, Slow(range(1000)), at_once=10))
+    assert [(start, stop) for start, stop, _ in outcomes] == [(0, 10), (10, 20), (20, 30), (30, 1000)]
+    assert "not tried: 3 calls" in outcomes[-1][2].message
+
+
+def test_a_model_that_raised_for_every_row_and_now_hangs_is_not_waited_for_row_by_row():
+    breaker = Breaker()
+    outcome(1000, Model(range(1000)), breaker=breaker)
+    assert breaker.tripped
+    model = Slow(range(1, 1000), bad={0})
+
+    def attempt(start: int, stop: int) -> list[int]:
+        if stop - start == 1000:
+            raise ModelRaisedError(RAISED)
+        return model(start, stop)
+
+    seen = [row for start, stop, _ in isolate(1000, attempt, breaker=breaker) for row in range(start, stop)]
+    assert seen == list(range(1000))
+    assert model.waits <= 8

@@ -127,7 +127,7 @@ def test_whatever_else_goes_wrong_arrives_too_without_a_value(scoring):
 
 def test_a_bad_row_of_a_job_that_collects_them_costs_itself(scoring):
     made = scoring("tattles", {"a": "double", "b": "double"}, served=True, on_error="collect")
-    made._outputs = made._outputs[:1]
+    made._settings = replace(made._settings, outputs=made._settings.outputs[:1])
     served = through_the_server(pd.DataFrame({"0": [1.0, -7.25, 2.0], "1": [0.0, 0.0, 0.0]}), made)
     assert [bool(text) for text in served["e"]] == [False, True, False]
     assert [value for value in served["v0"] if value == value] == [1.0, 2.0]
