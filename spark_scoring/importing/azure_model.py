@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ _IN_WORKSPACE = re.compile(
     rf"azureml:/{{1,2}}subscriptions/[^/]+/resource[gG]roups/[^/]+/(?:providers/[^/]+/)?workspaces/[^/]+/models/{_WHICH}/?"
 )
 _OUTPUT = re.compile(r"azureml://(?:jobs|datastores|subscriptions|locations)/.+")
-_FORMS = (
-    "write azureml:NAME:VERSION, azureml:NAME@LABEL, azureml://registries/REGISTRY/models/NAME/versions/VERSION, or path"
-)
+_REGISTRY_FORM = "azureml://registries/REGISTRY/models/NAME/versions/VERSION"
+_FORMS = f"write azureml:NAME:VERSION, azureml:NAME@LABEL, {_REGISTRY_FORM}, or path"
 _KEYS = frozenset(
     {
         "name", "version", "path", "type", "description", "tags", "properties", "stage", "flavors", "datastore", "id",
@@ -79,8 +79,8 @@ def _of_mapping(document: Document, model: Mapping[str, Any], folder: Path) -> t
         if dotted == named:
             mapped.append(Mapped(dotted, line(dotted), "converted", "model.uri", note))
         elif key == "type":
-            status = "ignored" if kind == "mlflow_model" else "differs"
-            mapped.append(Mapped(dotted, line(dotted), status, None, "" if status == "ignored" else _MUST_BE_MLFLOW))
+            known = Mapped(dotted, line(dotted), "ignored")
+            mapped.append(known if kind == "mlflow_model" else replace(known, status="differs", note=_MUST_BE_MLFLOW))
         elif key == "version" and named == "model.name":
             mapped.append(Mapped(dotted, line(dotted), "converted", "model.uri"))
         else:

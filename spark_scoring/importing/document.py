@@ -105,6 +105,6 @@ class Document:
     def one_of(self, key: str, value: Any, valid: Collection[str]) -> str:
         """Returns a value that has to be one of some words, in lower case."""
         word = value.strip().lower() if isinstance(value, str) else None
-        if word not in valid:
+        if word is None or word not in valid:
             raise self.refusal(key, "has a value that is not valid", f"write one of {', '.join(valid)}")
         return word

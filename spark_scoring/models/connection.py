@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from spark_scoring.errors import ModelError
+from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.models.model_uri import local_folder
+from spark_scoring.models.plugins import missing_plugin
 from spark_scoring.redaction import redact
 from spark_scoring.spark.platform import is_databricks
 
@@ -134,8 +135,11 @@ def refuse_absent_store(uri: str) -> None:
         raise failure(uri, exc) from exc
 
 
-def failure(place: str, cause: BaseException) -> ModelError:
-    """Returns the error for a server or a database that failed a request."""
+def failure(place: str, cause: BaseException) -> ModelError | ConfigurationError:
+    """Returns the error for a server or a database that failed a request, or that needs a plugin to be asked."""
+    missing = missing_plugin(cause)
+    if missing is not None:
+        return missing
     if is_denied(cause):
         return ModelError(
             f"{redact(place)} refused this user: {first_line(cause)}",

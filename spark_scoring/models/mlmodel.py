@@ -14,9 +14,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from yaml.composer import Composer
 
-from spark_scoring.errors import ModelError
+from spark_scoring.errors import ModelError, ScoringError
 from spark_scoring.jobs.bounds import BoundedComposer, TooLargeError, read_bounded
 from spark_scoring.models.connection import failure, first_line, is_denied, is_no_answer
+from spark_scoring.models.plugins import missing_plugin
 from spark_scoring.redaction import redact
 
 MLMODEL = "MLmodel"
@@ -109,7 +110,10 @@ def _refuse_other(values: dict[str, Any], place: str, names: Any, *kinds: type) 
             raise TypeError(f"{place}{name} is a {type(values[name]).__name__}")
 
 
-def _not_downloaded(uri: str, exc: Exception) -> ModelError:
+def _not_downloaded(uri: str, exc: Exception) -> ScoringError:
+    missing = missing_plugin(exc)
+    if missing is not None:
+        return missing
     if is_denied(exc) or is_no_answer(exc):
         return failure(uri, exc)
     if isinstance(exc, MlflowException):

@@ -103,9 +103,13 @@ def _loading(model: PinnedModel, config: ModelConfig) -> Call:
     Raises:
         ConfigurationError: If ``model_config``, ``extra_env``, ``batch_size`` or ``timeout`` would have no effect.
     """
-    unused = [("model_config", config.loaded_with), ("extra_env", config.extra_env)]
-    unused += [("batch_size", config.batch_size), ("timeout", config.timeout)]
-    key = next((name for name, value in unused if value), None)
+    unused = {
+        "model_config": config.loaded_with,
+        "extra_env": config.extra_env,
+        "batch_size": config.batch_size,
+        "timeout": config.timeout,
+    }
+    key = next((name for name, value in unused.items() if value), None)
     if model.is_spark_ml and key is not None:
         raise ConfigurationError(
             f"{model.pinned_uri} is a Spark ML pipeline, which Spark itself runs: model.{key} would have no effect",

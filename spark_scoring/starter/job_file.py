@@ -17,10 +17,11 @@ from spark_scoring.jobs.schema import EDITOR_LINE
 
 _WIDE = 30
 _SQLITE = "sqlite:///"
+_NONE: Mapping[str, str] = {}
 
 
 def job_text(
-    values: Mapping[str, Any], folder: Path, notes: Sequence[str] = (), *, variables: Sequence[str] = ()
+    values: Mapping[str, Any], folder: Path, notes: Sequence[str] = (), *, variables: Mapping[str, str] = _NONE
 ) -> str:
     """Returns a job as a commented file.
 
@@ -28,7 +29,7 @@ def job_text(
         values: The job's keys that are not at their defaults, as a file has them.
         folder: Where the file will be; paths below it, or near it, are written from there on.
         notes: Lines for its top, such as the model's inputs.
-        variables: The names whose ``${…}`` in the values are variables, to be given for each run.
+        variables: By dotted key, the variables that stand for its value, to be given for each run.
     """
     lines = [EDITOR_LINE, *(f"# {note}".rstrip() for note in notes)]
     lines += ["# A key that is commented out shows its default. Relative paths start at this file's folder.", ""]
@@ -39,18 +40,21 @@ def job_text(
             continue
         chosen = values.get(key) or {}
         lines += [f"{key}:  # {DESCRIPTIONS[key]}"]
-        lines += [_line(f"{key}.{name}", default, chosen, folder) for name, default in _defaults(part)]
+        for name, default in _defaults(part):
+            dotted = f"{key}.{name}"
+            lines.append(
+                _commented(f"  {name}: ${{{variables[dotted]}}}", dotted)
+                if dotted in variables
+                else _line(dotted, default, chosen, folder)
+            )
         lines.append("")
-    text = "\n".join(lines) + "\n"
-    for name in variables:
-        text = text.replace(f"$${{{name}}}", f"${{{name}}}")
-    return text
+    return "\n".join(lines) + "\n"
 
 
-def _declared(key: str, variables: Sequence[str]) -> list[str]:
+def _declared(key: str, variables: Mapping[str, str]) -> list[str]:
     if not variables:
         return [f"# {key}: {{}}    # {DESCRIPTIONS[key]}"]
-    given = [f"{f'  {name}: null':<{_WIDE}}  # must be given: --var {name}=…" for name in variables]
+    given = [f"{f'  {name}: null':<{_WIDE}}  # must be given: --var {name}=…" for name in variables.values()]
     return [f"{key}:  # {DESCRIPTIONS[key]}", *given]
 
 
@@ -73,6 +77,10 @@ def _line(dotted: str, default: Any, chosen: Mapping[str, Any], folder: Path) ->
         text = f"  {name}: {_yaml(_near(dotted, chosen[name], folder))}"
     else:
         text = f"  # {name}: {_yaml(list(default) if isinstance(default, tuple) else default)}"
+    return _commented(text, dotted)
+
+
+def _commented(text: str, dotted: str) -> str:
     return f"{text:<{_WIDE}}  # {DESCRIPTIONS[dotted]}"
 
 

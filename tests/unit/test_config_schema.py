@@ -24,6 +24,8 @@ model:
   params: {}
   model_config: {}
   extra_env: {}
+  batch_size: null
+  timeout: null
 input:
   table: flights
   sql: null
@@ -89,6 +91,7 @@ def keys(part: type[BaseModel]) -> set[str]:
 
 def test_the_fingerprint_is_the_same_for_the_same_job_alone(job):
     assert job().fingerprint() == job({"vars.day": 3}).fingerprint()
+    assert job().fingerprint() == job({"model.batch_size": 10, "model.timeout": 1.5}).fingerprint()
     others = [{"model.uri": "models:/f/2"}, {"input.where": "a > 1"}, {"output.mode": "append"}, {"input.version": 1}]
     assert len({job().fingerprint(), *(job(change).fingerprint() for change in others)}) == 1 + len(others)
 
@@ -109,6 +112,16 @@ def test_the_job_has_no_key_that_the_schema_above_lacks():
         ({"input.rescore": "all"}, "rescore goes with incremental: true"),
         ({"model.top_k": 3}, "top_k goes with method predict_proba, not with predict"),
         ({"model.method": "__reduce__"}, "model.method"),
+        ({"model.batch_size": 0}, "write a number from 1 on"),
+        ({"model.batch_size": 2.5}, "write a whole number"),
+        ({"model.batch_size": True}, "write a whole number"),
+        ({"model.timeout": 0}, "write a number above 0"),
+        ({"model.timeout": -1.5}, "write a number above 0"),
+        ({"model.timeout": True}, "write a number"),
+        ({"model.timeout": "30s"}, "write a number"),
+        ({"model.timeout": float("inf")}, "model.timeout"),
+        ({"model.timeout": float("nan")}, "model.timeout"),
+        ({"model.timeout": 1e9}, "write a number up to 1e+06"),
         ({"output.partition_by": ["a"], "output.cluster_by": ["b"]}, "partition_by or cluster_by, not both"),
         ({"errors.bad_files": "quarantine"}, "errors.bad_files: quarantine needs errors.quarantine"),
         (

@@ -303,7 +303,9 @@ def test_a_model_that_answers_at_the_end_of_the_batch_gets_all_of_it():
 def test_rows_that_were_not_waited_for_say_so():
     outcomes = list(isolate(1000, Slow(range(1000)), at_once=10))
     assert [(start, stop) for start, stop, _ in outcomes] == [(0, 10), (10, 20), (20, 30), (30, 1000)]
-    assert "not tried: 3 calls" in outcomes[-1][2].message
+    last = outcomes[-1][2]
+    assert isinstance(last, RowFailure)
+    assert "not tried: 3 calls" in last.message
 
 
 def test_a_model_that_raised_for_every_row_and_now_hangs_is_not_waited_for_row_by_row():
