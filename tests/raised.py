@@ -26,7 +26,7 @@ ROW, VERDICT = "ROW", "VERDICT"
 # A row that fails where none may ends the run.
 _OF_ROW = frozenset({ROW, "RowsFailedError"})
 # What the driver makes of a worker's ScoringFailedError of each kind.
-_OF_KIND = {"model": "ModelError", "file": "InputError", "threshold": "RowsFailedError"}
+_OF_KIND = {"model": "ModelError", "file": "InputError", "threshold": "RowsFailedError", "process": "ScoringError"}
 
 
 class Raised(NamedTuple):

@@ -28,7 +28,6 @@ import pandas as pd
 from .breaker import Breaker
 from .encoding import Encoded
 from .failures import (
-    TIMED_OUT,
     ModelRaisedError,
     RowFailure,
     ScoringFailedError,
@@ -208,7 +207,7 @@ class Apart:
         frames = _frames(trace, self._thread)
         where = place_in(frames, self._model_folder)
         count = f"{rows:,} rows" if rows > 1 else "1 row"
-        return RowFailure(TIMED_OUT, "model", f"no answer within {self._seconds:g} s for {count}{where}")
+        return RowFailure("model_timeout", "model", f"no answer within {self._seconds:g} s for {count}{where}")
 
 
 @contextlib.contextmanager

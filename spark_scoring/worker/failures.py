@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 # The driver finds a failure in the text of Spark's exception by this mark; see `read_failure`.
 MARK = "SPARK_SCORING_FAILURE"
-# The code of rows for which the model did not answer in time.
-TIMED_OUT = "model_timeout"
 _TEXT = 500
 _LONGEST_MESSAGE = 10_000
 _LONGEST_TRACEBACK = 200_000

@@ -12,7 +12,6 @@ import pandas as pd
 from .apart import Apart, answering
 from .encoding import Array, Encoded
 from .failures import (
-    TIMED_OUT,
     ModelRaisedError,
     RowFailure,
     ScoringFailedError,
@@ -188,7 +187,7 @@ class ScoringModel:
             if isinstance(outcome, RowFailure):
                 failures.update((int(row), outcome) for row in order[start:stop])
                 parts.append(self._nothing(stop - start))
-                if outcome.code == TIMED_OUT and stop < rows and self._has_too_many(failures):
+                if outcome.code == "model_timeout" and stop < rows and self._has_too_many(failures):
                     parts.append(self._nothing(rows - stop))
                     break
             else:

@@ -90,6 +90,9 @@ MENDED = {
     "duplicate_key": document(f"{JOB}model: {{uri: y}}\n"),
     "file_exists": printing(Mend(INIT, f"{INIT} --force", {"job.yml": "x"})),
     "file_not_written": printing(Mend(INIT.replace("init", "init file/job.yml"), INIT, {"file": "x"})),
+    "import_refused": printing(
+        Mend("import azure d.yml", "import azure d.yml", {"d.yml": "name: d\n"}, {"d.yml": "model: azureml:m:1\n"})
+    ),
     "job_file_not_readable": Mend("score job.yml", "score job.yml", {}, {"job.yml": JOB}),
     "model_not_loadable": printing(
         Mend("inspect odd", "inspect odd", {"odd": None, "odd/MLmodel": "flavors: ["}, {"odd/MLmodel": FLAVOR})
@@ -129,8 +132,8 @@ ELSEWHERE = {
     "jars_differ": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "jars_unreachable": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "malformed_payload": "spark/test_payloads.py::test_a_malformed_request_is_isolated_where_the_job_says_so",
-    "model_timeout": "spark/test_time_limits.py::test_a_call_that_hangs_costs_its_rows_and_one_that_raises_its_row",
     "model_raised": "spark/test_messages.py::test_the_ways_on_are_named_and_each_of_them_works",
+    "model_timeout": "spark/test_time_limits.py::test_a_call_that_hangs_costs_its_rows_and_one_that_raises_its_row",
     "no_jars": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "no_place_beside": "unit/test_remedies.py::test_a_target_without_a_place_beside_it_is_given_one",
     "no_python": "unit/test_environment.py::test_the_interpreter_may_be_named",
