@@ -81,6 +81,13 @@ def test_a_row_that_hangs_ends_a_job_that_takes_no_failed_row_and_is_named(scori
     assert failure.message == "no answer within 2 s for 1 row at hangs.py:15"
 
 
+def test_behind_mlflow_s_server_it_is_said_in_every_row(scoring):
+    made = scoring(call=Call(batch_size=1, timeout=SECONDS), on_error="raise", served=True)
+    (text,) = set(made.predict(rows(0, SLEEPS, 0))["e"])
+    kind, failure = read_failure(text)
+    assert (kind, failure.code) == ("row", "model_timeout")
+
+
 def test_a_model_that_crashes_or_can_t_be_loaded_is_no_model_that_hangs(scoring):
     with pytest.raises(ScoringFailedError) as caught:
         scoring(call=Call(timeout=60.0)).predict(rows(0, CRASHES))
