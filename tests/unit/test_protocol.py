@@ -10,7 +10,8 @@ import pytest
 from spark_scoring.worker.protocol import Call, InputColumn, ModelFiles, OutputColumn, ScriptFile, Settings
 
 FILES = ModelFiles("sha256:1", "/m", "/c", "model", "m.zip", ("pandas", "numpy"), True)
-CALL = Call("predict_proba", {"of": 4}, ("a", "b"), 1, {"k": None}, {"A": "1"}, ScriptFile("script/s.py", "sha256:2"))
+SCRIPT = ScriptFile("script/s.py", "sha256:2")
+CALL = Call("predict_proba", {"of": 4}, ("a", "b"), 1, {"k": None}, {"A": "1"}, SCRIPT, 5, 0.5)
 SETTINGS = Settings(
     model=FILES,
     columns=(InputColumn(0, {"type": "double"}), InputColumn("x", {"type": "json", "of": {"type": "long"}})),
