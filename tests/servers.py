@@ -42,7 +42,7 @@ class Server:
     def uri(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def wait_for(self, path: str) -> None:
+    def wait_for(self, path: str = "/health") -> None:
         """Waits until it answers at `path`."""
         ends = time.monotonic() + _STARTED_WITHIN
         while time.monotonic() < ends:
@@ -59,8 +59,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def program(folder: Path, command: list[str], port: int, health: str, **environment: str) -> Iterator[Server]:
-    """Runs `command` meanwhile; what it writes is in the folder."""
+def program(folder: Path, command: list[str], port: int, **environment: str) -> Iterator[Server]:
+    """Runs `command` meanwhile; what it writes is in the folder. Whoever uses it waits for it first."""
     log = folder / "server.log"
     with open(log, "wb") as written:
         process = subprocess.Popen(
@@ -71,10 +71,8 @@ def program(folder: Path, command: list[str], port: int, health: str, **environm
             stderr=written,
             start_new_session=True,
         )
-    server = Server(process, port, log)
     try:
-        server.wait_for(health)
-        yield server
+        yield Server(process, port, log)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
@@ -88,7 +86,7 @@ def mlflow_server(folder: Path, *options: str, **environment: str) -> Iterator[S
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stores = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--serve-artifacts"]
     places = [] if "--artifacts-destination" in options else ["--artifacts-destination", str(folder / "artifacts")]
-    with program(folder, [*command, *stores, *places, *options], port, "/health", **environment) as server:
+    with program(folder, [*command, *stores, *places, *options], port, **environment) as server:
         yield server
 
 

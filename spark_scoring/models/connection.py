@@ -78,7 +78,7 @@ class Asked(Generic[T]):
         return result
 
     def leave(self) -> None:
-        """Lets this process end without it: Python waits at its end for threads of pools, such as MLflow's downloads."""
+        """Lets this process end without it, since at its end Python waits for the threads of MLflow's downloads."""
         for thread in _pooled().keys() - self._before:
             if thread.daemon:
                 _pooled().pop(thread, None)

@@ -80,7 +80,7 @@ def _why_gone(server: str) -> Exception | None:
     """Returns why a server can't be reached; None where it says anything at all."""
     try:
         http_request(
-            get_default_host_creds(server),
+            get_default_host_creds(server),  # type: ignore[no-untyped-call]
             "/health",
             "GET",
             max_retries=0,

@@ -216,8 +216,8 @@ def _failed_in_between(model: PinnedModel, config: ModelConfig, exc: Exception) 
     """Returns the error for a server that answered when the model was looked up, and not when it was downloaded."""
     failed = exc if isinstance(exc, ModelError) else failure(place_of(model.location, config), exc)
     return ModelError(
-        f"{failed.message}; it answered when {model.pinned_uri} was looked up, and not all of its files are here: nothing "
-        "is scored or written",
+        f"{failed.message}; it answered when {model.pinned_uri} was looked up, and not all of its files are here: "
+        "nothing is scored or written",
         code=failed.code,
         remedy=failed.remedy,
     )

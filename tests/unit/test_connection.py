@@ -372,6 +372,7 @@ def test_a_database_that_another_process_locks_is_told(registry, tmp_path):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with mlflow_server(tmp_path_factory.mktemp("server")) as started:
+        started.wait_for()
         yield started.uri
 
 
