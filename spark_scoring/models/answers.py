@@ -102,7 +102,11 @@ def failure(place: str, cause: BaseException) -> ModelError:
         return _no_tls(place, cause)
     if is_denied(cause):
         return _denied(place, cause)
-    return no_answer(place, reason_of(cause))
+    reason = reason_of(cause)
+    if reason.startswith("it answered 500") and _sent() == f"{TOKEN} is set":
+        # MLflow's own server with users fails so at a token that it can't decode.
+        reason += f"; {TOKEN} is set, which a server that takes passwords alone may fail at"
+    return no_answer(place, reason)
 
 
 def no_answer(place: str, reason: str) -> ModelError:

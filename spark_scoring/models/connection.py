@@ -79,7 +79,7 @@ class Asked(Generic[T]):
 
     def leave(self) -> None:
         """Lets this process end without it, since at its end Python waits for the threads of MLflow's downloads."""
-        for thread in _pooled().keys() - self._before:
+        for thread in set(_pooled()) - self._before:
             if thread.daemon:
                 _pooled().pop(thread, None)
 

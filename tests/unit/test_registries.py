@@ -156,7 +156,7 @@ WRONG = {
     "a user that there is none of": ({USER: "nobody", SECRET: PASSWORD}, f"{USER} and {SECRET} are set"),
     "a user without a password": ({USER: "bob"}, f"{USER} is set and {SECRET} is not, so neither is used"),
     "a password without a user": ({SECRET: PASSWORD}, f"{SECRET} is set and {USER} is not, so neither is used"),
-    "a wrong token": ({TOKEN: "a-wrong-token"}, f"{TOKEN} is set"),
+    "a wrong token": ({TOKEN: "tok123"}, f"{TOKEN} is set"),
     "a token beside a password that wins": (
         {USER: "bob", SECRET: "not-his-own", TOKEN: "a-token"},
         f"{USER} and {SECRET} are set, and win over {TOKEN}",
@@ -197,6 +197,15 @@ def test_a_model_whose_files_somebody_may_not_read_is_told_by_the_server_that_ha
     assert error.code == "registry_denied"
     assert error.message.startswith(guarded.server.uri)
     assert "its experiment and its run" in str(error.remedy)
+
+
+def test_a_token_that_a_server_with_passwords_fails_at_is_named(quick, monkeypatch):
+    """MLflow's own answers 500 to a token that it can't decode."""
+    monkeypatch.setenv(TOKEN, "a-wrong-token")
+    with saying(lambda _: (500, "text/html", "<html>Internal Server Error</html>")) as server:
+        error = refusal("models:/flights/1", server)
+    assert TOKEN in error.message
+    assert "a-wrong-token" not in str(error)
 
 
 def test_a_password_that_changes_in_between_is_told_with_what_was_done(guarded, monkeypatch):
