@@ -5,21 +5,21 @@ MLflow itself retries a silent server for many minutes, and creates a database t
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import contextlib
 import contextvars
 import logging
 import os
-import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from spark_scoring.errors import ConfigurationError, ModelError
+from spark_scoring.errors import ModelError
+from spark_scoring.models.answers import DATABASES, TIMEOUT, failure, no_answer
 from spark_scoring.models.model_uri import local_folder
-from spark_scoring.models.plugins import missing_plugin
 from spark_scoring.redaction import redact
 from spark_scoring.spark.platform import is_databricks
 
@@ -31,28 +31,62 @@ SECONDS = 25
 _LOADING_SECONDS = 180
 # After this long, the log says what is waited for; what lies on this machine answers, and only its client is loading.
 _QUIET_SECONDS = 5
-_RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"
+_RETRIES, _TIMEOUT = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", TIMEOUT
 # MLflow's own, for whom the user sets only one of the two, and ours.
 _OURS = {_RETRIES: "1", _TIMEOUT: "10"}
-_DATABASES = ("postgresql", "mysql", "mssql")
 _TABLES = ("experiments", "registered_models")
-_DENIED = re.compile(
-    r"error code 40[13]\b|\b40[13] Client Error|authentication failed|access denied for user|login failed for user"
-    r"|not authenticated|permission denied",
-    re.IGNORECASE,
-)
-# How urllib3, and so MLflow's client, tells at the end of a long line why it could not connect.
-_ERRNO = re.compile(r"Failed to establish a new connection: \[Errno -?\d+\] ([\w ]+)")
-_TOLD = 300
-_NO_ANSWER = re.compile(
-    r"max retries exceeded with url|connection (refused|reset|aborted)|ConnectionError|NewConnectionError"
-    r"|(read|connect) timed out|failed with timeout|failed to resolve|name or service not known|failed with error code"
-    r"|but the response body was not|\b(404 Client|5\d\d Server) Error",
-    re.IGNORECASE,
-)
-# More of what a server sent is not looked at.
-_LONGEST = 20_000
-_DENIED_CODES = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
+
+
+class Asked(Generic[T]):
+    """A question that is being asked in a thread of its own, which can be left behind.
+
+    Args:
+        question: Asks a server, a database or a store.
+    """
+
+    def __init__(self, question: Callable[[], T]) -> None:
+        self._question = question
+        self._answer: list[tuple[bool, Any]] = []
+        self._context = contextvars.copy_context()
+        self._before = frozenset(_pooled())
+        # The threads of a pool that it starts are daemons, too.
+        self._thread = threading.Thread(target=self._run, daemon=True, name="spark-scoring-asks")
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._answer.append((True, self._context.run(self._question)))
+        except BaseException as exc:  # raised again in the thread that waits
+            self._answer.append((False, exc))
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it returned, or raised."""
+        return bool(self._answer)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for the answer, and tells whether it is there."""
+        self._thread.join(seconds)
+        return self.is_answered
+
+    def answer(self) -> T:
+        """Returns what the question returned, or raises what it raised."""
+        succeeded, value = self._answer[0]
+        if not succeeded:
+            raise value
+        result: T = value
+        return result
+
+    def leave(self) -> None:
+        """Lets this process end without it, since at its end Python waits for the threads of MLflow's downloads."""
+        for thread in set(_pooled()) - self._before:
+            if thread.daemon:
+                _pooled().pop(thread, None)
+
+
+def _pooled() -> MutableMapping[threading.Thread, Any]:
+    queues: MutableMapping[threading.Thread, Any] = getattr(concurrent.futures.thread, "_threads_queues", {})
+    return queues
 
 
 class Budget:
@@ -78,34 +112,19 @@ class Budget:
         """
         if is_databricks():  # its credentials belong to the thread that has the notebook
             return question()
-        answer: list[tuple[bool, Any]] = []
         is_here = _is_here(place)
         seconds = max(self._seconds, _LOADING_SECONDS) if is_here else self._seconds
-        context = contextvars.copy_context()
-
-        def run() -> None:
-            try:
-                answer.append((True, context.run(question)))
-            except BaseException as exc:  # raised again in the thread that waits
-                answer.append((False, exc))
-
-        thread = threading.Thread(target=run, daemon=True, name="spark-scoring-asks")
         with _impatient_mlflow():
-            thread.start()
+            asked = Asked(question)
             if is_here:
-                thread.join(seconds)
-            else:
-                thread.join(min(_QUIET_SECONDS, self._left()))
-                if thread.is_alive() and self._left() > 0:
-                    _log.info("waiting   for %s, %.0f s at most", redact(place), self._left())
-                    thread.join(self._left())
-        if not answer:
+                asked.wait(seconds)
+            elif not asked.wait(min(_QUIET_SECONDS, self._left())) and self._left() > 0:
+                _log.info("waiting   for %s, %.0f s at most", redact(place), self._left())
+                asked.wait(self._left())
+        if not asked.is_answered:
+            asked.leave()
             raise no_answer(place, f"not within {seconds:.0f} s")
-        succeeded, value = answer[0]
-        if not succeeded:
-            raise value
-        result: T = value
-        return result
+        return asked.answer()
 
     def _left(self) -> float:
         return max(0.0, self._ends - time.monotonic())
@@ -125,7 +144,7 @@ def refuse_absent_store(uri: str) -> None:
     try:
         if scheme == "sqlite":
             _refuse_absent_sqlite(uri)
-        elif scheme in _DATABASES:
+        elif scheme in DATABASES:
             _refuse_absent_tables(uri)
         elif (folder := local_folder(uri)) is not None and uri not in {"databricks", "databricks-uc", "uc"}:
             _refuse_absent_folder(folder)
@@ -133,51 +152,6 @@ def refuse_absent_store(uri: str) -> None:
         raise
     except Exception as exc:  # whatever a database's client raises, also that it is not installed
         raise failure(uri, exc) from exc
-
-
-def failure(place: str, cause: BaseException) -> ModelError | ConfigurationError:
-    """Returns the error for a server or a database that failed a request, or that needs a plugin to be asked."""
-    missing = missing_plugin(cause)
-    if missing is not None:
-        return missing
-    if is_denied(cause):
-        return ModelError(
-            f"{redact(place)} refused this user: {first_line(cause)}",
-            code="registry_denied",
-            remedy="check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN, or the "
-            "credentials in the URI, and that this user may read the model",
-        )
-    return no_answer(place, first_line(cause))
-
-
-def no_answer(place: str, reason: str) -> ModelError:
-    """Returns the error for a server that gave no usable answer."""
-    return ModelError(
-        f"{redact(place)} did not answer: {reason}",
-        code="registry_unreachable",
-        remedy="check model.tracking_uri and model.registry_uri (MLFLOW_TRACKING_URI otherwise), that it is MLflow's "
-        "server or database, and that this machine reaches it",
-    )
-
-
-def is_denied(exc: BaseException) -> bool:
-    """Tells whether a server refused this user."""
-    return getattr(exc, "error_code", None) in _DENIED_CODES or _DENIED.search(str(exc)[:_LONGEST]) is not None
-
-
-def is_no_answer(exc: BaseException) -> bool:
-    """Tells whether a server could not be reached, or what came back was not MLflow's."""
-    return isinstance(exc, (ConnectionError, TimeoutError)) or _NO_ANSWER.search(str(exc)[:_LONGEST]) is not None
-
-
-def first_line(exc: BaseException) -> str:
-    """Returns the first line of what a client library says, without secrets; of several causes in it, the last."""
-    # Redacted before it is cut, since half a URI does not show what is a password.
-    line = redact(str(exc).strip().split("\n", 1)[0][:_LONGEST])
-    refused = _ERRNO.search(line)
-    if refused is not None:
-        return refused.group(1).lower()
-    return line if len(line) <= _TOLD else f"{line[:_TOLD].rpartition(' ')[0] or line[:_TOLD]} …"
 
 
 @contextlib.contextmanager
@@ -192,9 +166,14 @@ def _impatient_mlflow() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def has_own_patience() -> bool:
+    """Tells whether the user has set how long MLflow waits and how often it tries."""
+    return bool({_RETRIES, _TIMEOUT} & set(os.environ))
+
+
 def _as_the_user_set() -> float:
     """Returns how long MLflow retries a silent server by the user's own settings; 0 where there are none."""
-    if not {_RETRIES, _TIMEOUT} & set(os.environ):
+    if not has_own_patience():
         return 0
     with contextlib.suppress(ValueError):
         retries, timeout = (int(os.environ.get(name, _OURS[name])) for name in (_RETRIES, _TIMEOUT))

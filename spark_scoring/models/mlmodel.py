@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,7 @@ from yaml.composer import Composer
 
 from spark_scoring.errors import ModelError, ScoringError
 from spark_scoring.jobs.bounds import BoundedComposer, TooLargeError, read_bounded
-from spark_scoring.models.connection import failure, first_line, is_denied, is_no_answer
-from spark_scoring.models.plugins import missing_plugin
+from spark_scoring.models.answers import failure, first_line, is_cut_off, is_denied, is_failure, is_tls, no_answer
 from spark_scoring.redaction import redact
 
 MLMODEL = "MLmodel"
@@ -26,6 +26,8 @@ REQUIREMENTS = "requirements.txt"
 _MOST_BYTES = 8 << 20
 _MOST_REQUIREMENTS_BYTES = 1 << 20
 _MOST_REQUIREMENTS = 5_000
+# What a proxy, or a page to sign in, sends in place of a file.
+_PAGE = re.compile(r"\s*<(?:!doctype )?html", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -60,25 +62,43 @@ class _Loader(BoundedComposer, _safe_loader()):  # type: ignore[misc]
     most_values = 20_000
 
 
-def read_metadata(location: str, uri: str, scratch: str, download: Callable[..., str]) -> tuple[Model, str]:
+@dataclass(frozen=True)
+class Remote:
+    """Where a model's files are, which may be here.
+
+    Attributes:
+        location: The model's local folder, or its remote URI.
+        place: Which server or store is asked for them, for messages.
+        scratch: A folder for what is downloaded.
+        download: Downloads an ``artifact_uri`` into a ``dst_path``, as MLflow does.
+    """
+
+    location: str
+    place: str
+    scratch: str
+    download: Callable[..., str]
+
+
+def read_metadata(files: Remote, uri: str) -> tuple[Model, str]:
     """Returns a model's parsed ``MLmodel`` file, and the sha256 of its bytes.
 
     Args:
-        location: The model's local folder, or its remote URI.
+        files: Where it is.
         uri: What the model is called in messages.
-        scratch: A folder for what is downloaded.
-        download: Downloads an ``artifact_uri`` into a ``dst_path``, as MLflow does.
 
     Raises:
         ModelError: If there is none, or it can't be read.
     """
     try:
-        path = _file(location, MLMODEL, scratch, download)
+        path = _file(files, MLMODEL)
     except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
-        raise _not_downloaded(uri, exc) from exc
+        raise _not_downloaded(files, uri, exc) from exc
     try:
         read = _read(path, _MOST_BYTES)
+        _refuse_page(files, read.text, MLMODEL)
         return _parsed(read.text), read.sha256
+    except ModelError:
+        raise
     except Exception as exc:  # whatever a damaged file makes MLflow raise
         raise ModelError(
             f"the {MLMODEL} file of {redact(uri)} can't be read: {_reason(exc)}",
@@ -110,12 +130,14 @@ def _refuse_other(values: dict[str, Any], place: str, names: Any, *kinds: type) 
             raise TypeError(f"{place}{name} is a {type(values[name]).__name__}")
 
 
-def _not_downloaded(uri: str, exc: Exception) -> ScoringError:
-    missing = missing_plugin(exc)
-    if missing is not None:
-        return missing
-    if is_denied(exc) or is_no_answer(exc):
-        return failure(uri, exc)
+def _refuse_page(files: Remote, text: str, name: str) -> None:
+    if not os.path.isdir(files.location) and _PAGE.match(text):
+        raise no_answer(files.place, f"it answered with a web page in place of the model's {name}")
+
+
+def _not_downloaded(files: Remote, uri: str, exc: Exception) -> ScoringError:
+    if is_failure(exc):
+        return failure(files.place, exc)
     if isinstance(exc, MlflowException):
         return ModelError(
             f"no MLflow model was found at {redact(uri)}: {first_line(exc)}",
@@ -133,18 +155,23 @@ def _reason(exc: Exception) -> str:
     return f"it holds {exc}" if isinstance(exc, TooLargeError) else first_line(exc) or type(exc).__name__
 
 
-def read_requirements(location: str, scratch: str, download: Callable[..., str]) -> tuple[tuple[str, ...], str | None]:
+def read_requirements(files: Remote) -> tuple[tuple[str, ...], str | None]:
     """Returns the lines of a model's ``requirements.txt``, and the sha256 of its bytes; nothing without such a file.
 
     Raises:
-        ModelError: If there is one, and it is larger than any list of packages.
+        ModelError: If there is one, and it is larger than any list of packages, or if its server does not answer, or
+            refuses this user, which says nothing of whether there is one.
     """
+    location = files.location
     try:
-        read = _read(_file(location, REQUIREMENTS, scratch, download), _MOST_REQUIREMENTS_BYTES)
+        read = _read(_file(files, REQUIREMENTS), _MOST_REQUIREMENTS_BYTES)
     except Exception as exc:
         if isinstance(exc, OSError) and exc.errno == errno.EFBIG:
             raise _too_many_requirements(location) from None
+        if not os.path.isdir(location) and (is_cut_off(exc) or is_denied(exc) or is_tls(exc)):
+            raise failure(files.place, exc) from exc
         return (), None  # no model needs the file
+    _refuse_page(files, read.text, REQUIREMENTS)
     lines = (line.strip() for line in read.text.splitlines() if not line.startswith("#"))
     kept = tuple(filter(None, lines))
     if len(kept) > _MOST_REQUIREMENTS:
@@ -161,11 +188,11 @@ def _too_many_requirements(location: str) -> ModelError:
     )
 
 
-def _file(location: str, name: str, scratch: str, download: Callable[..., str]) -> str:
-    local = os.path.join(location, name)
-    if os.path.isfile(local) or os.path.isdir(location):
+def _file(files: Remote, name: str) -> str:
+    local = os.path.join(files.location, name)
+    if os.path.isfile(local) or os.path.isdir(files.location):
         return local
-    return download(artifact_uri=f"{location.rstrip('/')}/{name}", dst_path=scratch)
+    return files.download(artifact_uri=f"{files.location.rstrip('/')}/{name}", dst_path=files.scratch)
 
 
 def _read(path: str, most: int) -> ReadFile:

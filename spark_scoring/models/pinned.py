@@ -20,10 +20,13 @@ from mlflow.models import Model, ModelSignature
 from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models.allow import refuse_unless_allowed
-from spark_scoring.models.connection import Budget, first_line
+from spark_scoring.models.answers import failure, first_line, is_failure
+from spark_scoring.models.connection import Budget
+from spark_scoring.models.downloads import download, place_of
 from spark_scoring.models.mlmodel import (
     MLMODEL,
     REQUIREMENTS,
+    Remote,
     folder_listing,
     read_metadata,
     read_requirements,
@@ -158,18 +161,20 @@ def _read_small_files(
     config: ModelConfig, location: str, budget: Budget | None
 ) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
     """Returns a model's metadata, its requirements, and the sha256 of both files."""
-    download = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=config.registry)
+    small = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=config.registry)
+    place = place_of(location, config)
 
     def read(scratch: str) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
-        metadata, of_metadata = read_metadata(location, config.uri, scratch, download)
-        requirements, of_requirements = read_requirements(location, scratch, download)
+        files = Remote(location, place, scratch, small)
+        metadata, of_metadata = read_metadata(files, config.uri)
+        requirements, of_requirements = read_requirements(files)
         return metadata, requirements, {MLMODEL: of_metadata, REQUIREMENTS: of_requirements}
 
     if budget is None:
         return read("")
     # What still downloads when the time is over has its folder taken away.
     with tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True) as scratch:
-        return budget.ask(lambda: read(scratch), config.uri)
+        return budget.ask(lambda: read(scratch), place)
 
 
 def _at(model: PinnedModel, path: str) -> LocalModel:
@@ -207,6 +212,17 @@ def _supplied(file: str, own: ModelSignature | None, uri: str) -> ModelSignature
     return read_signature(file)
 
 
+def _failed_in_between(model: PinnedModel, config: ModelConfig, exc: Exception) -> ModelError:
+    """Returns the error for a server that answered when the model was looked up, and not when it was downloaded."""
+    failed = exc if isinstance(exc, ModelError) else failure(place_of(model.location, config), exc)
+    return ModelError(
+        f"{failed.message}; it answered when {model.pinned_uri} was looked up, and not all of its files are here: "
+        "nothing is scored or written",
+        code=failed.code,
+        remedy=failed.remedy,
+    )
+
+
 def fetch(model: PinnedModel, config: ModelConfig) -> LocalModel:
     """Returns `model` with its files in a local folder and its digest, downloading what is remote.
 
@@ -218,13 +234,10 @@ def fetch(model: PinnedModel, config: ModelConfig) -> LocalModel:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         try:
             with step("downloading the model", lambda: Status(size_of(folder), model.bytes, "bytes")):
-                path = download_artifacts(
-                    artifact_uri=model.location,
-                    dst_path=folder,
-                    tracking_uri=config.tracking_uri,
-                    registry_uri=config.registry,
-                )
+                path = download(model.location, folder, config)
         except Exception as exc:  # a store raises whatever its client library does, also that it is not installed
+            if isinstance(exc, ModelError) or is_failure(exc):
+                raise _failed_in_between(model, config, exc) from exc
             raise ModelError(
                 f"the files of {model.pinned_uri} can't be downloaded: {first_line(exc)}",
                 code="model_not_loadable",

@@ -11,7 +11,8 @@ from mlflow.exceptions import MlflowException
 
 from spark_scoring.errors import ModelError
 from spark_scoring.jobs.config import ModelConfig
-from spark_scoring.models.connection import Budget, failure, refuse_absent_store
+from spark_scoring.models.answers import failure
+from spark_scoring.models.connection import Budget, refuse_absent_store
 from spark_scoring.models.model_uri import RegisteredName, local_folder, registered_name, scheme_of
 
 # Schemes whose files only the tracking server can find.
@@ -64,13 +65,20 @@ def _resolve(
     except ModelError:
         raise
     except MlflowException as exc:
-        # A web server that is not MLflow's has a 404 of its own, which MLflow quotes.
-        if exc.error_code in _ABSENT and not str(exc).startswith("API request"):
-            raise _not_found(registered, uri, client) from exc
         # A server that did not answer is not queried for names to choose from: each query would wait as long.
-        raise failure(place, exc) from exc
+        if not _is_absent(exc):
+            raise failure(place, exc) from exc
+        try:
+            raise _not_found(registered, uri, client) from exc
+        except MlflowException as second:
+            raise failure(place, second) from second
     except Exception as exc:  # whatever its client library raises
         raise failure(place, exc) from exc
+
+
+def _is_absent(exc: MlflowException) -> bool:
+    # A web server that is not MLflow's has a 404 of its own, which MLflow quotes.
+    return exc.error_code in _ABSENT and not str(exc).startswith("API request")
 
 
 def _is_tracking_set() -> bool:
@@ -86,7 +94,7 @@ def _version(registered: RegisteredName, uri: str, client: MlflowClient) -> str:
         raise ModelError(
             f"{uri} names a model but no version of it",
             code="version_missing",
-            available=_versions(name, client),
+            available=_choice(name, client),
             remedy=f"write models:/{name}/VERSION or models:/{name}@ALIAS",
         )
     if registered.has_number:
@@ -95,10 +103,12 @@ def _version(registered: RegisteredName, uri: str, client: MlflowClient) -> str:
         versions = [int(one.version) for one in client.search_model_versions(f"name='{_quote(name)}'")]
         if versions:
             return str(max(versions))
+        # Whoever may not read a model is shown an empty list of its versions.
+        _versions(name, client)
     raise ModelError(
         f"{uri}: {registered.version!r} is no version of {name}",
         code="version_not_found",
-        available=_versions(name, client),
+        available=_choice(name, client),
         remedy=f"write models:/{name}/VERSION or models:/{name}@ALIAS",
     )
 
@@ -112,7 +122,7 @@ def _not_found(registered: RegisteredName, uri: str, client: MlflowClient) -> Mo
         return ModelError(
             f"the registry has no model {name!r}",
             code="model_not_found",
-            available=", ".join(near or names[:10]) or "no registered models",
+            available=", ".join(near or names[:10]) or "no registered models that this user may read",
             remedy="check the name, and that model.tracking_uri and model.registry_uri point to the right registry",
         )
     if alias:
@@ -130,23 +140,34 @@ def _not_found(registered: RegisteredName, uri: str, client: MlflowClient) -> Mo
     )
 
 
+def _choice(name: str, client: MlflowClient) -> str | None:
+    """Lists what there is, for a mistake that is one whatever the server says."""
+    try:
+        return _versions(name, client)
+    except MlflowException:
+        return None
+
+
 def _versions(name: str, client: MlflowClient) -> str | None:
-    """Lists a registered model's versions and aliases, or returns None where there is no such model."""
+    """Lists a registered model's versions and aliases, or returns None where there is no such model.
+
+    Raises:
+        MlflowException: If the server does not say.
+    """
     try:
         model = client.get_registered_model(name)
         versions = sorted(int(one.version) for one in client.search_model_versions(f"name='{_quote(name)}'"))
-    except MlflowException:
-        return None
+    except MlflowException as exc:
+        if _is_absent(exc):
+            return None
+        raise
     aliases = ", ".join(f"@{alias} = {version}" for alias, version in sorted(model.aliases.items()))
     shown = ", ".join(map(str, versions[-10:])) or "none"
     return f"versions {shown}" + (f"; aliases {aliases}" if aliases else "; no aliases")
 
 
 def _registered_names(client: MlflowClient) -> list[str]:
-    try:
-        return sorted(model.name for model in client.search_registered_models(max_results=200))
-    except MlflowException:
-        return []
+    return sorted(model.name for model in client.search_registered_models(max_results=200))
 
 
 def _quote(name: str) -> str:

@@ -25,7 +25,7 @@ from spark_scoring.jobs.fingerprint import script_digest
 from spark_scoring.jobs.sql_variables import fill_sql
 from spark_scoring.jobs.variables import Variable
 from spark_scoring.jobs.yaml_file import read_yaml
-from spark_scoring.models.mlmodel import read_metadata, read_requirements
+from spark_scoring.models.mlmodel import Remote, read_metadata, read_requirements
 from spark_scoring.models.script import read_script
 from spark_scoring.models.signature_file import read_signature
 from spark_scoring.publishing.staging_table import drop_expired
@@ -331,7 +331,7 @@ MLMODELS = {
 def test_an_mlmodel_file_that_is_none_is_a_models_error(what, tmp_path):
     (tmp_path / "MLmodel").write_text(MLMODELS[what])
     with pytest.raises(ModelError) as caught:
-        read_metadata(str(tmp_path), "m", str(tmp_path), local)
+        read_metadata(Remote(str(tmp_path), "m", str(tmp_path), local), "m")
     assert caught.value.code == "model_not_loadable"
     assert "MLmodel file of" in caught.value.message
 
@@ -341,14 +341,14 @@ def test_an_mlmodel_file_from_which_nothing_or_too_much_comes_is_one_too(unreada
     if unreadable.exists() or unreadable.is_symlink():
         unreadable.rename(unreadable.with_name("MLmodel"))
     with pytest.raises(ModelError):
-        read_metadata(str(unreadable.parent), "m", str(unreadable.parent), local)
+        read_metadata(Remote(str(unreadable.parent), "m", str(unreadable.parent), local), "m")
 
 
 def test_a_model_with_packages_without_end_is_refused(tmp_path):
     for text in ("numpy\n" * 6_000, "x" * (2 << 20)):
         (tmp_path / "requirements.txt").write_text(text)
         with pytest.raises(ModelError, match=r"requirements\.txt of .* has more than 5,000 lines"):
-            read_requirements(str(tmp_path), str(tmp_path), local)
+            read_requirements(Remote(str(tmp_path), "m", str(tmp_path), local))
 
 
 LINES = ["a", "b,", "1.", "(", "[", " ", ">=1,", "http://x/?;", "; ", "a://", "'"]

@@ -8,8 +8,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,9 +23,11 @@ from spark_scoring.cli import commands
 from spark_scoring.errors import ModelError
 from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.models import connection
-from spark_scoring.models.connection import Budget, failure, is_no_answer
+from spark_scoring.models.answers import failure, is_no_answer
+from spark_scoring.models.connection import Budget
 from spark_scoring.models.pinned import pin
 from spark_scoring.record.mlflow_run import log_to_mlflow
+from tests.servers import mlflow_server
 
 SLOWEST = 30
 OURS = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
@@ -369,40 +369,11 @@ def test_a_database_that_another_process_locks_is_told(registry, tmp_path):
     assert "locked" in error.message
 
 
-def _server(folder: Path, *options: str, **environment: str) -> tuple[subprocess.Popen[bytes], str]:
-    """Starts a real MLflow server on a free port, and waits until it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with open(folder / "server.log", "wb") as log:
-        process = subprocess.Popen(
-            [*command, "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", *options],
-            cwd=folder,
-            env={**os.environ, "MLFLOW_TRACKING_URI": "", **environment},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    return process, f"http://127.0.0.1:{port}"
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import signal
-    import urllib.request
-
-    folder = tmp_path_factory.mktemp("server")
-    process, uri = _server(folder, "--artifacts-destination", str(folder / "artifacts"))
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=1):
-                break
-            assert process.poll() is None, (folder / "server.log").read_text()
-            time.sleep(0.1)
-        yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+    with mlflow_server(tmp_path_factory.mktemp("server")) as started:
+        started.wait_for()
+        yield started.uri
 
 
 @pytest.mark.full

@@ -1,0 +1,92 @@
+"""Downloads a model's files, and recognizes a server that dies in the middle.
+
+MLflow itself goes on asking for each file for minutes, and a server that copies a large file from a store of its own
+is silent for as long. So whoever hears nothing asks the server whether it is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import mlflow
+from mlflow.artifacts import download_artifacts
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+
+from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.models.answers import failure, is_cut_off, is_tls
+from spark_scoring.models.connection import Asked, has_own_patience
+from spark_scoring.models.model_uri import scheme_of
+from spark_scoring.spark.platform import is_databricks
+from spark_scoring.spark.steps import size_of
+
+T = TypeVar("T")
+
+# Without a byte more; then the server is asked, and once more after as long again.
+_QUIET_SECONDS = 15.0
+_LOOKING_SECONDS = 0.5
+_ANSWER_SECONDS = 10
+# What only a tracking server, or a registry, can find.
+_TRACKED = {"runs", "models", "mlflow-artifacts"}
+
+
+def download(location: str, folder: str, config: ModelConfig) -> str:
+    """Downloads what is at `location` into `folder`, and returns where it is.
+
+    Raises:
+        ModelError: If its server is gone.
+        Exception: Whatever the client of its store raises.
+    """
+    ask = partial(
+        download_artifacts,
+        artifact_uri=location,
+        dst_path=folder,
+        tracking_uri=config.tracking_uri,
+        registry_uri=config.registry,
+    )
+    server = place_of(location, config)
+    # On Databricks the credentials belong to the thread that has the notebook.
+    if is_databricks() or has_own_patience() or scheme_of(server) not in {"http", "https"}:
+        return str(ask())
+    return str(_watched(ask, server, partial(size_of, folder)))
+
+
+def place_of(location: str, config: ModelConfig) -> str:
+    """Returns what is asked for the files at `location`: a tracking server, or the store that they are in."""
+    if scheme_of(location) in _TRACKED:
+        return str(config.tracking_uri or mlflow.get_tracking_uri())
+    return location
+
+
+def _watched(ask: Callable[[], T], server: str, size: Callable[[], int]) -> T:
+    asked = Asked(ask)
+    quiet, before = 0.0, 0
+    while not asked.wait(_LOOKING_SECONDS):
+        now = size()
+        quiet = quiet + _LOOKING_SECONDS if now == before else 0.0
+        before = now
+        if quiet >= _QUIET_SECONDS:
+            quiet = 0.0
+            cause = _why_gone(server)
+            if cause is not None and not asked.is_answered:
+                asked.leave()
+                raise failure(server, cause) from cause
+    return asked.answer()
+
+
+def _why_gone(server: str) -> Exception | None:
+    """Returns why a server can't be reached; None where it says anything at all."""
+    try:
+        http_request(
+            get_default_host_creds(server),  # type: ignore[no-untyped-call]
+            "/health",
+            "GET",
+            max_retries=0,
+            timeout=_ANSWER_SECONDS,
+            raise_on_status=False,
+        )
+    except Exception as exc:  # whatever its client library raises
+        return exc if is_cut_off(exc) or is_tls(exc) else None
+    return None
