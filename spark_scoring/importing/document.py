@@ -65,12 +65,12 @@ class Document:
             f"{where}: {key} {problem}", code="import_refused", available=available, remedy=remedy
         )
 
-    def section(self, key: str, known: Collection[str]) -> Mapping[str, Any]:
+    def section(self, key: str, valid: Collection[str]) -> Mapping[str, Any]:
         """Returns the mapping below a key; an empty one where it is left out.
 
         Args:
             key: The key; an empty text for the whole document.
-            known: The keys that it may have.
+            valid: The keys that it may have.
 
         Raises:
             ConfigurationError: If it is no mapping, or has another key.
@@ -81,11 +81,11 @@ class Document:
         if not isinstance(values, dict):
             raise self.refusal(key, "holds no keys", "write its keys below it, each on a line of its own")
         for name in values:
-            if name not in known:
+            if name not in valid:
                 dotted = f"{key}.{name}" if key else str(name)
-                near = difflib.get_close_matches(str(name), list(known), 1)
+                near = difflib.get_close_matches(str(name), list(valid), 1)
                 remedy = f"did you mean {near[0]}?" if near else "remove it, if nothing depends on it"
-                raise self.refusal(dotted[:100], "is no key of a batch deployment", remedy, ", ".join(sorted(known)))
+                raise self.refusal(dotted[:100], "is no key of a batch deployment", remedy, ", ".join(sorted(valid)))
         return values
 
     def text(self, key: str, value: Any) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ScoringFailedError

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.own_files import files_in_place, own_files
 from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.worker import own_copies
