@@ -75,11 +75,7 @@ class Document:
         Raises:
             ConfigurationError: If it is no mapping, or has another key.
         """
-        values = self.values.get(key) if key else self.values
-        if values is None:
-            return {}
-        if not isinstance(values, dict):
-            raise self.refusal(key, "holds no keys", "write its keys below it, each on a line of its own")
+        values = self.below(key, self.values.get(key) if key else self.values)
         for name in values:
             if name not in valid:
                 dotted = f"{key}.{name}" if key else str(name)
@@ -87,6 +83,20 @@ class Document:
                 remedy = f"did you mean {near[0]}?" if near else "remove it, if nothing depends on it"
                 raise self.refusal(dotted[:100], "is no key of a batch deployment", remedy, ", ".join(sorted(valid)))
         return values
+
+    def below(
+        self,
+        key: str,
+        value: Any,
+        problem: str = "holds no keys",
+        remedy: str = "write its keys below it, each on a line of its own",
+    ) -> Mapping[str, Any]:
+        """Returns a value that has to be a mapping, or is left out; a refusal says `problem` and `remedy`."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self.refusal(key, problem, remedy)
+        return value
 
     def text(self, key: str, value: Any) -> str:
         """Returns a value that has to be text, of a key by its dotted name."""

@@ -111,10 +111,7 @@ def _refuse_other(values: dict[str, Any], place: str, names: Any, *kinds: type) 
 
 
 def _not_downloaded(uri: str, exc: Exception) -> ScoringError:
-    missing = missing_plugin(exc)
-    if missing is not None:
-        return missing
-    if is_denied(exc) or is_no_answer(exc):
+    if missing_plugin(exc) is not None or is_denied(exc) or is_no_answer(exc):
         return failure(uri, exc)
     if isinstance(exc, MlflowException):
         return ModelError(
