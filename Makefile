@@ -15,7 +15,8 @@ TWO := -n 2 --dist loadfile
 COVERAGE := --cov --cov-report= --cov-fail-under=70
 # A warning is an error for the packages of .venv alone: other versions warn of other things.
 OTHERS := -W default
-COMPILE := uv pip compile --generate-hashes --quiet --no-emit-index-url --no-header --no-annotate --extra dev
+# Extras are kept: pip looks at a package's newest version where another asks for it with an extra that is not locked.
+COMPILE := uv pip compile --generate-hashes --quiet --no-strip-extras --no-emit-index-url --no-header --no-annotate --extra dev
 
 .PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint docs bench bench-check bench-failures lock clean
 

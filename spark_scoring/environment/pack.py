@@ -28,7 +28,7 @@ from packaging.utils import canonicalize_name
 
 from spark_scoring.environment.manifest import MANIFEST, Manifest
 from spark_scoring.errors import ConfigurationError, ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.redaction import redact

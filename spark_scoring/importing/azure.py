@@ -54,7 +54,7 @@ _RESOURCES = (
     "max_instance_count",
     "docker_args",
 )
-_LEVELS = {"debug": "debug", "info": "info", "warning": "warning"}
+_LEVELS = ("debug", "info", "warning")
 _CLUSTER = "spark-scoring submit job.yml -- --master URL"
 _OUTPUT_NOTES = {
     "append_row": "Azure ML appends all rows of a run to one file in a folder of its own; here each run appends its "
@@ -211,11 +211,7 @@ def _mini_batch_size(job: _Job, key: str, value: Any) -> None:
 
 def _retries(job: _Job, key: str, value: Any) -> None:
     document = job.document
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        raise document.refusal(key, "holds no keys", "write max_retries and timeout below it")
-    for name, inner in value.items():
+    for name, inner in document.below(key, value, remedy="write max_retries and timeout below it").items():
         dotted = f"{key}.{name}"
         if name == "timeout":
             job.set("model.timeout", document.whole(dotted, inner, 1))
@@ -238,7 +234,7 @@ def _output_action(job: _Job, key: str, value: Any) -> None:
 
 
 def _logging_level(job: _Job, key: str, value: Any) -> None:
-    level = _LEVELS[job.document.one_of(key, value, tuple(_LEVELS))]
+    level = job.document.one_of(key, value, _LEVELS)
     job.note(key, "elsewhere", f"--log-level {level}", f"spark-scoring score job.yml --log-level {level}")
 
 
@@ -265,12 +261,8 @@ def _resources(job: _Job, key: str, value: Any) -> None:
 
 def _environment_variables(job: _Job, key: str, value: Any) -> None:
     document = job.document
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        raise document.refusal(key, "holds no names", "write NAME: value below it")
     env = {}
-    for name, inner in value.items():
+    for name, inner in document.below(key, value, "holds no names", "write NAME: value below it").items():
         dotted = f"{key}.{name}"
         if not isinstance(name, str) or not ENV_NAME.match(name):
             raise document.refusal(dotted[:100], "is no name of an environment variable", "write letters, digits and _")

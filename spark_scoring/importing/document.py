@@ -65,28 +65,38 @@ class Document:
             f"{where}: {key} {problem}", code="import_refused", available=available, remedy=remedy
         )
 
-    def section(self, key: str, known: Collection[str]) -> Mapping[str, Any]:
+    def section(self, key: str, valid: Collection[str]) -> Mapping[str, Any]:
         """Returns the mapping below a key; an empty one where it is left out.
 
         Args:
             key: The key; an empty text for the whole document.
-            known: The keys that it may have.
+            valid: The keys that it may have.
 
         Raises:
             ConfigurationError: If it is no mapping, or has another key.
         """
-        values = self.values.get(key) if key else self.values
-        if values is None:
-            return {}
-        if not isinstance(values, dict):
-            raise self.refusal(key, "holds no keys", "write its keys below it, each on a line of its own")
+        values = self.below(key, self.values.get(key) if key else self.values)
         for name in values:
-            if name not in known:
+            if name not in valid:
                 dotted = f"{key}.{name}" if key else str(name)
-                near = difflib.get_close_matches(str(name), list(known), 1)
+                near = difflib.get_close_matches(str(name), list(valid), 1)
                 remedy = f"did you mean {near[0]}?" if near else "remove it, if nothing depends on it"
-                raise self.refusal(dotted[:100], "is no key of a batch deployment", remedy, ", ".join(sorted(known)))
+                raise self.refusal(dotted[:100], "is no key of a batch deployment", remedy, ", ".join(sorted(valid)))
         return values
+
+    def below(
+        self,
+        key: str,
+        value: Any,
+        problem: str = "holds no keys",
+        remedy: str = "write its keys below it, each on a line of its own",
+    ) -> Mapping[str, Any]:
+        """Returns a value that has to be a mapping, or is left out; a refusal says `problem` and `remedy`."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self.refusal(key, problem, remedy)
+        return value
 
     def text(self, key: str, value: Any) -> str:
         """Returns a value that has to be text, of a key by its dotted name."""

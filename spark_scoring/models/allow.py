@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.model_uri import local_folder, registered_name, split_uri
 from spark_scoring.redaction import redact
 

@@ -15,7 +15,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.answers import failure, is_cut_off, is_tls
 from spark_scoring.models.connection import Asked, has_own_patience
 from spark_scoring.models.model_uri import scheme_of

@@ -18,7 +18,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.models import Model, ModelSignature
 
 from spark_scoring.errors import ConfigurationError, ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.allow import refuse_unless_allowed
 from spark_scoring.models.answers import failure, first_line, is_failure
 from spark_scoring.models.connection import Budget

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.answers import failure
 from spark_scoring.models.connection import Budget, refuse_absent_store
 from spark_scoring.models.model_uri import RegisteredName, local_folder, registered_name, scheme_of

@@ -23,6 +23,8 @@ from spark_scoring.spark import sql
 # A pattern's letters that stand for a zone; what is in single quotes is text.
 _QUOTED = re.compile(r"'[^']*'")
 _ZONE = re.compile(r"[VzOXxZ]")
+# What a model's datetime is read as: a moment, or a wall clock, as its form has a zone or not.
+_MOMENT = "moment"
 _DECIMAL = re.compile(r"decimal\(\d+,(\d+)\)")
 
 
@@ -106,12 +108,12 @@ def value_of_text(column: str, wanted: str, forms: Forms) -> str:
         forms: How it is written.
     """
     if wanted == _MOMENT:
-        return _moment(column, forms, "TIMESTAMP" if forms.zoned else "TIMESTAMP_NTZ")
+        return _moment(column, forms)
     if wanted == "date" and forms.day:
         return _parsed(column, "DATE", "dateFormat", forms.day)
     if wanted in {"timestamp", "timestamp_ntz"}:
         if forms.of_times and (wanted == "timestamp" or not forms.zoned):
-            return f"CAST({_moment(column, forms, 'TIMESTAMP' if forms.zoned else 'TIMESTAMP_NTZ')} AS {wanted})"
+            return f"CAST({_moment(column, forms)} AS {wanted})"
         value = f"try_cast({column} AS {wanted})"
         # The cast would drop the zone.
         zoned = f"{column} RLIKE {sql.literal(ZONED)}"
@@ -124,10 +126,6 @@ def value_of_text(column: str, wanted: str, forms: Forms) -> str:
         exact = sql.literal(rf"^[^.eE]*(\.[0-9]{{0,{decimal.group(1)}}}0*)?\s*$")
         return f"CASE WHEN {number} RLIKE {exact} THEN try_cast({number} AS {wanted}) END"
     return parsed_text(number, wanted)
-
-
-# What a model's datetime is read as: a moment, or a wall clock, as its form has a zone or not.
-_MOMENT = "moment"
 
 
 def _types(frame: DataFrame, given: Mapping[str, str]) -> dict[str, str]:
@@ -180,7 +178,8 @@ def _plain_number(column: str, forms: Forms) -> str:
     return f"CASE WHEN {column} RLIKE {form} THEN {plain} WHEN NOT {column} RLIKE {marks} THEN {column} END"
 
 
-def _moment(column: str, forms: Forms, kind: str) -> str:
+def _moment(column: str, forms: Forms) -> str:
+    kind = "TIMESTAMP" if forms.zoned else "TIMESTAMP_NTZ"
     tried = []
     if forms.moment:
         option = "timestampFormat" if forms.zoned else "timestampNTZFormat"

@@ -19,7 +19,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_scoring.delta.identity import identify
+from spark_scoring.delta.identity import id_in_first_commit, identify
 from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.delta.table import Target, table_name
 from spark_scoring.errors import AuditError, RowsFailedError, ScoringError
@@ -220,6 +220,9 @@ class Journal:
             return None
         if self._planned_id is not None and result.status == "succeeded":  # nobody need look a second time
             return self._planned_id
+        if result.target_version == 0 and result.status == "succeeded" and self._output.path is not None:
+            with suppress(PySparkException, Py4JJavaError):  # a catalog's commits may be elsewhere
+                return id_in_first_commit(self._spark, absolute(self._output.path))
         with suppress(PySparkException, Py4JJavaError):
             target = identify(self._spark, table_name(self._output))
             return target.table_id if target is not None else None

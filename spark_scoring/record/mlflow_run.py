@@ -8,8 +8,8 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.jobs.location import is_path
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.connection import Budget, refuse_absent_store
 from spark_scoring.record.runs_table import Record
 from spark_scoring.spark import sql

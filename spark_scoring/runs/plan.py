@@ -18,7 +18,8 @@ from spark_scoring.delta.table import Target, describe_target
 from spark_scoring.environment.managers import refuse_missing_manager
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
 from spark_scoring.errors import ScoringError, combine
-from spark_scoring.jobs.config import ModelConfig, OutputConfig, ScoringJob
+from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.publishing.audit import audit_problems

@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 from spark_scoring.contract import DeclaredOutputs, Output, outputs_of_classes, top_classes
 from spark_scoring.contract.hints import HintedSignature, Hints
 from spark_scoring.errors import ConfigurationError, ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch
 from spark_scoring.scoring import spark_ml

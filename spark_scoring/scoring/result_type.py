@@ -8,8 +8,8 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from spark_scoring.contract import DeclaredOutputs, outputs_of_type, read_outputs
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.jobs.config import ModelConfig
 from spark_scoring.jobs.keys import is_signature_file
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.signature_file import read_signature
 
 

@@ -17,7 +17,7 @@ from pyspark.sql.types import DataType as SparkType
 
 from spark_scoring.contract import BoundColumn, Contract
 from spark_scoring.errors import ConfigurationError, ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.own_files import files_in_place, own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel
 from spark_scoring.scoring.row_key import RowKey

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mlflow.models import ModelSignature
@@ -36,14 +36,14 @@ def csv_options(location: str, signature: ModelSignature | None = None) -> dict[
         head = _head(path) if path is not None else ""
     except (OSError, MalformedFile):  # whoever reads all of it says what is wrong with it
         return {}
-    best = max(_DELIMITERS, key=lambda delimiter: _fit(head, delimiter))
-    if _fit(head, best) == _NONE:
-        best = ","
+    records = {delimiter: _records(head, delimiter) for delimiter in _DELIMITERS}
+    # The first of several that fit alike, and where none fits, too.
+    best = max(records, key=lambda delimiter: _fit(records[delimiter]))
     numbers = [name for name, dtype in named_inputs(signature).items() if dtype in NUMBERS]
-    return ({"delimiter": best} if best != "," else {}) | _marks(_records(head, best), numbers)
+    return ({"delimiter": best} if best != "," else {}) | _marks(records[best], numbers)
 
 
-def _marks(records: list[list[str]], numbers: Collection[str]) -> dict[str, str]:
+def _marks(records: Sequence[Sequence[str]], numbers: Collection[str]) -> dict[str, str]:
     """Returns what stands before a number's fraction, and what groups its digits, where the default would not do."""
     names = [name.strip().lower() for name in records[0]] if records else []
     wanted = {name.lower() for name in numbers}
@@ -57,17 +57,17 @@ def _marks(records: list[list[str]], numbers: Collection[str]) -> dict[str, str]
 
 
 def _records(head: str, delimiter: str) -> list[list[str]]:
-    # What lies between quotes is no delimiter.
-    records = [record for record in csv.reader(head.splitlines(), delimiter=delimiter) if record]
+    """Returns the first records; none where they can't be read, which whoever reads all of the file says."""
+    try:
+        # What lies between quotes is no delimiter.
+        records = [record for record in csv.reader(head.splitlines(), delimiter=delimiter) if record]
+    except csv.Error:
+        return []
     return records[:_HEAD_RECORDS]
 
 
-def _fit(head: str, delimiter: str) -> tuple[float, int]:
+def _fit(records: Sequence[Sequence[str]]) -> tuple[float, int]:
     """Returns which share of the records has as many values as the first, and how many that are."""
-    try:
-        records = _records(head, delimiter)
-    except csv.Error:
-        return _NONE
     if not records or len(records[0]) < 2:
         return _NONE
     return sum(len(record) == len(records[0]) for record in records) / len(records), len(records[0])

@@ -112,25 +112,18 @@ class ScoringModel:
 
     def _end_at_threshold(self) -> None:
         """Ends a task that has more rows to score, and more failed ones already than the whole job may have."""
-        task, failed = _task(), self._failed_in_task[1]
+        task = _task()
         if task != self._failed_in_task[0]:
             self._failed_in_task = (task, 0)
-        elif task is not None and -1 < self._settings.end_after < failed:
-            raise self._too_many(failed)
+        self._end_if_too_many(0)
 
-    def _too_many(self, failed: int) -> ScoringFailedError:
-        threshold = self._settings.end_after
-        message = f"{failed:,} rows failed in one task alone, and errors.threshold is {threshold:,}"
-        return ScoringFailedError("threshold", RowFailure("threshold_exceeded", "model", message))
-
-    def _has_too_many(self, failures: dict[int, RowFailure]) -> bool:
-        """Tells whether a task has failed, or the whole job, so that nothing more needs to be waited for."""
-        task = _task()
-        before = self._failed_in_task[1] if task == self._failed_in_task[0] else 0
-        self._failed_in_task = (task, before)
-        if task is not None and -1 < self._settings.end_after < before + len(failures):
-            raise self._too_many(before + len(failures))
-        return self._raises
+    def _end_if_too_many(self, more: int) -> None:
+        """Ends the task if with so many `more` failed rows it has too many; one that is no task of Spark's goes on."""
+        task, before = self._failed_in_task
+        failed, threshold = before + more, self._settings.end_after
+        if task is not None and -1 < threshold < failed:
+            message = f"{failed:,} rows failed in one task alone, and errors.threshold is {threshold:,}"
+            raise ScoringFailedError("threshold", RowFailure("threshold_exceeded", "model", message))
 
     def _failed_checks(self, arguments: pd.DataFrame) -> dict[int, RowFailure]:
         if not self._checks:
@@ -187,9 +180,12 @@ class ScoringModel:
             if isinstance(outcome, RowFailure):
                 failures.update((int(row), outcome) for row in order[start:stop])
                 parts.append(self._nothing(stop - start))
-                if outcome.code == "model_timeout" and stop < rows and self._has_too_many(failures):
-                    parts.append(self._nothing(rows - stop))
-                    break
+                if outcome.code == "model_timeout" and stop < rows:
+                    # No later call is waited for where the task, or the whole job, has failed already.
+                    self._end_if_too_many(len(failures))
+                    if self._raises:
+                        parts.append(self._nothing(rows - stop))
+                        break
             else:
                 parts.append([one.values for one in outcome])
                 for one in outcome:

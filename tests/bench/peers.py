@@ -49,6 +49,11 @@ def _ours(spark: SparkSession, table: str, model: str, out: str) -> None:
     score(ScoringJob.from_options({"model.uri": model, "input.path": table, "output.path": out}), spark=spark)
 
 
+def _unstamped(spark: SparkSession, table: str, model: str, out: str) -> None:
+    job = {"model.uri": model, "input.path": table, "output.path": out, "output.stamps": "none"}
+    score(ScoringJob.from_options(job), spark=spark)
+
+
 def _plain(spark: SparkSession, table: str, model: str, out: str) -> None:
     _scored(spark, table, model).write.format("delta").save(out)
 
@@ -74,6 +79,7 @@ def _scored(spark: SparkSession, table: str, model: str) -> DataFrame:
 _WELL_SET = {_COLUMNAR: "false"}
 PEERS = {
     "ours": Peer(_ours, "our job: direct, with all stamps, checks, counts and the record of the run"),
+    "unstamped": Peer(_unstamped, "our job without stamps (`output.stamps: none`)"),
     "plain": Peer(_plain, "plain `spark_udf` at Spark's defaults", {_COLUMNAR: "true", _BATCH: "10000"}),
     "well set": Peer(_plain, "plain `spark_udf`, well set: batches through rows, as many as ours", _WELL_SET),
     "stamped": Peer(_stamped, "plain `spark_udf`, well set, that writes our three stamps, too", _WELL_SET),

@@ -110,7 +110,9 @@ def _race(
     for turn in range(rounds + 1):
         for place in range(len(peers)):
             peer = peers[(turn + place) % len(peers)]  # whoever runs first in a round must not always be the same
-            shutil.rmtree(out, ignore_errors=True)
+            # A first run: where its target was before, ours would look up who wrote it.
+            for left in (out, folder / "scoring_runs"):
+                shutil.rmtree(left, ignore_errors=True)
             with PEERS[peer].set_up(spark):
                 before, started = spent(), time.perf_counter()
                 PEERS[peer].run(spark, table, model, str(out))

@@ -19,7 +19,7 @@ import yaml
 from deltalake import DeltaTable, write_deltalake
 
 from spark_scoring.environment.pack import pack_environment
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.submit import build_command, run
 from tests import models
 from tests.cluster.cluster import Cluster

@@ -63,6 +63,16 @@ def test_a_run_whose_target_was_dropped_is_told_and_recorded_again(spark, job, t
     assert any("is gone" in note for note in whole["notes"])
 
 
+@pytest.mark.parametrize("folder", ["scores", "a b", "a[1]{x}", "50%20", "ä#?&"])
+def test_the_id_of_a_table_that_a_run_made_is_the_tables(spark, job, runs, tmp_path, folder, monkeypatch):
+    monkeypatch.setattr("spark_scoring.record.journal.identify", None)  # it takes eight times as long
+    path = str(tmp_path / folder)
+    score(job({"output.path": path}), spark=spark)
+    score(job({"output.path": path, "output.mode": "append"}), spark=spark)
+    own = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").first()["id"]
+    assert list(read(runs, order="ended_at")["target_id"]) == [own, own]
+
+
 def test_a_catalog_table_that_was_dropped_is_told_too(spark, job, schema, caplog):
     made = job({"output.table": f"{schema}.scores"})
     score(made, spark=spark, run_id="once")

@@ -16,7 +16,7 @@ from pyspark.ml.feature import Imputer, StringIndexer, VectorAssembler
 from pyspark.ml.regression import LinearRegression
 
 from spark_scoring import check, load_scorer, score
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.pinned import pin
 from spark_scoring.scoring.spark_ml import refuse_where_impossible
 from tests.spark.conftest import read, refused, version

@@ -17,7 +17,7 @@ import pytest
 
 from spark_scoring import ScoringJob, load_scorer, score
 from spark_scoring.cli import console, main
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.scoring.method import resolve_method
 from tests import models
 from tests.spark.conftest import read, refused, version

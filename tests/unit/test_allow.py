@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.allow import is_allowed
 from spark_scoring.models.pinned import pin
 

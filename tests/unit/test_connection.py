@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from spark_scoring.cli import commands
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models import connection
 from spark_scoring.models.answers import failure, is_no_answer
 from spark_scoring.models.connection import Budget

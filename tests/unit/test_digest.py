@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ScoringFailedError
@@ -113,7 +113,7 @@ def test_a_folder_that_others_may_write_to_takes_no_model(tmp_path, adds, monkey
     (tmp_path / f"spark-scoring-{os.getuid()}").mkdir()
     (tmp_path / f"spark-scoring-{os.getuid()}").chmod(0o777)
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", adds)
-    monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
+    monkeypatch.setattr("spark_scoring.worker.models.path_of_archive", lambda name: archive)
     found = load_once(ModelFiles(model_digest(adds), archive="model.zip"), "").folder
     assert not found.startswith(f"{tmp_path}/spark-scoring-{os.getuid()}/")
 
@@ -137,7 +137,7 @@ def test_nothing_of_a_changed_model_runs(way, kind, tmp_path, monkeypatch):
             locator = ModelFiles(digest, embedded="model")
         elif way == "archive":
             archive = shutil.make_archive(str(tmp_path / "model"), "zip", folder)
-            monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
+            monkeypatch.setattr("spark_scoring.worker.models.path_of_archive", lambda name: archive)
             locator = replace(locator, archive="model.zip")
         with pytest.raises(ScoringFailedError) as failed:
             load_once(locator, str(tmp_path / "in"))

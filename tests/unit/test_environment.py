@@ -23,7 +23,7 @@ from spark_scoring.environment.pack import (
     pack_environment,
 )
 from spark_scoring.errors import ConfigurationError, ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.submit import build_command
 from tests import models
 

@@ -12,7 +12,7 @@ import pytest
 from spark_scoring.contract import Terms, check_contract
 from spark_scoring.contract.hints import HintedSignature
 from spark_scoring.errors import ConfigurationError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.scoring.method import _describe_in_subprocess, resolve_method
 from spark_scoring.worker.frames import build_input

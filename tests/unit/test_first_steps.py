@@ -257,6 +257,12 @@ def test_init_sees_the_marks_in_a_model_s_numbers(tmp_path, values, options):
     assert csv_options(str(tmp_path / "in.csv")) == {"delimiter": ";"}
 
 
+def test_init_leaves_a_file_that_it_can_not_read_to_who_reads_all_of_it(tmp_path):
+    # More than Python's csv takes for one value, packed into fewer bytes than are looked at.
+    (tmp_path / "in.csv.gz").write_bytes(gzip.compress(b"a\n" + b"x" * 200_000 + b"\n"))
+    assert csv_options(str(tmp_path / "in.csv.gz")) == {}
+
+
 @pytest.mark.parametrize(
     ("names", "kind"),
     [

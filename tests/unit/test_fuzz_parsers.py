@@ -26,7 +26,8 @@ from spark_scoring.cli.given_job import pairs
 from spark_scoring.delta.metadata import RunMetadata
 from spark_scoring.environment.manifest import MANIFEST, Manifest, read_manifest
 from spark_scoring.errors import ConfigurationError, ModelError, ScoringError
-from spark_scoring.jobs.config import ModelConfig, ScoringJob
+from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.jobs.sql_pieces import pieces, without_ending
 from spark_scoring.jobs.sql_variables import fill_sql
 from spark_scoring.jobs.variables import Variable, fill_name, fill_text

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models import mlmodel, pinned
 from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.models.registry import resolve_uri

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models import connection
 from spark_scoring.models.answers import failure, is_failure
 from spark_scoring.models.connection import Budget

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.own_files import files_in_place, own_files
 from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.worker import own_copies
@@ -100,7 +100,7 @@ def test_bytecode_that_no_digest_covers_does_not_run(way, tmp_path, monkeypatch)
         clean.mkdir()
         copy_model(str(folder), str(clean))
         archive = shutil.make_archive(str(tmp_path / "model"), "zip", clean)
-        monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
+        monkeypatch.setattr("spark_scoring.worker.models.path_of_archive", lambda name: archive)
         locator = ModelFiles(digest, archive="model.zip")
     assert said_by(locator, str(tmp_path / "in")) == "as logged"
     if way == "copies of the driver":
@@ -112,7 +112,7 @@ def test_an_archive_that_holds_bytecode_is_refused(tmp_path, monkeypatch):
     digest = model_digest(str(folder))
     plant_bytecode(folder, "in_archive")
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", folder)
-    monkeypatch.setattr("spark_scoring.worker.models._spark_file", lambda name: archive)
+    monkeypatch.setattr("spark_scoring.worker.models.path_of_archive", lambda name: archive)
     with pytest.raises(ScoringFailedError) as failed:
         load_once(ModelFiles(digest, archive="model.zip"), "")
     assert failed.value.failure.code == "digest_mismatch"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.pinned import fetch, pin
 from spark_scoring.worker.digest import model_digest
 from tests import models

@@ -20,7 +20,7 @@ import pytest
 from mlflow import MlflowClient
 
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models import connection, downloads
 from spark_scoring.models.connection import Budget
 from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch, pin
@@ -429,7 +429,7 @@ def test_whoever_has_set_mlflow_s_patience_waits_as_long(plain, monkeypatch, qui
 LEFT = """
 import os, sys
 from spark_scoring.errors import ModelError
-from spark_scoring.jobs.config import ModelConfig
+from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.connection import Budget
 from spark_scoring.models.pinned import pin
 Budget.__init__.__defaults__ = (3,)
