@@ -26,7 +26,7 @@ database_uri = sqlite:///{folder}/users.db
 admin_username = {admin}
 admin_password = {password}
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
-auth_cache_ttl_seconds = 600
+auth_cache_ttl_seconds = {remembers}
 """
 
 
@@ -91,10 +91,13 @@ def mlflow_server(folder: Path, *options: str, **environment: str) -> Iterator[S
 
 
 @contextlib.contextmanager
-def mlflow_server_with_users(folder: Path) -> Iterator[Server]:
-    """The same, which wants to know who asks; by default nobody but `ADMIN` may read anything."""
+def mlflow_server_with_users(folder: Path, *, remembers: int = 600) -> Iterator[Server]:
+    """The same, which wants to know who asks; by default nobody but `ADMIN` may read anything.
+
+    For `remembers` seconds it does not look at a password again; MLflow's default is 0, with which it is much slower.
+    """
     settings = folder / "auth.ini"
-    settings.write_text(_AUTH.format(folder=folder, admin=ADMIN[0], password=ADMIN[1]))
+    settings.write_text(_AUTH.format(folder=folder, admin=ADMIN[0], password=ADMIN[1], remembers=remembers))
     variables = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "for tests"}
     with mlflow_server(folder, "--app-name", "basic-auth", **variables) as server:
         yield server

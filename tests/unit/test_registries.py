@@ -156,7 +156,6 @@ WRONG = {
     "a user that there is none of": ({USER: "nobody", SECRET: PASSWORD}, f"{USER} and {SECRET} are set"),
     "a user without a password": ({USER: "bob"}, f"{USER} is set and {SECRET} is not, so neither is used"),
     "a password without a user": ({SECRET: PASSWORD}, f"{SECRET} is set and {USER} is not, so neither is used"),
-    "a wrong token": ({TOKEN: "tok123"}, f"{TOKEN} is set"),
     "a token beside a password that wins": (
         {USER: "bob", SECRET: "not-his-own", TOKEN: "a-token"},
         f"{USER} and {SECRET} are set, and win over {TOKEN}",
@@ -199,8 +198,26 @@ def test_a_model_whose_files_somebody_may_not_read_is_told_by_the_server_that_ha
     assert "its experiment and its run" in str(error.remedy)
 
 
-def test_a_token_that_a_server_with_passwords_fails_at_is_named(quick, monkeypatch):
-    """MLflow's own answers 500 to a token that it can't decode."""
+@pytest.mark.full
+def test_a_token_that_a_server_with_passwords_does_not_take_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("flask_wtf")
+    monkeypatch.setenv(TOKEN, "a-wrong-token")
+    with mlflow_server_with_users(tmp_path, remembers=0) as server:
+        server.wait_for()
+        error = refusal("models:/flights/1", server.uri)
+    assert error.code == "registry_denied"
+    assert f"it answered 401; {TOKEN} is set" in error.message
+
+
+def test_a_token_that_a_server_with_passwords_fails_at_is_named_too(guarded, monkeypatch):
+    """MLflow's own answers 500 to any token if it remembers passwords."""
+    monkeypatch.setenv(TOKEN, "a-wrong-token")
+    error = refusal("models:/flights/1", guarded.server.uri)
+    assert error.code == "registry_unreachable"
+    assert f"{TOKEN} is set" in error.message
+
+
+def test_a_token_that_a_server_answers_with_500_is_named(quick, monkeypatch):
     monkeypatch.setenv(TOKEN, "a-wrong-token")
     with saying(lambda _: (500, "text/html", "<html>Internal Server Error</html>")) as server:
         error = refusal("models:/flights/1", server)
