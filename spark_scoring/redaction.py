@@ -49,6 +49,8 @@ _HEAD = re.compile(r"(?<![\w.-])(?:(--[\w.-]+)[ \t]+(?=[^\s-])|([\w.-]+)(?:\\*[\
 _BEARER = re.compile(r"(?<![\w.-])(bearer[ \t]+)[^\s,;\"'`)]+", re.IGNORECASE | re.ASCII)
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----")
 _PEM_END = re.compile(r"-----END [A-Z ]{0,40}PRIVATE KEY-----")
+# A user with a password before a host, where a client quotes that part of a URI alone.
+_USER_AT_HOST = re.compile(r"(?<![\w/:@.-])[^\s/:@\"'=]{1,128}:[^\s/:@\"'][^\s:@\"']{0,255}@(?=[\w-]+\.\w)")
 _DATABRICKS = re.compile(r"(?<![0-9A-Za-z])dapi[0-9a-f]{32}(?:-\d+)?(?![0-9A-Za-z])")
 
 
@@ -65,6 +67,8 @@ def redact(text: str) -> str:
     # After all others, since it takes what stands before the @ for a user's name, also one that names a secret.
     if "//" in text and "@" in text:
         text = _RUN.sub(_clean_bare, text)
+    if "@" in text:
+        text = _USER_AT_HOST.sub("***@", text)
     return _DATABRICKS.sub("***", _BEARER.sub(r"\1***", text))
 
 
