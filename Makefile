@@ -9,7 +9,7 @@ COMPAT := .venv-compat
 COMPAT_STAMP := $(COMPAT)/.installed
 FLAVORS := .venv-flavors
 FLAVORS_STAMP := $(FLAVORS)/.installed
-# Two sessions, or clusters, at once: a test of a few rows keeps less than one core busy.
+# Two at once: a test of a few rows keeps less than one core busy.
 TWO := -n 2 --dist loadfile
 # Of the unit tier alone; what needs a session is the other tiers' to cover. `coverage report -m` shows which lines.
 COVERAGE := --cov --cov-report= --cov-fail-under=70
@@ -37,12 +37,12 @@ demo: install ## Train, register and score real flights into a Delta table, in .
 
 test: install ## Run the tests: unit, spark and cluster tiers
 	@$(BIN)/python -m spark_scoring.spark.java
-	$(BIN)/python -m pytest $(COVERAGE) -m "not full" tests/unit
+	$(BIN)/python -m pytest $(TWO) $(COVERAGE) -m "not full" tests/unit
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/cluster
 
 test-unit: install ## Run the unit tier alone: no JVM, seconds
-	$(BIN)/python -m pytest $(COVERAGE) tests/unit
+	$(BIN)/python -m pytest $(TWO) $(COVERAGE) tests/unit
 
 test-spark: install ## Run the spark tier alone: local sessions
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/spark
@@ -51,7 +51,7 @@ test-cluster: install ## Run the cluster tier alone: a standalone cluster
 	$(BIN)/python -m pytest $(TWO) -m "not full" tests/cluster
 
 test-full: install ## Run all tests, with the heavy sweeps that `make test` leaves out
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest $(TWO) tests/unit
 	$(BIN)/python -m pytest $(TWO) --production tests/spark
 	$(BIN)/python -m pytest $(TWO) tests/cluster
 	$(MAKE) test-flavors
@@ -76,7 +76,7 @@ $(COMPAT_STAMP): .lock/compat.txt pyproject.toml
 
 test-compat: $(COMPAT_STAMP) ## Run the unit and spark tiers on Spark 3.5 and pandas 3, in .venv-compat (needs Python 3.11)
 	@$(COMPAT)/bin/python -m spark_scoring.spark.java
-	$(COMPAT)/bin/python -m pytest $(OTHERS) -m "not full" tests/unit
+	$(COMPAT)/bin/python -m pytest $(OTHERS) $(TWO) -m "not full" tests/unit
 	$(COMPAT)/bin/python -m pytest $(OTHERS) $(TWO) -m "not full" tests/spark
 
 lint: install ## Run ruff and mypy, strict for the package

@@ -23,6 +23,7 @@ from spark_scoring.contract.hints import HintedSignature
 from spark_scoring.worker.arguments import pack, unpack
 from spark_scoring.worker.frames import build_input
 from spark_scoring.worker.protocol import InputColumn
+from tests.ids import shown
 
 DOUBLE = Schema([ColSpec("double")])
 ITEM = Object([Property("i", DataType.long), Property("j", DataType.long)])
@@ -507,7 +508,7 @@ def test_what_is_packed_comes_back(value):
     assert np.all(back == value)
 
 
-@pytest.mark.parametrize("value", [object(), {1: 2}, {"a": {1, 2}}], ids=str)
+@pytest.mark.parametrize("value", [object(), {1: 2}, {"a": {1, 2}}], ids=shown)
 def test_what_can_t_be_sent_is_no_json(value):
     with pytest.raises(TypeError):
         pack(value)

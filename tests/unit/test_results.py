@@ -27,6 +27,7 @@ from spark_scoring.worker.loader import ScoringModel
 from spark_scoring.worker.protocol import InputColumn, ModelFiles, OutputColumn, Settings
 from spark_scoring.worker.results import encode
 from tests import models
+from tests.ids import shown
 from tests.unit.test_results_property import held
 
 BIG = 2**53 + 1
@@ -122,7 +123,7 @@ A_LONG, B_DOUBLE = ColSpec("long", "a"), ColSpec("double", "b")
         ([{"y": 1}, 2], [BAD, 2]),
         (range(3), [0, 1, 2]),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_long_is_held_exactly_or_not_at_all(result, expected):
     assert returned(result, LONG, rows=len(expected)) == [expected]
@@ -149,7 +150,7 @@ def test_a_long_is_held_exactly_or_not_at_all(result, expected):
         (TEXT, pd.Series(["a", None, "a"], dtype="category"), ["a", None, "a"]),
         (ColSpec("binary"), [b"\x00", bytearray(b"b"), "x"], [b"\x00", b"b", BAD]),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_value_of_another_kind_costs_its_own_row(spec, result, expected):
     assert returned(result, spec) == [expected]
@@ -174,7 +175,7 @@ NANO = pd.Timestamp(MOMENT) + pd.Timedelta(1, "ns")
         ([np.datetime64("NaT"), pd.NaT, NAN], [None, None, None]),
         (np.array(["300000-01-01", "2024-03-10T07:30"], dtype="datetime64[s]"), [BAD, MICROS]),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_datetime_is_held_to_the_microsecond_or_not_at_all(result, expected):
     assert returned(result, ColSpec("datetime")) == [expected]
@@ -235,7 +236,7 @@ def test_what_stands_beside_a_value_does_not_change_it():
 
 
 @pytest.mark.parametrize(
-    "row", [None, NAN, "text", 1.5, {"a": 1}, (1,), (1, 2.0, 3), SimpleNamespace(a=1, b=2.0)], ids=repr
+    "row", [None, NAN, "text", 1.5, {"a": 1}, (1,), (1, 2.0, 3), SimpleNamespace(a=1, b=2.0)], ids=shown
 )
 def test_a_row_that_lacks_an_output_costs_itself(row):
     found = returned([(1, 2.0), row, {"a": 1, "b": 2.0}], A_LONG, B_DOUBLE)
@@ -310,7 +311,7 @@ INNER = {"a": 1, "b": True}
         ([INNER], BAD),
         (SimpleNamespace(x=INNER), BAD),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_an_object_fits_or_is_bad_output(value, expected):
     assert returned([{"x": INNER}, value], ColSpec(OUTER))[0] == [{"x": INNER}, expected]
@@ -326,7 +327,7 @@ def test_a_pydantic_model_is_its_fields():
 
 
 @pytest.mark.parametrize(
-    "value", ["ab", ["a"], [("a", 1)], ("a",), 3, 1.5, {1: 2}, {None: 2}, {"a": True}, Pair(1, 2)], ids=repr
+    "value", ["ab", ["a"], [("a", 1)], ("a",), 3, 1.5, {1: 2}, {None: 2}, {"a": True}, Pair(1, 2)], ids=shown
 )
 def test_what_is_no_map_is_bad_output(value):
     assert returned([{"a": BIG}, value, None], ColSpec(Map(DataType.long))) == [[{"a": BIG}, BAD, None]]
@@ -357,7 +358,7 @@ def test_what_is_no_map_is_bad_output(value):
         (np.array(1), BAD),
         (5, BAD),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_an_array_is_a_sequence_of_values_that_each_fit(value, expected):
     assert returned([[1], value], ColSpec(Array(DataType.long))) == [[[1], expected]]
@@ -387,7 +388,7 @@ def test_each_row_of_a_tensor_has_the_declared_shape():
         ([1], "1 rows for 2"),
         (np.zeros((2, 3)), "shape (2, 3)"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_result_that_holds_no_value_a_row_is_bad_as_a_whole(result, message):
     assert message in whole(result, LONG, rows=2)
