@@ -18,7 +18,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from mlflow import MlflowClient
+
 ADMIN = ("admin", "the-password-of-the-admin")
+# The forms of URI by which a server's model is had.
+FORMS = ["version", "alias", "latest", "run", "logged"]
 _STARTED_WITHIN = 240  # many tests may run at once on this machine
 _AUTH = """[mlflow]
 default_permission = NO_PERMISSIONS
@@ -101,6 +105,33 @@ def mlflow_server_with_users(folder: Path, *, remembers: int = 600) -> Iterator[
     variables = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "for tests"}
     with mlflow_server(folder, "--app-name", "basic-auth", **variables) as server:
         yield server
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that has one model, and the URIs by which it is had."""
+
+    server: Server
+    experiment: str
+    uris: dict[str, str]
+
+
+def serve_model(server: Server, path: str, name: str) -> Served:
+    """Registers the model in `path` as version 1 of `name`, once the server answers."""
+    server.wait_for()
+    client = MlflowClient(server.uri, server.uri)
+    experiment = client.create_experiment("served")
+    run = client.create_run(experiment).info.run_id
+    client.log_artifacts(run, path, "model")
+    client.create_registered_model(name)
+    client.create_model_version(name, source=f"runs:/{run}/model", run_id=run)
+    client.set_registered_model_alias(name, "champion", "1")
+    logged = client.create_logged_model(experiment)
+    client.log_model_artifacts(logged.model_id, path)
+    names = (f"models:/{name}/1", f"models:/{name}@champion", f"models:/{name}/latest")
+    return Served(
+        server, experiment, dict(zip(FORMS, (*names, f"runs:/{run}/model", f"models:/{logged.model_id}"), strict=True))
+    )
 
 
 class Door:

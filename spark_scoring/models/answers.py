@@ -82,7 +82,7 @@ _REASONS = (
     (re.compile(r"error occurred \((\w+)\)"), "it answered {}"),
 )
 # A web page, as a proxy or a page to sign in is, in place of MLflow's answer.
-_PAGE = re.compile(r"<(?:!doctype )?html", re.IGNORECASE)
+PAGE = re.compile(r"<(?:!doctype )?html", re.IGNORECASE)
 # MLflow's heading above what several downloads said.
 _HEADING = re.compile(r"\AThe following failures occurred [^\n]*\n(?:#+ File [^\n]*\n)?")
 _TOLD = 300
@@ -100,7 +100,7 @@ def failure(place: str, cause: BaseException) -> ModelError | ConfigurationError
     missing = missing_plugin(cause)
     if missing is not None:
         return missing
-    if _is_import(cause):
+    if isinstance(cause, ImportError):
         return _client_missing(place, cause)
     if is_tls(cause):
         return _no_tls(place, cause)
@@ -127,7 +127,13 @@ def no_answer(place: str, reason: str) -> ModelError:
 
 def is_failure(exc: BaseException) -> bool:
     """Tells whether a server or a store failed, whatever it has: one that answers that it has no such file did not."""
-    return missing_plugin(exc) is not None or _is_import(exc) or is_tls(exc) or is_denied(exc) or is_no_answer(exc)
+    return (
+        missing_plugin(exc) is not None
+        or isinstance(exc, ImportError)
+        or is_tls(exc)
+        or is_denied(exc)
+        or is_no_answer(exc)
+    )
 
 
 def is_denied(exc: BaseException) -> bool:
@@ -160,7 +166,7 @@ def reason_of(exc: BaseException) -> str:
         match = pattern.search(text)
         if match is not None:
             said = next(filter(None, match.groups()), "").strip()
-            page = " with a web page" if said.isdigit() and _PAGE.search(text) is not None else ""
+            page = " with a web page" if said.isdigit() and PAGE.search(text) is not None else ""
             return redact(words.format(said) + page if words != "{}" else said.lower())
     return first_line(exc)
 
@@ -185,10 +191,6 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
             return
         yield one
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
-
-
-def _is_import(exc: BaseException) -> bool:
-    return isinstance(exc, ImportError)
 
 
 def _denied(place: str, cause: BaseException) -> ModelError:

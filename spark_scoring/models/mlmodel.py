@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from yaml.composer import Composer
 
 from spark_scoring.errors import ModelError, ScoringError
 from spark_scoring.jobs.bounds import BoundedComposer, TooLargeError, read_bounded
-from spark_scoring.models.answers import failure, first_line, is_cut_off, is_denied, is_failure, is_tls, no_answer
+from spark_scoring.models.answers import PAGE, failure, first_line, is_cut_off, is_denied, is_failure, is_tls, no_answer
 from spark_scoring.redaction import redact
 
 MLMODEL = "MLmodel"
@@ -26,8 +25,6 @@ REQUIREMENTS = "requirements.txt"
 _MOST_BYTES = 8 << 20
 _MOST_REQUIREMENTS_BYTES = 1 << 20
 _MOST_REQUIREMENTS = 5_000
-# What a proxy, or a page to sign in, sends in place of a file.
-_PAGE = re.compile(r"\s*<(?:!doctype )?html", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def _refuse_other(values: dict[str, Any], place: str, names: Any, *kinds: type) 
 
 
 def _refuse_page(files: Remote, text: str, name: str) -> None:
-    if not os.path.isdir(files.location) and _PAGE.match(text):
+    if not os.path.isdir(files.location) and PAGE.match(text.lstrip()):
         raise no_answer(files.place, f"it answered with a web page in place of the model's {name}")
 
 

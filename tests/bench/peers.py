@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import mlflow
 from pyspark.sql import DataFrame, SparkSession
@@ -45,12 +46,8 @@ class Peer:
                     spark.conf.set(key, old)
 
 
-def _ours(spark: SparkSession, table: str, model: str, out: str) -> None:
-    score(ScoringJob.from_options({"model.uri": model, "input.path": table, "output.path": out}), spark=spark)
-
-
-def _unstamped(spark: SparkSession, table: str, model: str, out: str) -> None:
-    job = {"model.uri": model, "input.path": table, "output.path": out, "output.stamps": "none"}
+def _ours(spark: SparkSession, table: str, model: str, out: str, stamps: str = "all") -> None:
+    job = {"model.uri": model, "input.path": table, "output.path": out, "output.stamps": stamps}
     score(ScoringJob.from_options(job), spark=spark)
 
 
@@ -79,7 +76,7 @@ def _scored(spark: SparkSession, table: str, model: str) -> DataFrame:
 _WELL_SET = {_COLUMNAR: "false"}
 PEERS = {
     "ours": Peer(_ours, "our job: direct, with all stamps, checks, counts and the record of the run"),
-    "unstamped": Peer(_unstamped, "our job without stamps (`output.stamps: none`)"),
+    "unstamped": Peer(partial(_ours, stamps="none"), "our job without stamps (`output.stamps: none`)"),
     "plain": Peer(_plain, "plain `spark_udf` at Spark's defaults", {_COLUMNAR: "true", _BATCH: "10000"}),
     "well set": Peer(_plain, "plain `spark_udf`, well set: batches through rows, as many as ours", _WELL_SET),
     "stamped": Peer(_stamped, "plain `spark_udf`, well set, that writes our three stamps, too", _WELL_SET),

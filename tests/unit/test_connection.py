@@ -11,12 +11,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from spark_scoring.cli import commands
@@ -27,7 +25,7 @@ from spark_scoring.models.answers import failure, is_no_answer
 from spark_scoring.models.connection import Budget
 from spark_scoring.models.pinned import pin
 from spark_scoring.record.mlflow_run import log_to_mlflow
-from tests.servers import mlflow_server
+from tests.servers import Answer, Served, mlflow_server, saying, serve_model
 
 SLOWEST = 30
 OURS = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
@@ -93,26 +91,12 @@ def answering(status: int, body: str, kind: str = "text/html") -> Iterator[tuple
     """A web server that gives every question the same answer; with the paths that it was asked."""
     asked: list[str] = []
 
-    class Same(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.end_headers()
-            self.wfile.write(body.encode())
+    def answer(path: str) -> Answer:
+        asked.append(path)
+        return status, kind, body
 
-        do_POST = do_GET  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Same)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        server.server_close()
+    with saying(answer) as uri:
+        yield uri, asked
 
 
 @pytest.mark.full
@@ -370,23 +354,16 @@ def test_a_database_that_another_process_locks_is_told(registry, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory, adds: str) -> Iterator[Served]:
     with mlflow_server(tmp_path_factory.mktemp("server")) as started:
-        started.wait_for()
-        yield started.uri
+        yield serve_model(started, adds, "served")
 
 
 @pytest.mark.full
-def test_a_real_server_says_what_it_has_and_what_it_has_not(server, adds):
-    client = MlflowClient(server, server)
-    experiment = client.create_experiment("served")
-    run = client.create_run(experiment).info.run_id
-    client.log_artifacts(run, adds, "model")
-    client.create_registered_model("served")
-    client.create_model_version("served", source=f"runs:/{run}/model", run_id=run)
-    client.set_registered_model_alias("served", "champion", "1")
+def test_a_real_server_says_what_it_has_and_what_it_has_not(served):
+    server = served.server.uri
     assert pin(ModelConfig(uri="models:/served@champion", tracking_uri=server)).model_id == "served/1"
-    assert pin(ModelConfig(uri=f"runs:/{run}/model", tracking_uri=server)).metadata.flavors
+    assert pin(ModelConfig(uri=served.uris["run"], tracking_uri=server)).metadata.flavors
     assert refusal("models:/served/9", server).code == "version_not_found"
     assert refusal("models:/served@none", server).code == "alias_not_found"
     assert refusal("models:/sevred/1", server).code == "model_not_found"

@@ -54,7 +54,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.text(), VALUES), st.booleans(), st.sampled_from(["", "x", "1", ",", "{}", "}", "]", '"']))
 def test_it_is_the_end_of_the_value_that_counts(value, escaped, behind):
     assert is_more_than_one(json.dumps(value, ensure_ascii=escaped) + behind) == bool(behind)

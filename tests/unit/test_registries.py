@@ -13,11 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from spark_scoring.errors import ModelError
 from spark_scoring.jobs.model_config import ModelConfig
@@ -25,39 +23,24 @@ from spark_scoring.models import connection, downloads
 from spark_scoring.models.connection import Budget
 from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch, pin
 from spark_scoring.worker.digest import model_digest
-from tests.servers import ADMIN, PAGE, Answer, Door, Server, mlflow_server, mlflow_server_with_users, saying
+from tests.servers import (
+    ADMIN,
+    FORMS,
+    PAGE,
+    Answer,
+    Door,
+    Served,
+    Server,
+    mlflow_server,
+    mlflow_server_with_users,
+    saying,
+    serve_model,
+)
 
 PAGES = Path(__file__).parents[2] / "docs"
 PASSWORD = "hunter2-of-a-user"
 USER, SECRET, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 PATIENCE = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT")
-FORMS = ["version", "alias", "latest", "run", "logged"]
-
-
-@dataclass(frozen=True)
-class Served:
-    """A server that has one model, and the URIs by which it is had."""
-
-    server: Server
-    experiment: str
-    uris: dict[str, str]
-
-
-def serve_model(server: Server, adds: str) -> Served:
-    server.wait_for()
-    client = MlflowClient(server.uri, server.uri)
-    experiment = client.create_experiment("served")
-    run = client.create_run(experiment).info.run_id
-    client.log_artifacts(run, adds, "model")
-    client.create_registered_model("flights")
-    client.create_model_version("flights", source=f"runs:/{run}/model", run_id=run)
-    client.set_registered_model_alias("flights", "champion", "1")
-    logged = client.create_logged_model(experiment)
-    client.log_model_artifacts(logged.model_id, adds)
-    names = ("models:/flights/1", "models:/flights@champion", "models:/flights/latest")
-    return Served(
-        server, experiment, dict(zip(FORMS, (*names, f"runs:/{run}/model", f"models:/{logged.model_id}"), strict=True))
-    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +55,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 
 @pytest.fixture(scope="module")
 def plain(servers: tuple[Server, Server | None], adds: str) -> Served:
-    return serve_model(servers[0], adds)
+    return serve_model(servers[0], adds, "flights")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +69,7 @@ def guarded(servers: tuple[Server, Server | None], adds: str) -> Served:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(USER, ADMIN[0])
         patch.setenv(SECRET, ADMIN[1])
-        served = serve_model(server, adds)
+        served = serve_model(server, adds, "flights")
         users = get_app_client("basic-auth", tracking_uri=server.uri)
         for name in ("ada", "bob", "eve"):
             users.create_user(name, PASSWORD)
