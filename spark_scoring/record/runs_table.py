@@ -167,17 +167,18 @@ def _is_of_an_earlier_version(spark: SparkSession, place: OutputConfig) -> bool:
 
 
 def _as_row(spark: SparkSession, record: Record) -> DataFrame:
-    # One row in one partition, without a Python worker.
+    # One row in one partition, without a Python worker; as one text, since each column of its own is a call of the JVM's.
     values = asdict(record)
-    return spark.range(0, 1, 1, 1).select(
-        *(_value(values[name]).cast(dtype).alias(name) for name, dtype in _TYPES.items())
-    )
+    cells = (f"CAST({_value(values[name])} AS {dtype.simpleString()}) AS {name}" for name, dtype in _TYPES.items())
+    return spark.range(0, 1, 1, 1).selectExpr(*cells)
 
 
-def _value(value: Any) -> Any:
+def _value(value: Any) -> str:
+    if value is None:
+        return "NULL"
     if isinstance(value, datetime):
-        return F.expr(f"timestamp_micros({round(value.timestamp() * 1_000_000)}L)")
-    return F.lit(value)
+        return f"timestamp_micros({round(value.timestamp() * 1_000_000)}L)"
+    return sql.value_literal(value)
 
 
 def append_row(spark: SparkSession, rows: DataFrame, place: OutputConfig, options: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from spark_scoring.jobs.sql_text import name_parts as name_parts
 from spark_scoring.jobs.sql_text import quote as quote
 from spark_scoring.jobs.sql_text import quote_name as quote_name
 from spark_scoring.jobs.sql_text import schema_of as schema_of
+from spark_scoring.jobs.sql_text import value_literal as value_literal
 
 # Spark's JSON reader puts malformed texts into a column, by default _corrupt_record: a name that data may have, too.
 CORRUPT_RECORD = "__spark_scoring_corrupt_record"
