@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from mlflow.utils import env_manager as mlflow_managers
 
 from spark_scoring.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 _DATABRICKS_PYENV = "/databricks/.pyenv/bin/pyenv"
+_GPUS = "spark.task.resource.gpu.amount"
 _PACK = "or pack the environment once, with spark-scoring env pack"
 
 
@@ -41,6 +46,25 @@ def refuse_missing_manager(env_manager: str) -> None:
             "install it, here and on every worker, or point MLFLOW_CONDA_HOME to it; "
             f"or write model.env_manager: uv; {_PACK}",
         )
+
+
+def refuse_where_gpus_are_assigned(spark: SparkSession, env_manager: str) -> None:
+    """Refuses an environment manager where Spark assigns GPUs to tasks.
+
+    MLflow starts its process for the whole executor's life (``mlflow.pyfunc.spark_udf``), and can't tell it which GPU
+    belongs to a task.
+
+    Raises:
+        ConfigurationError: If the session assigns some.
+    """
+    if env_manager == "local" or float(spark.conf.get(_GPUS, "0") or 0) == 0:
+        return
+    raise ConfigurationError(
+        f"model.env_manager: {env_manager} starts a process of MLflow's, which does not learn which GPU a task has "
+        f"({_GPUS})",
+        code="env_manager_without_gpus",
+        remedy="use spark-scoring env pack and submit --env, with model.env_manager: local",
+    )
 
 
 def _conda() -> str:

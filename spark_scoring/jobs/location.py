@@ -25,6 +25,15 @@ def cache_folder() -> Path:
     return Path.home() / ".cache"
 
 
+def data_folder() -> Path:
+    """Returns this user's folder of data, or a path at which nothing can be for a user who has no home folder."""
+    own = os.environ.get("XDG_DATA_HOME")
+    if own:
+        return Path(own)
+    name_a_home()
+    return Path.home() / ".local" / "share"
+
+
 def name_a_home() -> None:
     """Sets HOME where nothing says which it is; libraries look it up as soon as they are imported.
 

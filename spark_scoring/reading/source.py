@@ -22,6 +22,7 @@ from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file, message_of
+from spark_scoring.spark.given_frame import refuse_stream
 from spark_scoring.spark.jars import MORE_PACKAGES, avro_package
 
 # The table property of a quarantine, and the columns that it has beside the input's own.
@@ -97,6 +98,7 @@ def open_input(
 
     Raises:
         InputError: If it does not exist, has another format, lacks the version, or ``where`` is no condition on it.
+        ConfigurationError: If it is a view or a query of a stream.
         ContractError: If requests can't hold what the signature asks for.
     """
     opened = _opened(spark, config, _Files(model_input, tolerant, without))
@@ -149,6 +151,7 @@ def _opened(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
         source.df.schema  # noqa: B018  (on Spark Connect this is where a wrong name is found)
     except (PySparkException, Py4JJavaError) as exc:
         raise _translate(exc, config) from exc
+    refuse_stream(source.df, source.location if config.sql is None else "input.sql")
     return source
 
 
@@ -163,7 +166,13 @@ def _without_failure(spark: SparkSession, source: Source) -> Source:
 
 
 def open_frame(df: DataFrame, config: InputConfig | None = None) -> Source:
-    """Returns a source over a DataFrame of the caller's own."""
+    """Returns a source over a DataFrame of the caller's own.
+
+    Raises:
+        ConfigurationError: If it is a stream.
+        InputError: If ``where`` is no condition on it.
+    """
+    refuse_stream(df, "df")
     return _filtered(Source(df, "DataFrame", filtered=True), config.where if config else None)
 
 

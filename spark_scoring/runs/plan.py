@@ -15,7 +15,7 @@ from pyspark.sql.types import StructType
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.delta.table import Target, describe_target
-from spark_scoring.environment.managers import refuse_missing_manager
+from spark_scoring.environment.managers import refuse_missing_manager, refuse_where_gpus_are_assigned
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
 from spark_scoring.errors import ScoringError, combine
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
@@ -42,6 +42,7 @@ from spark_scoring.scoring.result_type import declared_result
 from spark_scoring.scoring.stamp import Stamp
 from spark_scoring.spark.detail import with_detail
 from spark_scoring.spark.failures import plain_errors, scoring_failure
+from spark_scoring.spark.given_frame import refuse_other_kinds
 from spark_scoring.spark.progress import spark_step
 from spark_scoring.spark.session import get_session
 from spark_scoring.worker.requirements import Difference
@@ -153,6 +154,7 @@ class _Planner:
         """Returns everything that is known, and everything that stands in the way."""
         job, output = self.job, self.job.output
         self._try(lambda: refuse_missing_manager(job.model.env_manager))
+        self._try(lambda: refuse_where_gpus_are_assigned(self.spark, job.model.env_manager))
         pinned = self._try(lambda: pin(job.model))
         differences = compare_requirements(pinned, self.spark) if pinned is not None else ()
         called = self._call(pinned, differences)
@@ -272,7 +274,7 @@ def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame |
 
     Args:
         job: The job.
-        spark: The session; `get_session` by default.
+        spark: The session; by default that of `df`, or `get_session`'s.
         df: The rows to check, in place of the job's input.
 
     Returns:
@@ -281,7 +283,9 @@ def check(job: ScoringJob, *, spark: SparkSession | None = None, df: DataFrame |
     Raises:
         ScoringError: If the model, the input or the target is a problem; with every problem there is.
     """
-    report = make_plan(job, spark or get_session(), df=df)
+    if df is not None:
+        refuse_other_kinds(df)
+    report = make_plan(job, spark or (df.sparkSession if df is not None else get_session()), df=df)
     contract_alone = len(report.problems) == 1 and report.contract is not None and not report.contract.ok
     if report.problems and not contract_alone:
         raise combine(report.problems)

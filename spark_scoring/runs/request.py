@@ -15,6 +15,7 @@ from spark_scoring.reading.quarantined import replay_job
 from spark_scoring.redaction import redact
 from spark_scoring.runs.places import Places
 from spark_scoring.scoring.stamp import new_run_id
+from spark_scoring.spark.given_frame import refuse_other_kinds
 
 _LONGEST_RUN_ID = 200
 
@@ -66,8 +67,8 @@ class RunRequest:
         """Returns the request of one call of `score`.
 
         Raises:
-            ConfigurationError: If the run id is none, the job has no output, rows and a replay are asked for, or the
-                run would be recorded in a table of the job's own.
+            ConfigurationError: If the run id is none, the job has no output, the rows are no DataFrame of Spark's, rows
+                and a replay are asked for, or the run would be recorded in a table of the job's own.
         """
         own_id = valid_run_id(run_id) if run_id is not None else new_run_id()
         if replay is not None and df is not None:
@@ -76,6 +77,8 @@ class RunRequest:
                 code="usage",
                 remedy="leave one of them out",
             )
+        if df is not None:
+            refuse_other_kinds(df)
         scored = job if replay is None else replay_job(job, valid_run_id(replay))
         publishing = choose_publishing(scored)
         if scored.output is None or publishing is None:
@@ -91,8 +94,15 @@ def valid_run_id(run_id: str) -> str:
     """Returns the run id that a caller gave, which stands in rows, file names and commits for everybody to read.
 
     Raises:
-        ConfigurationError: If it is empty or blank, too long, or holds signs that can't be seen, or a secret.
+        ConfigurationError: If it is no text, empty or blank, too long, or holds signs that can't be seen, or a secret.
     """
+    if not isinstance(run_id, str):
+        raise ConfigurationError(
+            f"the run id is {run_id!r}, and no text",
+            code="bad_run_id",
+            # A new checkpoint counts from 0 again, and its batches would be taken for those of the old one.
+            remedy=f'give text; for a micro-batch with the name of its stream: run_id=f"NAME-{run_id}"',
+        )
     if not run_id.strip() or len(run_id) > _LONGEST_RUN_ID or not run_id.isprintable() or redact(run_id) != run_id:
         raise ConfigurationError(
             f"{redact(run_id)[:50]!r} is no run id" if run_id.strip() else "the run id is empty",

@@ -48,7 +48,7 @@ def score(
 
     Args:
         job: The job, with an output.
-        spark: The session; `get_session` by default.
+        spark: The session; by default that of `df`, or `get_session`'s.
         df: The rows to score, in place of the job's input.
         run_id: An id under which the run happens once: called again, it returns the first result. By default every
             call is a run of its own.
@@ -62,7 +62,8 @@ def score(
         ScoringError: Of the class that tells what to mend; the target is then untouched.
     """
     request = RunRequest.of(job, df=df, run_id=run_id, replay=replay)
-    spark = spark or get_session()
+    # In foreachBatch the rows have a session of their own, whose settings are the ones that count.
+    spark = spark or (df.sparkSession if df is not None else get_session())
     with with_detail(job.errors.detail), _journal(request, spark) as journal:
         return journal.ended(result_of(request, _run_once(request, spark, journal.learn), journal.seconds))
 

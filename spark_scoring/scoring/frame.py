@@ -15,7 +15,7 @@ from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring import python_udf, spark_ml
 from spark_scoring.scoring.row_key import RowKey
-from spark_scoring.scoring.stamp import Stamp
+from spark_scoring.scoring.stamp import QueryStamp, Stamp
 from spark_scoring.scoring.transformed import OnError
 from spark_scoring.spark import sql
 
@@ -52,9 +52,10 @@ def score_frame(
     df: DataFrame,
     model: LocalModel,
     contract: Contract,
-    stamp: Stamp | None,
+    stamp: Stamp | QueryStamp | None,
     *,
     on_error: OnError,
+    schema: StructType | None = None,
     detail: Literal["code", "full"] = "code",
     rest: str | None = None,
     end_after: int = -1,
@@ -69,19 +70,21 @@ def score_frame(
         contract: A contract without problems.
         stamp: What the rows are marked with, or None where they are not.
         on_error: Whether a row that fails ends the job or is reported in ``error``.
+        schema: The schema of `df`, where Spark is not to be asked for it.
         detail: Whether a failure's message holds the exception's text, too.
         rest: The name of a column that holds, for a row that failed, all of its input columns as a struct.
         end_after: How many rows may fail in one task before it ends the job; any number with -1.
         key: The columns by which the row that ends the job is named, as far as there are such.
     """
-    named = RowKey.of(df, key) if on_error == "raise" else None
+    schema = df.schema if schema is None else schema
+    named = RowKey.of(schema, key) if on_error == "raise" else None
     if model.is_spark_ml:
         scored = spark_ml.transform(spark, df, model, contract, on_error, key=named)
     else:
         scored = python_udf.transform(
             spark, df, model, contract, on_error, detail=detail, end_after=end_after, key=named
         )
-    kept = [_kept(df, name) for name in contract.kept]
+    kept = [_kept(schema[name]) for name in contract.kept]
     marks = stamp.columns() if stamp is not None else {}
     stamps = [marks[name] for name in contract.stamps if name in marks]
     if on_error == "collect":
@@ -90,14 +93,14 @@ def score_frame(
     columns = zip((*contract.predictions, *contract.stamps), (*predictions, *stamps), strict=True)
     added = [value.alias(name) for name, value in columns]
     if rest is not None:
-        whole = ", ".join(sql.quote(name) for name in df.columns)
+        whole = ", ".join(sql.quote(name) for name in schema.names)
         added.append(F.expr(f"CASE WHEN {scored.failed or 'false'} THEN struct({whole}) END").alias(rest))
     return scored.df.select(*kept, *added)
 
 
-def _kept(df: DataFrame, name: str) -> Column:
-    column, own = F.col(sql.quote(name)), df.schema[name]
-    return column if UNTYPED not in own.metadata else column.alias(name, metadata=_as_written(own).metadata)
+def _kept(own: StructField) -> Column:
+    column = F.col(sql.quote(own.name))
+    return column if UNTYPED not in own.metadata else column.alias(own.name, metadata=_as_written(own).metadata)
 
 
 def _as_written(field: StructField) -> StructField:

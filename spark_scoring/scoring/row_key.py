@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
-from pyspark.sql.types import AtomicType, BinaryType, IntegralType
+from pyspark.sql.types import AtomicType, BinaryType, IntegralType, StructType
 
 from spark_scoring.spark import sql
 from spark_scoring.worker.protocol import NO_NUMBER
@@ -28,9 +27,9 @@ class RowKey:
     text: str
 
     @classmethod
-    def of(cls, df: DataFrame, names: Sequence[str]) -> RowKey | None:
+    def of(cls, schema: StructType, names: Sequence[str]) -> RowKey | None:
         """Returns the key of rows as far as they have its columns, or None where they have none."""
-        fields = {field.name.lower(): field for field in df.schema.fields}
+        fields = {field.name.lower(): field for field in schema.fields}
         present = [fields[name.lower()] for name in names if name.lower() in fields]
         if not present:
             return None

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from spark_scoring.contract import Contract, Terms, check_contract
-from spark_scoring.environment.managers import refuse_missing_manager
+from spark_scoring.environment.managers import refuse_missing_manager, refuse_where_gpus_are_assigned
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch, pin
@@ -21,9 +22,10 @@ from spark_scoring.redaction import html_table, redact
 from spark_scoring.scoring.frame import added_columns, score_frame
 from spark_scoring.scoring.method import resolve_method
 from spark_scoring.scoring.result_type import declared_result
-from spark_scoring.scoring.stamp import Stamp
+from spark_scoring.scoring.stamp import QueryStamp, Stamp, new_run_id
 from spark_scoring.scoring.transformed import OnError
 from spark_scoring.spark.failures import plain_errors, scoring_failure
+from spark_scoring.spark.given_frame import refuse_other_kinds
 
 _ON_ERROR: dict[OnError, str] = {"collect": "says why in the column error", "raise": "ends the job"}
 _log = logging.getLogger(__name__)
@@ -51,25 +53,40 @@ class Scorer:
 
     def check(self, df: DataFrame) -> Contract:
         """Returns the contract of `df` with the model; no Spark job runs."""
-        return check_contract(df.schema, self.model.signature, self.terms, model=self.model.pinned_uri)
+        refuse_other_kinds(df)
+        return self._contract(df.schema)
 
-    def transform(self, df: DataFrame, *, run_id: str | None = None) -> DataFrame:
+    def _contract(self, schema: StructType) -> Contract:
+        return check_contract(schema, self.model.signature, self.terms, model=self.model.pinned_uri)
+
+    def transform(self, df: DataFrame, *, run_id: str | None = None, schema: StructType | None = None) -> DataFrame:
         """Returns `df` with ``prediction``, ``model_id``, ``run_id``, ``scored_at`` and ``error``, lazily.
 
         A row never raises, unless the scorer was made with ``on_error="raise"``: a row that fails has a null
         prediction, and in ``error`` its reason, a struct of code, stage and message.
 
+        ``scored_at`` is the time of this call. A stream, and a query of which only the schema is known, run later:
+        there it is the time of the micro-batch or of the query, and ``run_id`` ends with that time in milliseconds, so
+        that each micro-batch has its own, and keeps it when Spark tries it again.
+
         Args:
             df: The rows to score.
             run_id: What the rows are stamped with; a new id by default.
+            schema: The schema of `df`, where Spark can't be asked for it: in a function of a declarative pipeline.
 
         Raises:
+            ConfigurationError: If `df` is no DataFrame of Spark's.
             ContractError: If the columns of `df` do not satisfy the model's signature.
         """
-        contract = self.check(df)
+        refuse_other_kinds(df)
+        contract = self._contract(df.schema if schema is None else schema)
         contract.raise_for_problems()
-        stamp = Stamp.now(self.model.model_id, run_id)
-        return score_frame(self.spark, df, self.model, contract, stamp, on_error=self.on_error)
+        model_id = self.model.model_id
+        if schema is not None or df.isStreaming:
+            stamp: Stamp | QueryStamp = QueryStamp(model_id, run_id or new_run_id())
+        else:
+            stamp = Stamp.now(model_id, run_id)
+        return score_frame(self.spark, df, self.model, contract, stamp, on_error=self.on_error, schema=schema)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -176,6 +193,7 @@ def load_scorer(
     )
     added = added_columns("prediction", on_error)
     refuse_missing_manager(job.model.env_manager)
+    refuse_where_gpus_are_assigned(spark, job.model.env_manager)
     model = pin(job.model)
     different = compare_requirements(model, spark)
     refuse_differences(different, model)

@@ -1,4 +1,4 @@
-"""What every row of a run is marked with: the model, the run and the time."""
+"""What every row is marked with: the model, the run and the time."""
 
 from __future__ import annotations
 
@@ -45,3 +45,25 @@ class Stamp:
     def now(cls, model_id: str, run_id: str | None = None) -> Stamp:
         """Returns the stamp of a run that starts now, under a new id unless one is given."""
         return cls(model_id, run_id or new_run_id(), micros_now())
+
+
+@dataclass(frozen=True)
+class QueryStamp:
+    """What every row of a query is marked with that runs later, and maybe again and again, as a stream does.
+
+    Spark gives each micro-batch one time, and the same one when it is tried again, since it stands in the checkpoint:
+    ``current_timestamp`` of every row is that time (Spark's ``CurrentBatchTimestamp``). So it tells the batches apart.
+
+    Attributes:
+        model_id: Which model version scored it.
+        name: What the run ids of all its batches begin with; behind a hyphen stands the batch's time in milliseconds.
+    """
+
+    model_id: str
+    name: str
+
+    def columns(self) -> dict[str, Column]:
+        """Returns the value of each of `STAMPS`."""
+        time_of_batch = F.current_timestamp()
+        run_id = F.concat(F.lit(f"{self.name}-"), F.unix_millis(time_of_batch).cast("string"))
+        return dict(zip(STAMPS, (F.lit(self.model_id), run_id, time_of_batch), strict=True))

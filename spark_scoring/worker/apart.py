@@ -1,9 +1,12 @@
-"""A model in a process of its own, whose calls can be given up: nothing else ends a call that sits in native code.
+"""A model in a process of its own, whose calls can be given up, and which sees the GPUs of the task alone.
 
-A signal interrupts Python's own code alone, and a thread can't be ended. A process can be, whatever it is at: so where
-a call has a time limit, the worker loads no model, and has a process load it and call it. When the time is over that
-process says where it was and ends itself, by a thread of the interpreter's that needs no Python code to run; the worker
-goes on, and has the model loaded anew for its next call.
+Nothing else ends a call that sits in native code: a signal interrupts Python's own code alone, and a thread can't be
+ended. A process can be, whatever it is at: so where a call has a time limit, the worker loads no model, and has a
+process load it and call it. When the time is over that process says where it was and ends itself, by a thread of the
+interpreter's that needs no Python code to run; the worker goes on, and has the model loaded anew for its next call.
+
+And nothing else sets a library free of the GPU that it started on. Spark gives a worker one task after another, each
+with GPUs of its own: where they are others than before, the process ends, and the next one starts on those.
 """
 
 import contextlib
@@ -35,6 +38,7 @@ from .failures import (
     UnfitResultError,
     place_in,
 )
+from .gpus import assigned_gpus, environment_of
 from .isolation import Room
 from .models import path_of_archive
 from .patience import Patience
@@ -63,9 +67,14 @@ _MOST_LEARNED = 16
 
 
 class _Process:
-    """The process, from when it starts to when it is ended."""
+    """The process, from when it starts to when it is ended.
 
-    def __init__(self) -> None:
+    Args:
+        gpus: The addresses of those that it sees; all of them where none is named.
+    """
+
+    def __init__(self, gpus: tuple[str, ...]) -> None:
+        self.gpus = gpus
         reads, self._requests = os.pipe()
         self.replies, writes = os.pipe()
         self.trace, traces = os.pipe()
@@ -82,6 +91,7 @@ class _Process:
                 pass_fds=theirs,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                env=environment_of(gpus, os.environ),
             )
         finally:
             for descriptor in theirs:
@@ -153,20 +163,21 @@ class Apart:
         if files.archive is not None:  # where Spark put it, only a worker of Spark's knows
             settings = replace(settings, model=replace(files, archive=path_of_archive(files.archive)))
         self._batch = ("batch", settings.to_json(), folder, arguments)
-        self._seconds = settings.call.timeout or 0.0
+        self._seconds = settings.call.timeout
         self._rows = len(arguments)
         learned = _learned_of(settings)
         self.room, self.breaker, self.patience = learned.room, learned.breaker, learned.patience
-        _current[:] = _current or [_Process()]
-        self._process = _current[0]
+        self._gpus = assigned_gpus()
         self._begin()
 
     def _begin(self) -> None:
-        """Starts the process if there is none, and sends it the batch. Loading the model has no limit."""
-        if not self._process.is_alive:
-            self._process.end()
-            self._process = _Process()
-            _current[:] = [self._process]
+        """Starts the process if there is none on these GPUs, and sends it the batch. Loading the model has no limit."""
+        for process in _current:
+            if not process.is_alive or process.gpus != self._gpus:
+                process.end()
+                _current.clear()
+        _current[:] = _current or [_Process(self._gpus)]
+        self._process = _current[0]
         self._process.send(self._batch)
         answer, _ = self._process.answer(None)
         if answer is None:
@@ -179,20 +190,20 @@ class Apart:
         """Returns the transport values of each output, as `here.Here.score` does.
 
         Raises:
-            TimedOutError: If there is no answer in time; the process has ended then.
+            TimedOutError: If there is a time limit, and no answer in time; the process has ended then.
             ScoringFailedError: If the process died of itself.
         """
         if not self._process.is_alive:
             self._begin()
         process, begun = self._process, time.monotonic()
         process.send(("score", chosen, is_part, squeezed, self._seconds))
-        answer, trace = process.answer(self._seconds + _GRACE)
+        answer, trace = process.answer(None if self._seconds is None else self._seconds + _GRACE)
         if answer is None:
-            if time.monotonic() - begun < self._seconds:
+            if self._seconds is None or time.monotonic() - begun < self._seconds:
                 raise _died(process)
             process.end()
             rows = self._rows if chosen is None else len(chosen)
-            raise TimedOutError(self._in_vain(rows, trace))
+            raise TimedOutError(self._in_vain(rows, self._seconds, trace))
         kind, *values = answer
         if kind == "scored":
             return [Encoded(*one) for one in values[0]]
@@ -203,11 +214,11 @@ class Apart:
         error = UnfitResultError if kind == "unfit" else ModelRaisedError
         raise error(RowFailure(*values[0]))
 
-    def _in_vain(self, rows: int, trace: str) -> RowFailure:
+    def _in_vain(self, rows: int, seconds: float, trace: str) -> RowFailure:
         frames = _frames(trace, self._thread)
         where = place_in(frames, self._model_folder)
         count = f"{rows:,} rows" if rows > 1 else "1 row"
-        return RowFailure("model_timeout", "model", f"no answer within {self._seconds:g} s for {count}{where}")
+        return RowFailure("model_timeout", "model", f"no answer within {seconds:g} s for {count}{where}")
 
 
 @contextlib.contextmanager

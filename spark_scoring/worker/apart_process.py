@@ -39,7 +39,8 @@ def main() -> None:
             model, answer = _begun(*values)
         elif model is not None:
             chosen, is_part, squeezed, seconds = values
-            faulthandler.dump_traceback_later(max(seconds, _LEAST), exit=True, file=trace)
+            if seconds is not None:
+                faulthandler.dump_traceback_later(max(seconds, _LEAST), exit=True, file=trace)
             answer = model.score(chosen, is_part=is_part, squeezed=squeezed)
             faulthandler.cancel_dump_traceback_later()
         send(replies, answer)

@@ -20,6 +20,7 @@ from .failures import (
     presentable,
 )
 from .frames import have_gaps
+from .gpus import assigned_gpus
 from .here import Here
 from .interrupts import interruptible
 from .isolation import Room, isolate
@@ -134,7 +135,7 @@ class ScoringModel:
     def _score(self, arguments: pd.DataFrame) -> tuple[list[Array], dict[int, RowFailure]]:
         """Returns the transport values of each output, and the rows that failed."""
         with interruptible() as raise_interrupt:
-            if self._settings.call.timeout is not None:
+            if self._settings.call.timeout is not None or assigned_gpus():
                 with answering(self._settings, self._folder, arguments) as model:
                     return self._score_with(model, arguments, raise_interrupt)
             loaded = load_once(self._settings.model, self._folder, self._settings.call)

@@ -23,6 +23,8 @@ from spark_scoring.spark import java_log, maven, session
 T = TypeVar("T")
 
 NODES = ("node-1", "node-2")
+# The addresses of each node's: an index and a UUID, since discovery scripts print either.
+GPUS = ("3", "GPU-5f0c")
 _SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 _NOTE = re.compile(r"^spark-scoring \S+ pid (\d+): (\w+) (\S+)$", re.MULTILINE)
 _PATIENCE = 90
@@ -131,9 +133,21 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         port = _await(lambda: _find(r"'MasterUI' on port (\d+)", log), "the master's web UI", log)
         for node in NODES:
             resources = ["--cores", "3", "--memory", "2g", "--work-dir", str(folder / node / "work")]
+            resources += ["--properties-file", str(_gpus(folder / f"{node}.conf"))]
             processes.enter_context(_daemon(folder / node, "worker.Worker", [*resources, master]))
         _await(lambda: _alive_workers(port) == len(NODES), "both workers", log)
         yield Cluster(master, python, folder)
+
+
+def _gpus(conf: Path) -> Path:
+    """Writes the settings of a node that has two GPUs, as far as Spark can tell: it takes a script's word for it."""
+    script = conf.with_suffix(".sh")
+    addresses = json.dumps({"name": "gpu", "addresses": list(GPUS)})
+    script.write_text(f"#!/bin/sh\necho '{addresses}'\n")
+    script.chmod(0o755)
+    prefix = "spark.worker.resource.gpu"
+    conf.write_text(f"{prefix}.amount {len(GPUS)}\n{prefix}.discoveryScript {script}\n")
+    return conf
 
 
 @contextmanager

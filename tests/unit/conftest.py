@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ import pytest
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.worker.digest import model_digest
+from spark_scoring.worker.loader import ScoringModel
+from spark_scoring.worker.protocol import Call, InputColumn, ModelFiles, OutputColumn, Settings
+from tests import models
 
 MINIMAL = {
     "model": {"uri": "models:/flights@champion"},
@@ -65,3 +70,19 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return to_file
+
+
+@pytest.fixture
+def scoring(tmp_path: Path) -> Callable[..., ScoringModel]:
+    """Makes the scoring model of one of `tests.models`, as a worker has it."""
+
+    def make(script: str = "hangs", *, call: Call, **settings: Any) -> ScoringModel:
+        folder = str(tmp_path / script)
+        if not os.path.isdir(folder):
+            models.save(folder, script)
+        columns = [InputColumn(name, {"type": "double"}) for name in "ab"]
+        given: dict[str, Any] = {"outputs": [OutputColumn(None, {"type": "double"})], "on_error": "collect", **settings}
+        files = ModelFiles(model_digest(folder), folder)
+        return ScoringModel(Settings(files, columns, "frame", call=call, **given), folder)
+
+    return make

@@ -32,6 +32,7 @@ ORDER = [
     "starter",  # the files of `init`
     "importing",  # job files from other tools' documents
     "cli",
+    "deployments",  # the target of `mlflow deployments`
     "__main__",
 ]
 

@@ -7,35 +7,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from spark_scoring.worker.digest import model_digest
 from spark_scoring.worker.failures import ScoringFailedError, read_failure, read_key
-from spark_scoring.worker.loader import ScoringModel
-from spark_scoring.worker.protocol import Call, InputColumn, ModelFiles, OutputColumn, Settings
-from tests import models
+from spark_scoring.worker.protocol import Call, OutputColumn
 
 SWALLOWS, SLEEPS, HOLDS, CRASHES, RAISES = 1.0, 2.0, 3.0, 4.0, 5.0
 SECONDS = 2.0
-
-
-@pytest.fixture
-def scoring(tmp_path: Path) -> Callable[..., ScoringModel]:
-    def make(script: str = "hangs", *, call: Call, **settings: Any) -> ScoringModel:
-        folder = str(tmp_path / script)
-        if not os.path.isdir(folder):
-            models.save(folder, script)
-        columns = [InputColumn(name, {"type": "double"}) for name in "ab"]
-        given: dict[str, Any] = {"outputs": [OutputColumn(None, {"type": "double"})], "on_error": "collect", **settings}
-        files = ModelFiles(model_digest(folder), folder)
-        return ScoringModel(Settings(files, columns, "frame", call=call, **given), folder)
-
-    return make
 
 
 def rows(*how: float) -> pd.DataFrame:
