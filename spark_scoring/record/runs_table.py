@@ -167,9 +167,11 @@ def _is_of_an_earlier_version(spark: SparkSession, place: OutputConfig) -> bool:
 
 
 def _as_row(spark: SparkSession, record: Record) -> DataFrame:
-    # One row in one partition, without a Python worker; as one text, since each column of its own is a call of the JVM's.
+    # One row in one partition, without a Python worker. As text: a column of its own would be a call of the JVM's each.
     values = asdict(record)
-    cells = (f"CAST({_value(values[name])} AS {dtype.simpleString()}) AS {name}" for name, dtype in _TYPES.items())
+    cells = (
+        f"CAST({_value(values[name])} AS {dtype.simpleString()}) AS {sql.quote(name)}" for name, dtype in _TYPES.items()
+    )
     return spark.range(0, 1, 1, 1).selectExpr(*cells)
 
 
