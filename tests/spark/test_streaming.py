@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,23 +19,36 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_scoring import check, load_scorer, score
 from tests.spark.conftest import read, refused, version
 
-PAGE = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "streaming.md").read_text(encoding="utf-8")
 EACH_BATCH, AS_IT_IS, _ = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
 
 
+# Paths from the working directory on are the JVM's, which keeps the one in which it was started.
+PROGRAM = """
+EACH_BATCH, AS_IT_IS = {programs!r}
+names = {{}}
+exec(EACH_BATCH, names)
+rows = names["spark"].range(20, 25).selectExpr("id", "CAST(id AS DOUBLE) a", "id / 2 b")
+rows.write.format("delta").mode("append").save("./numbers")
+exec(EACH_BATCH, {{}})
+names["score_batch"](rows, 1)  # a batch that is tried again after its commit
+exec(AS_IT_IS, {{}})
+"""
+
+
 @pytest.fixture
-def place(adds: str, numbers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with what the page's programs name."""
+def place(adds: str, numbers: str, tmp_path: Path) -> Path:
+    """A folder with what the page's programs name."""
     shutil.copytree(adds, tmp_path / "model")
     shutil.copytree(numbers, tmp_path / "numbers")
-    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def stream(spark: SparkSession, place: Path) -> DataFrame:
     """A stream of `numbers`, of two micro-batches."""
-    return spark.readStream.format("delta").option("maxFilesPerTrigger", 1).load("./numbers")
+    return spark.readStream.format("delta").option("maxFilesPerTrigger", 1).load(str(place / "numbers"))
 
 
 def drained(scored: DataFrame, checkpoint: Path) -> list[list[Any]]:
@@ -43,38 +59,25 @@ def drained(scored: DataFrame, checkpoint: Path) -> list[list[Any]]:
     return batches
 
 
-@pytest.mark.usefixtures("spark")
-def test_the_page_scores_each_micro_batch_once(place: Path, spark: SparkSession) -> None:
-    names: dict[str, Any] = {}
-    exec(EACH_BATCH, names)
-    first = read("./scored")
-    assert list(first["prediction"]) == [row * 1.5 for row in range(20)]
-    assert set(first["run_id"]) == {"numbers-0"}
-    new = spark.range(20, 25).selectExpr("id", "CAST(id AS DOUBLE) a", "id / 2 b")
-    new.write.format("delta").mode("append").save("./numbers")
-    exec(EACH_BATCH, {})
-    both = read("./scored")
-    assert list(both["id"]) == list(range(25))
-    assert both[both["id"] < 20].equals(first)
-    assert set(both["run_id"][20:]) == {"numbers-1"}
-    names["score_batch"](new, 1)  # a batch that is tried again after its commit
-    assert len(read("./scored")) == 25
-
-
-@pytest.mark.usefixtures("spark", "place")
-def test_the_page_scores_the_stream_itself() -> None:
-    exec(AS_IT_IS, {})
-    scored = read("./scored_too")
-    assert list(scored["prediction"]) == [row * 1.5 for row in range(20)]
-    (run_id,) = set(scored["run_id"])
-    (scored_at,) = set(scored["scored_at"])
+def test_the_page_s_programs(place: Path) -> None:
+    program = PROGRAM.format(programs=(EACH_BATCH, AS_IT_IS))
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=place, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    by_batches, as_it_is = read(str(place / "scored")), read(str(place / "scored_too"))
+    for scored in (by_batches, as_it_is):
+        assert list(scored["id"]) == list(range(25))
+        assert list(scored["prediction"]) == [row * 1.5 for row in range(25)]
+    assert list(by_batches["run_id"]) == ["numbers-0"] * 20 + ["numbers-1"] * 5
+    (run_id,) = set(as_it_is["run_id"])
+    (scored_at,) = set(as_it_is["scored_at"])
     assert run_id == f"numbers-{round(scored_at.timestamp() * 1000)}"
 
 
 def test_each_micro_batch_has_its_own_time_and_id_and_keeps_them_when_it_is_tried_again(
     spark: SparkSession, stream: DataFrame, place: Path
 ) -> None:
-    scorer = load_scorer("./model", spark=spark)
+    scorer = load_scorer(str(place / "model"), spark=spark)
     checkpoint = place / "checkpoint"
     first, second = drained(scorer.transform(stream, run_id="numbers"), checkpoint)
     stamps = [{(row.run_id, row.scored_at.timestamp()) for row in batch} for batch in (first, second)]
