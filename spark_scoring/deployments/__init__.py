@@ -161,13 +161,10 @@ class SparkScoringDeploymentClient(BaseDeploymentClient):
             return PredictionsResponse(predictions=predictions_of(self._store.read(deployment_name), inputs))
 
 
-def run_local(
-    target: str, name: str, model_uri: str, flavor: str | None = None, config: Mapping[str, Any] | None = None
-) -> None:
+def run_local(name: str, model_uri: str, flavor: str | None = None, config: Mapping[str, Any] | None = None) -> None:
     """Scores a job's input into its output here, and prints what happened; nothing is stored.
 
     Args:
-        target: The target.
         name: What the run is called in what is printed.
         model_uri: Any MLflow model URI.
         flavor: ``python_function``, or None.

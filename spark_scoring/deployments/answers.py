@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from spark_scoring.cli.strict_json import to_json
-from spark_scoring.errors import ConfigurationError, combine
+from spark_scoring.errors import ConfigurationError, InputError, combine
 from spark_scoring.jobs.config import InputConfig, ScoringJob
 from spark_scoring.runs.plan import make_plan, sample
 from spark_scoring.spark.scratch import scratch_folder
@@ -32,12 +35,13 @@ def predictions_of(job: ScoringJob, inputs: Any) -> list[dict[str, Any]]:
     """
     with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
         request = Path(folder, "request.json")
-        request.write_text(json.dumps(_body(inputs), default=str), encoding="utf-8")
+        request.write_text(json.dumps(_body(inputs), default=_plain), encoding="utf-8")
         spark, asked = get_session(), _asked(job, request)
-        plan = make_plan(asked, spark)
-        if plan.problems:
-            raise combine(plan.problems)
-        rows = [row.asDict(recursive=True) for row in sample(spark, plan, asked.model, _MOST_ROWS + 1)]
+        with _without_the_file(request):
+            plan = make_plan(asked, spark)
+            if plan.problems:
+                raise combine(plan.problems)
+            rows = [row.asDict(recursive=True) for row in sample(spark, plan, asked.model, _MOST_ROWS + 1)]
     if len(rows) > _MOST_ROWS:
         raise ConfigurationError(
             f"the request has more than {_MOST_ROWS:,} rows, which would not fit into one answer",
@@ -66,6 +70,31 @@ def _body(inputs: Any) -> Any:
         available="a pandas DataFrame; a request's body, such as {'dataframe_split': …}",
         remedy="hand over one of them",
     )
+
+
+def _plain(value: Any) -> Any:
+    """Returns what a cell of a DataFrame holds as JSON has it: times in one form, since a request takes one of them."""
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat(timespec="auto" if value.nanosecond else "microseconds")
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+@contextmanager
+def _without_the_file(request: Path) -> Iterator[None]:
+    """Says of rows that can't be read what is wrong with them, and nothing of the file in which we put them."""
+    try:
+        yield
+    except InputError as exc:
+        _, named, why = exc.message.partition(f"{request.name}: ")
+        if not named:
+            raise
+        raise InputError(
+            f"the rows can't be read: {why}",
+            code=exc.code,
+            remedy="give each row all inputs of the model, with the names and the types that spark-scoring inspect shows",
+        ) from exc
 
 
 def _asked(job: ScoringJob, request: Path) -> ScoringJob:
