@@ -40,15 +40,15 @@ _SPARK_TYPES: dict[str, DataType] = {
     "datetime": TimestampType(),
 }
 # What travels is a type that spark_udf takes as a result, with room for an escape value; see worker/encoding.py.
-_TRANSPORT = {
-    "boolean": "int",
-    "integer": "bigint",
-    "long": "bigint",
-    "float": "double",
-    "double": "double",
-    "string": "string",
-    "binary": "string",
-    "datetime": "bigint",
+_TRANSPORT: dict[str, DataType] = {
+    "boolean": IntegerType(),
+    "integer": LongType(),
+    "long": LongType(),
+    "float": DoubleType(),
+    "double": DoubleType(),
+    "string": StringType(),
+    "binary": StringType(),
+    "datetime": LongType(),
 }
 
 
@@ -80,9 +80,9 @@ class Output:
         return _spark_type(self.spec)
 
     @property
-    def transport_type(self) -> str:
-        """The Spark type in which the value travels from the worker, as DDL; nested values travel as JSON."""
-        return _TRANSPORT.get(self.spec["type"], "string")
+    def transport_type(self) -> DataType:
+        """The Spark type in which the value travels from the worker; nested values travel as JSON."""
+        return _TRANSPORT.get(self.spec["type"], StringType())
 
     def decode(self, value: str, time_zone: str) -> str:
         """Returns SQL that turns the transport value back into exactly what the model returned.
@@ -104,8 +104,10 @@ class Output:
             "integer": f"CAST(nullif({value}, {encoding.INTEGER_NULL}L) AS INT)",
             "long": f"nullif({value}, {encoding.LONG_NULL}L)",
             "boolean": f"CASE {value} WHEN 1 THEN true WHEN 0 THEN false END",
-            "string": f"CASE WHEN {value} = {escape} THEN NULL"
-            f" WHEN startswith({value}, {escape}) THEN substr({value}, 2) ELSE {value} END",
+            # The cast is for Spark Connect, where a UDF's texts are STRING COLLATE UTF8_BINARY, a type of its own that
+            # other readers of Delta do not know.
+            "string": f"CAST(CASE WHEN {value} = {escape} THEN NULL"
+            f" WHEN startswith({value}, {escape}) THEN substr({value}, 2) ELSE {value} END AS STRING)",
             "binary": f"unbase64(nullif({value}, {sql.literal(encoding.BINARY_NULL)}))",
             "datetime": sql.timestamp_of_micros(f"nullif({value}, {encoding.DATETIME_NULL + 1}L - 1L)", time_zone),
         }[self.spec["type"]]

@@ -93,7 +93,7 @@ def _without_the_file(request: Path) -> Iterator[None]:
         raise InputError(
             f"the rows can't be read: {why}",
             code=exc.code,
-            remedy="give each row all inputs of the model, with the names and the types that spark-scoring inspect shows",
+            remedy="give each row all inputs of the model, as spark-scoring inspect shows them",
         ) from exc
 
 

@@ -36,6 +36,7 @@ from spark_scoring.reading.requests import ModelInput, required_columns, travell
 from spark_scoring.reading.text_types import with_text_types
 from spark_scoring.redaction import redact
 from spark_scoring.spark.failures import bad_file, may_be_bad_file
+from spark_scoring.spark.plain_types import with_plain_types
 from spark_scoring.worker.files import rows
 from spark_scoring.worker.files.content import MalformedFile
 from spark_scoring.worker.files.records import Dialect, Record, column_names
@@ -85,7 +86,8 @@ class DelimitedFiles:
         """Returns the rows, lazily, all of them texts; behind them, if they are `placed`, their file and line."""
         places = [T.StructField(FILE, T.StringType()), T.StructField(LINE, T.LongType())] if placed else []
         function = travelling(rows.rows_of(self.dialect, self.layout, placed=placed))
-        return self.files.mapInArrow(function, T.StructType([*self.schema.fields, *places]))
+        schema = T.StructType([*self.schema.fields, *places])
+        return with_plain_types(self.files.mapInArrow(function, schema), schema)
 
     def faults(self, files: DataFrame) -> list[BadFile]:
         """Reads the files and returns those that are malformed."""

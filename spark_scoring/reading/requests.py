@@ -25,6 +25,7 @@ from spark_scoring.contract.matrix import Policy
 from spark_scoring.contract.tensors import leaf_type
 from spark_scoring.errors import ContractError
 from spark_scoring.jobs.config import InputConfig, ScoringJob
+from spark_scoring.spark.plain_types import with_plain_types
 from spark_scoring.worker.payload import PLACE_COLUMNS, rows
 from spark_scoring.worker.payload.malformed import specs_names
 from spark_scoring.worker.payload.requests import Reading
@@ -94,7 +95,7 @@ def open_requests(files: DataFrame, config: InputConfig, model_input: ModelInput
     absent = _absent(files, reading, model_input.signature)
     fields = [field for field in inputs if inputs[field] not in absent]
     schema, layout = _layout(files, {field: inputs[field] for field in fields}, model_input.signature, reading)
-    return files.mapInArrow(travelling(rows.rows_of(reading, layout)), schema)
+    return with_plain_types(files.mapInArrow(travelling(rows.rows_of(reading, layout)), schema), schema)
 
 
 def faults(files: DataFrame, config: InputConfig, model_input: ModelInput) -> DataFrame:

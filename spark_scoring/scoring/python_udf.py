@@ -12,6 +12,7 @@ from typing import Any, Literal
 import mlflow.pyfunc
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import DataType, StringType, StructField, StructType
 
 from spark_scoring.contract import Contract
 from spark_scoring.environment.requirements import is_compared
@@ -113,7 +114,9 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
     return udf.asNondeterministic()
 
 
-def _served_udf(spark: SparkSession, scoring_model: str, carrier: str, env_manager: str, env: Mapping[str, str]) -> Any:
+def _served_udf(
+    spark: SparkSession, scoring_model: str, carrier: DataType, env_manager: str, env: Mapping[str, str]
+) -> Any:
     """Returns the UDF of a scoring model that runs in a process of its own, in a restored environment.
 
     Raises:
@@ -169,12 +172,13 @@ def _is_bare(contract: Contract, errors: _Errors) -> bool:
     return len(contract.outputs) == 1 and errors.on_error == "raise" and not errors.served
 
 
-def _carrier_type(contract: Contract, errors: _Errors) -> str:
+def _carrier_type(contract: Contract, errors: _Errors) -> DataType:
+    # No text, which Spark Connect would have its server parse: in a pipeline's function it may not be asked.
     if _is_bare(contract, errors):
         return contract.outputs[0].transport_type
-    fields = [f"v{i}: {output.transport_type}" for i, output in enumerate(contract.outputs)]
-    fields += ["e: string"] if errors.on_error == "collect" or errors.served else []
-    return f"struct<{', '.join(fields)}>"
+    fields = [StructField(f"v{i}", output.transport_type) for i, output in enumerate(contract.outputs)]
+    fields += [StructField("e", StringType())] if errors.on_error == "collect" or errors.served else []
+    return StructType(fields)
 
 
 def _decoded(contract: Contract, *, bare: bool) -> list[str]:

@@ -15,6 +15,7 @@ from spark_scoring import ScoringError, ScoringJob, get_session, load_scorer, sc
 from spark_scoring.spark import maven, session
 from tests import models
 from tests.cluster.cluster import JVM
+from tests.cluster.written import write_all
 
 ROWS = 1_000
 
@@ -65,6 +66,8 @@ def main(folder: Path) -> dict[str, Any]:
     seen["malformed"] = _error(lambda: score(ScoringJob.from_options(payload), spark=spark))
     seen["answered"] = score(ScoringJob.from_options({**payload, **isolating}), spark=spark).to_dict()
     seen["row"] = _error(lambda: score(job(models.save(folder / "t", "tattles")), spark=spark, df=refused))
+    (folder / "written").mkdir()
+    seen["schemas"] = write_all(spark, folder / "written")
     spark.stop()
     return seen
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from deltalake import DeltaTable
+from pyspark.sql import SparkSession
 
 from tests.cluster.connect_script import ROWS
+from tests.cluster.written import write_all
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,3 +105,18 @@ def test_requests_are_read_and_a_malformed_one_is_isolated(seen: dict[str, Any],
     assert "bad.json: inputs.a[1]: expected double" in seen["malformed"]["message"]
     listed = DeltaTable(str(folder / "bad_files")).to_pyarrow_table(columns=["message"]).to_pydict()
     assert listed == {"message": ["inputs.a[1]: expected double, found text that is none"]}
+
+
+@pytest.mark.full
+def test_tables_have_the_very_schemas_that_a_classic_session_gives_them(
+    seen: dict[str, Any], spark: SparkSession, tmp_path: Path
+) -> None:
+    classic = write_all(spark, tmp_path)
+    assert seen["schemas"] == classic
+    assert not [name for name, schema in classic.items() if "collate" in schema]
+
+
+def test_no_table_has_a_type_that_other_readers_do_not_know(folder: Path) -> None:
+    logs = list(folder.rglob("_delta_log/*.json"))
+    assert len(logs) > 10
+    assert not [str(log) for log in logs if "collate" in log.read_text()]

@@ -30,8 +30,7 @@ def test_a_model_sees_the_gpu_of_its_task_and_no_other(cluster: Cluster, tmp_pat
         command, env=cluster.driver_environment(), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    said = json.loads(done.stdout.splitlines()[-1])
-    for rows in said.values():
-        assert {error for *_, error in rows} == {None}
-        assert [seen.split()[:2] for _, seen, _ in rows] == [[gpu, "cuda:0"] for gpu, *_ in rows]
-    assert {gpu for gpu, *_ in said["plain"]} == set(GPUS), "both were used, so that a mix-up would have shown"
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert {error for *_, error in rows} == {None}
+    assert [seen.split()[:2] for _, seen, _ in rows] == [[gpu, "cuda:0"] for gpu, *_ in rows]
+    assert {gpu for gpu, *_ in rows} == set(GPUS), "both were used, so that a mix-up would have shown"

@@ -21,7 +21,7 @@ from tests.spark.conftest import read, refused, version
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "streaming.md").read_text(encoding="utf-8")
-EACH_BATCH, AS_IT_IS, _ = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
+EACH_BATCH, AS_IT_IS, *_ = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
 
 
 # Paths from the working directory on are the JVM's, which keeps the one in which it was started.
