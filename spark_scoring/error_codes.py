@@ -117,6 +117,7 @@ CODES: tuple[Code, ...] = (
     Code("java_too_old", "This Spark needs a newer Java.", "Install a JDK 17 or 21, and point `JAVA_HOME` to it.", (ConfigurationError,)),
     Code("job_file_not_readable", "The job file does not exist, or can't be read.", "Name a YAML job file; `spark-scoring demo` writes one to start from.", (ConfigurationError,)),
     Code("key", "The column is a key: withheld from the model, and kept in the output.", "", (VERDICT,)),
+    Code("log_store_not_safe", "The target is on S3, where Delta's own log store does not see the commits of other drivers, and an increment is to be taken once.", "Name a log store that sees them, or say that there is one driver: `spark.delta.logStore.s3a.impl`; see stores.md.", (TargetError,)),
     Code("lossy_setting", "The session is set to leave out rows or files that it can't read, without a word.", "Set the named setting to false.", (InputError,)),
     Code("malformed_payload", "A file of requests holds something that is no request of this model.", "Mend the request at the named place, or isolate such files with `errors.bad_files: quarantine`.", (InputError,)),
     Code("merge_key_duplicate", "Rows to merge have the same key.", "Filter them with `input.where`, or name keys that identify a row. Nothing was written.", (TargetError,)),

@@ -14,12 +14,14 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from spark_scoring.delta.filled_columns import Filled, filled_columns
 from spark_scoring.delta.history import latest_version
+from spark_scoring.delta.log_store import LogStore, log_store_of
 from spark_scoring.errors import TargetError
 from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line
+from spark_scoring.spark.file_system import folder_of
 
 # The table property that names the run for which a catalog table was created.
 CREATED_FOR = "spark_scoring.created_for"
@@ -43,6 +45,7 @@ class Target:
         fills: The columns that it fills in itself, by their lower-case names.
         table_id: The id that tells it from another table at the same place, or None where it does not exist yet.
         kind: What it is to the job, for messages.
+        log_store: Whether its log store arbitrates between drivers.
     """
 
     location: str
@@ -56,6 +59,7 @@ class Target:
     fills: Mapping[str, Filled] = field(default_factory=dict)
     table_id: str | None = None
     kind: str = "the target"
+    log_store: LogStore = "arbitrates"
 
     @property
     def shown(self) -> str:
@@ -104,10 +108,10 @@ def describe_target(spark: SparkSession, config: OutputConfig, kind: str = "the 
 def _describe(spark: SparkSession, config: OutputConfig, kind: str) -> Target:
     if config.path is not None:
         path = absolute(config.path)
-        target = Target(path, table_name(config), path, kind=kind)
+        target = Target(path, table_name(config), path, kind=kind, log_store=log_store_of(spark, path))
         version = latest_version(spark, target.name)
         if version is None:
-            refuse_foreign_files(path, kind)
+            refuse_foreign_files(path, kind, spark)
             return target
     else:
         target = Target(config.location, table_name(config), None, kind=kind)
@@ -133,6 +137,7 @@ def _describe(spark: SparkSession, config: OutputConfig, kind: str) -> Target:
         cluster_by=tuple(detail.get("clusteringColumns") or ()),
         fills=filled_columns(spark, schema, detail),
         table_id=detail.get("id"),
+        log_store=log_store_of(spark, detail.get("location") or target.path or ""),
     )
 
 
@@ -185,28 +190,32 @@ def _refuse_file_above(path: str, kind: str) -> None:
         )
 
 
-def refuse_foreign_files(path: str, kind: str = "the target") -> None:
-    """Refuses a local folder that holds files, and no Delta table; what a store holds is Delta's to see.
+def refuse_foreign_files(path: str, kind: str = "the target", spark: SparkSession | None = None) -> None:
+    """Refuses a folder that holds files, and no Delta table: as one, it would be read and cleaned by Delta.
 
     Args:
-        path: The folder.
+        path: The folder, here or in a store.
         kind: What it is to the job, for messages.
+        spark: The session, through which a store is looked into; without one, and over Spark Connect, it is not.
 
     Raises:
         TargetError: If there is such a folder, or a file, or a file where the folder above it would be.
+        Py4JJavaError: If a store can't be looked into.
     """
     if path.startswith("file:"):
         path = unquote(urlparse(path).path)
     if "://" in path:
-        return
-    if not os.path.exists(path):
+        store = folder_of(spark, path) if spark is not None else None
+        entries = sorted(store.names()) if store is not None else []
+    elif not os.path.exists(path):
         _refuse_file_above(path, kind)
         return
-    entries = sorted(os.listdir(path)) if os.path.isdir(path) else [path]
+    else:
+        entries = sorted(os.listdir(path)) if os.path.isdir(path) else [path]
     # A first write that failed leaves its files and an empty log: Delta never reads them, and VACUUM removes them.
     if entries and "_delta_log" not in entries:
         raise TargetError(
-            f"{kind} {path} exists and is not a Delta table",
+            f"{kind} {redact(path)} exists and is not a Delta table",
             code="target_not_delta",
             available=", ".join(entries[:5]),
             remedy="choose an empty or new folder",

@@ -16,6 +16,10 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.redaction import redact
 
 _SHOWN = 5
+_ONE_WRITER = (
+    "one writer: {} is on S3, where Delta's log store sees the commits of one driver alone, and another driver that "
+    "writes at the same time can replace one of them"
+)
 
 
 class Mapped(NamedTuple):
@@ -47,9 +51,10 @@ def table_effects(target: Target, output: OutputConfig, schema: StructType, kind
         schema: The rows' schema.
         kind: What it is to the job, such as ``the target``.
     """
+    alone = () if target.log_store == "arbitrates" else (_ONE_WRITER.format(redact(target.location)),)
     if target.schema is None:
-        return (new_table(target.location, kind), *_mapped(target, schema))
-    return tuple(_evolved(target, output, schema))
+        return (new_table(target.location, kind), *_mapped(target, schema), *alone)
+    return (*_evolved(target, output, schema), *alone)
 
 
 def _mapped(target: Target, schema: StructType) -> Iterator[Mapped]:

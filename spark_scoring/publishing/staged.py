@@ -128,7 +128,7 @@ class Staged:
             rest=REST if self.aside.rows is not None else None,
         )
         place = staging_place(self.output, self.staging, metadata.run_id)
-        drop_expired(place, self.staging.keep)
+        drop_expired(spark, place, self.staging.keep)
         table = describe_target(spark, place, "the staging table")
         plan = _plan(run)
         write = TableWrite(scored, table, place, plan, plan.transaction_id, _WITHOUT_STATISTICS)
@@ -178,7 +178,7 @@ class Staged:
                 findings = gates.run_audit(spark, staged, self.audit, target, read_again)
             gates.enforce_audit(staged, findings)
         except (RowsFailedError, AuditError):
-            mark_refused(staged.place)
+            mark_refused(spark, staged.place)
             raise
         return self.publish_staged(spark, staged, target, batch, (rows_in, findings))
 

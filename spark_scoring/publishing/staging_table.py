@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_scoring.delta.metadata import RunMetadata
+from spark_scoring.delta.table import table_name
 from spark_scoring.errors import ConfigurationError, TargetError
 from spark_scoring.jobs.bounds import read_bounded
 from spark_scoring.jobs.config import OutputConfig, StagingConfig
@@ -31,7 +32,7 @@ from spark_scoring.jobs.location import absolute, is_path
 from spark_scoring.reading.files import BadFile
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
-from spark_scoring.spark.platform import is_connect
+from spark_scoring.spark.file_system import folder_of
 
 _FOLDER = "_spark_scoring_staging"
 _PREFIX = "spark_scoring_staging_"
@@ -129,11 +130,15 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def mark_refused(place: OutputConfig) -> None:
-    """Writes down in a local staging table that its rows wait for a person, so that ``staging.keep`` holds for them."""
-    if place.path is not None and "://" not in place.path:
-        with contextlib.suppress(OSError):
+def mark_refused(spark: SparkSession, place: OutputConfig) -> None:
+    """Writes down in a staging table that its rows wait for a person, so that ``staging.keep`` holds for them."""
+    if place.path is None:
+        return
+    with contextlib.suppress(OSError, Py4JJavaError):
+        if "://" not in place.path:
             (Path(place.path) / _REFUSED).touch()
+        elif (store := folder_of(spark, place.path)) is not None:
+            store.touch(_REFUSED)
 
 
 def drop_staging(spark: SparkSession, place: OutputConfig) -> None:
@@ -147,24 +152,54 @@ def drop_staging(spark: SparkSession, place: OutputConfig) -> None:
         _log.warning("the staging table %s could not be removed: %s", redact(place.location), type(exc).__name__)
 
 
-def drop_expired(place: OutputConfig, keep: str) -> None:
+def drop_expired(spark: SparkSession, place: OutputConfig, keep: str) -> None:
     """Removes the staging tables beside `place` that are older than `keep`, such as ``7d``; catalog tables stay.
 
     Only what carries this package's own commit is removed, by the time in that commit; no link is followed. Rows that
     were not refused may be those of a run that is under way: they stay for a week at least.
     """
-    if place.path is None or "://" in place.path:
+    if place.path is None:
         return
     folder, now = os.path.dirname(place.path), time.time()
     seconds = int(keep[:-1]) * _UNITS[keep[-1]]
-    with contextlib.suppress(OSError):
+
+    def is_over(age: float | None, refused: bool) -> bool:
+        return age is not None and age > (seconds if refused else max(seconds, _UNDER_WAY))
+
+    with contextlib.suppress(OSError, PySparkException, Py4JJavaError):
+        if "://" in folder:
+            _drop_expired_in_store(spark, folder, now, is_over)
+            return
         if os.path.islink(folder):
             return
         for entry in os.scandir(folder):
             age = _age(Path(entry.path), now) if entry.is_dir(follow_symlinks=False) else None
-            refused = os.path.lexists(os.path.join(entry.path, _REFUSED))
-            if age is not None and age > (seconds if refused else max(seconds, _UNDER_WAY)):
+            if is_over(age, os.path.lexists(os.path.join(entry.path, _REFUSED))):
                 shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _drop_expired_in_store(
+    spark: SparkSession, folder: str, now: float, is_over: Callable[[float | None, bool], bool]
+) -> None:
+    runs = folder_of(spark, folder)
+    for name in runs.names() if runs is not None else ():
+        path = f"{folder}/{name}"
+        table = folder_of(spark, path)
+        if table is not None and is_over(_age_in_store(spark, path, now), _REFUSED in table.names()):
+            table.remove()
+
+
+def _age_in_store(spark: SparkSession, path: str, now: float) -> float | None:
+    """Returns how many seconds ago a run staged its rows in a store's table; None where the table is no run's."""
+    try:
+        history = spark.sql(f"DESCRIBE HISTORY {table_name(OutputConfig.at(path))}")
+        commits = history.selectExpr("unix_micros(timestamp) / 1e6", "userMetadata").collect()
+    except (PySparkException, Py4JJavaError):  # others may have laid it there
+        return None
+    for seconds, metadata in commits:
+        if StagingMetadata.from_json(str(metadata)) is not None:
+            return now - float(seconds)
+    return None
 
 
 def link_problems(place: OutputConfig) -> list[TargetError]:
@@ -216,9 +251,9 @@ def _remove_folder(spark: SparkSession, path: str) -> None:
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(path))  # the folder of all runs, once it is empty
         return
-    if is_connect(spark):
+    store, runs = folder_of(spark, path), folder_of(spark, os.path.dirname(path))
+    if store is None or runs is None:
         _log.warning("the staging table %s is left, since Spark Connect can't remove files", redact(path))
         return
-    jvm: Any = spark.sparkContext._jvm
-    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
-    hadoop_path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(hadoop_path, True)
+    store.remove()
+    runs.remove_if_empty()

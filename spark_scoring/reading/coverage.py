@@ -12,6 +12,7 @@ import json
 
 from pyspark.sql import Row, SparkSession
 
+from spark_scoring.delta.log_store import one_driver_class, setting_of
 from spark_scoring.delta.metadata import Coverage, Increment, RunMetadata
 from spark_scoring.delta.table import Target
 from spark_scoring.errors import InputError, TargetError
@@ -81,6 +82,24 @@ def plan_increment(
             remedy="score everything once in mode overwrite without input.incremental",
         )
     return Increment(since, source.version, _claim(wanted, since, established), commit.model_id)
+
+
+def refuse_unseen_writers(target: Target) -> None:
+    """Refuses a target whose log store lets two drivers make one commit: then two runs may claim one increment.
+
+    Raises:
+        TargetError: If nobody has said that there is one driver alone.
+    """
+    if target.log_store != "one driver":
+        return
+    setting = setting_of((target.path or "s3a").partition("://")[0])
+    raise TargetError(
+        f"{redact(target.location)} is on S3, where Delta's own log store does not see the commits of other drivers, "
+        "so that two runs could both take the same increment",
+        code="log_store_not_safe",
+        remedy=f"name a log store that sees them, by {setting}; or, where no other driver ever writes to the table, "
+        f"say so: {setting}={one_driver_class()}",
+    )
 
 
 def _detail(spark: SparkSession, source: Source) -> Row:

@@ -186,7 +186,7 @@ def _value(value: Any) -> str:
 def append_row(spark: SparkSession, rows: DataFrame, place: OutputConfig, options: Mapping[str, str]) -> None:
     """Appends a row to a runs table, which is made where there is none."""
     if place.path is not None:
-        refuse_foreign_files(place.path, "the runs table")
+        refuse_foreign_files(place.path, "the runs table", spark)
         rows.write.format("delta").mode("append").options(**options).save(place.path)
         return
     name = sql.quote_name(place.location)

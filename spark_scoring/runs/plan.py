@@ -27,7 +27,7 @@ from spark_scoring.publishing.choice import Publishing, choose_publishing
 from spark_scoring.publishing.quarantine import quarantine_problems
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.changes import Changes
-from spark_scoring.reading.coverage import coverage_of, plan_increment
+from spark_scoring.reading.coverage import coverage_of, plan_increment, refuse_unseen_writers
 from spark_scoring.reading.failed_sql import naming_failed_sql
 from spark_scoring.reading.quarantined import REPLAYED, Quarantined, open_quarantined
 from spark_scoring.reading.reader import InputReader
@@ -242,6 +242,7 @@ class _Planner:
         config, output = self.job.input, self.job.output
         if not config.incremental or not isinstance(whole, Snapshot) or target is None or output is None:
             return whole
+        self._try(lambda: refuse_unseen_writers(target))
         source, appends = whole.source, output.mode == "append"
         increment = self._try(lambda: plan_increment(self.spark, config, source, target, appends=appends))
         return None if increment is None else Changes(source, reader, whole.covers, increment, output, target)

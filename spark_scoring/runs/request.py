@@ -12,6 +12,7 @@ from spark_scoring.jobs.config import OutputConfig, ScoringJob
 from spark_scoring.jobs.fingerprint import Fingerprint
 from spark_scoring.publishing.choice import Publishing, choose_publishing
 from spark_scoring.reading.quarantined import replay_job
+from spark_scoring.record.runs_table import place_of
 from spark_scoring.redaction import redact
 from spark_scoring.runs.places import Places
 from spark_scoring.scoring.stamp import new_run_id
@@ -68,7 +69,7 @@ class RunRequest:
 
         Raises:
             ConfigurationError: If the run id is none, the job has no output, the rows are no DataFrame of Spark's, rows
-                and a replay are asked for, or the run would be recorded in a table of the job's own.
+                and a replay are asked for, or the run would be recorded nowhere, or in a table of the job's own.
         """
         own_id = valid_run_id(run_id) if run_id is not None else new_run_id()
         if replay is not None and df is not None:
@@ -85,6 +86,7 @@ class RunRequest:
             raise ConfigurationError(
                 "the job has no output", code="missing_key", remedy="add output: with a table or a path"
             )
+        place_of(scored.record, scored.output)  # where there is none, every run would go unrecorded
         Places.of(scored, reads_input=df is None and replay is None).refuse_shared_runs_table()
         again = None if replay is None else Replay(replay, job.identity())
         return cls(scored, scored.output, publishing, own_id, run_id is not None, df, again)

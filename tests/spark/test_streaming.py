@@ -122,7 +122,7 @@ def test_a_schema_that_is_given_is_not_asked_for(
 @pytest.fixture(params=["score", "check"])
 def asked(request: pytest.FixtureRequest, spark: SparkSession) -> Callable[..., object]:
     """Asks for a run, or a contract."""
-    ask = {"score": score, "check": check}[request.param]
+    ask: Callable[..., object] = {"score": score, "check": check}[request.param]
     return lambda job, **rows: ask(job, spark=spark, **rows)
 
 
@@ -150,11 +150,14 @@ def test_nor_is_a_view_of_one(asked: Callable[..., object], job: Any, view: str,
     assert version(target) is None
 
 
-def test_what_is_no_dataframe_is_told_as_that(asked: Callable[..., object], job: Any) -> None:
+def test_what_is_no_dataframe_is_told_as_that_and_one_is_made_of_it(
+    asked: Callable[..., object], job: Any, spark: SparkSession
+) -> None:
     for rows in (pd.DataFrame({"a": [1.0], "b": [2.0]}), [(1.0, 2.0)], "main.ml.flights"):
         with refused(2, "no_dataframe") as caught:
             asked(job(), df=rows)
         assert "createDataFrame" in (caught.value.remedy or "")
+    asked(job(), df=spark.createDataFrame(pd.DataFrame({"a": [1.0], "b": [2.0]}), "a double, b double"))
 
 
 def test_nor_does_a_scorer_take_it(spark: SparkSession, adds: str) -> None:
@@ -167,7 +170,7 @@ def test_nor_does_a_scorer_take_it(spark: SparkSession, adds: str) -> None:
 
 def test_the_number_of_a_batch_alone_is_no_run_id(spark: SparkSession, job: Any, numbers: str) -> None:
     with refused(2, "bad_run_id") as caught:
-        score(job(), spark=spark, df=spark.read.format("delta").load(numbers), run_id=7)
+        score(job(), spark=spark, df=spark.read.format("delta").load(numbers), run_id=7)  # type: ignore[arg-type]
     assert 'run_id=f"NAME-7"' in (caught.value.remedy or "")
 
 

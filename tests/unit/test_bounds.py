@@ -291,7 +291,7 @@ def test_a_pipe_among_the_staged_tables_of_others_is_left_alone(tmp_path):
     log = tmp_path / "_spark_scoring_staging" / "planted" / "_delta_log"
     log.mkdir(parents=True)
     os.mkfifo(log / "00000000000000000000.json")
-    drop_expired(OutputConfig.at(f"{tmp_path}/_spark_scoring_staging/own"), "0s")
+    drop_expired(None, OutputConfig.at(f"{tmp_path}/_spark_scoring_staging/own"), "0s")
     assert log.is_dir()
 
 

@@ -119,6 +119,18 @@ def test_a_name_is_given_once(client: Any, adds: str) -> None:
         client.create_deployment("sums", adds, config=CONFIG)
 
 
+def test_what_is_refused_goes_as_the_message_says(client: Any, adds: str, place: Path) -> None:
+    with pytest.raises(MlflowException):
+        client.create_deployment("sums of", adds, config=CONFIG)
+    client.create_deployment("sums-of", adds, config=CONFIG)
+    with pytest.raises(MlflowException, match="update"):
+        client.create_deployment("sums-of", adds, config=CONFIG)
+    client.update_deployment("sums-of", config={"output.mode": "append"})
+    with pytest.raises(MlflowException, match="-t spark-scoring:FOLDER"):
+        get_deploy_client("spark-scoring").get_deployment("sums-of")
+    assert get_deploy_client("spark-scoring:./jobs").get_deployment("sums-of")["name"] == "sums-of"
+
+
 @pytest.mark.parametrize("ask", ["get_deployment", "update_deployment", "predict"])
 def test_what_is_not_there_is_told_with_what_is(client: Any, adds: str, ask: str) -> None:
     client.create_deployment("sums", adds, config=CONFIG)

@@ -121,9 +121,12 @@ MENDED = {
 ELSEWHERE = {
     "alias_not_found": "unit/test_remedies.py::test_a_registered_model_is_had_as_the_message_says",
     "audit_refused": "spark/test_audit.py::test_a_person_publishes_what_the_audit_refused",
+    "bad_deployment_name": "unit/test_deployments.py::test_what_is_refused_goes_as_the_message_says",
     "bad_environment": "unit/test_environment.py::test_submit_hands_it_to_spark",
     "classes_unknown": "spark/test_remedies.py::test_classes_are_the_models_own_or_those_that_the_job_names",
     "delimiter": "spark/test_file_kinds.py::test_another_delimiter_is_asked_for_and_the_answer_works",
+    "deployment_exists": "unit/test_deployments.py::test_what_is_refused_goes_as_the_message_says",
+    "deployment_not_found": "unit/test_deployments.py::test_what_is_refused_goes_as_the_message_says",
     "duplicate_field": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",
     "duplicate_input": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",
     "duplicate_output": "spark/test_methods.py::test_classes_that_differ_in_case_alone_are_refused_for_columns_and_fine_for_the_top",  # noqa: E501
@@ -131,9 +134,11 @@ ELSEWHERE = {
     "increment_taken": "spark/test_incremental.py::test_of_two_runs_from_one_state_only_one_is_published",
     "jars_differ": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "jars_unreachable": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
+    "log_store_not_safe": "spark/test_stores.py::test_an_increment_is_not_taken_where_two_runs_could_take_it",
     "malformed_payload": "spark/test_payloads.py::test_a_malformed_request_is_isolated_where_the_job_says_so",
     "model_raised": "spark/test_messages.py::test_the_ways_on_are_named_and_each_of_them_works",
     "model_timeout": "spark/test_time_limits.py::test_a_call_that_hangs_costs_its_rows_and_one_that_raises_its_row",
+    "no_dataframe": "spark/test_streaming.py::test_what_is_no_dataframe_is_told_as_that_and_one_is_made_of_it",
     "no_jars": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "no_place_beside": "unit/test_remedies.py::test_a_target_without_a_place_beside_it_is_given_one",
     "no_python": "unit/test_environment.py::test_the_interpreter_may_be_named",
@@ -152,6 +157,7 @@ ELSEWHERE = {
     "run_not_found": "spark/test_remedies.py::test_a_run_that_is_not_known_is_published_by_its_id",
     "runs_table_not_readable": "spark/test_remedies.py::test_a_runs_table_is_read_where_a_run_has_it",
     "storage_failed": "spark/test_storage_faults.py::test_a_full_disk",
+    "streaming_input": "spark/test_streaming.py::test_the_page_s_programs",
     "target_char_key": "unit/test_target_limits.py::test_a_merge_key_that_is_padded_is_refused",
     "target_identity": "spark/test_target_columns.py::test_a_value_for_what_the_target_counts_is_refused_by_check_and_the_remedy_works",  # noqa: E501
     "target_not_mapped": "unit/test_target_limits.py::test_a_new_column_that_needs_column_mapping_is_refused_where_there_is_none",  # noqa: E501
@@ -170,6 +176,7 @@ UNTRIED = {
     "avro_missing": "Spark's Avro is fetched from Maven, which tests do without.",
     "bad_archive_path": "Behind a good path the packages of a model are installed, which needs an index.",
     "env_manager_missing": "It installs a program on the machine.",
+    "env_manager_without_gpus": "It packs the packages of a model, which needs an index, for a cluster with GPUs.",
     "environment_not_restored": "It needs the model's Python and a package index.",
     "interrupted": "There is nothing to mend: the same command is typed again.",
     "jars_not_published": "It installs another Spark and another Delta.",
