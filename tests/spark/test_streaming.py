@@ -122,7 +122,8 @@ def test_a_schema_that_is_given_is_not_asked_for(
 @pytest.fixture(params=["score", "check"])
 def asked(request: pytest.FixtureRequest, spark: SparkSession) -> Callable[..., object]:
     """Asks for a run, or a contract."""
-    ask: Callable[..., object] = {"score": score, "check": check}[request.param]
+    asks: dict[str, Any] = {"score": score, "check": check}
+    ask = asks[request.param]
     return lambda job, **rows: ask(job, spark=spark, **rows)
 
 
