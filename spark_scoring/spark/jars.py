@@ -132,7 +132,7 @@ def remember_jars(package: str, jars: Sequence[str]) -> None:
 def delta_package() -> str:
     """Returns the Maven coordinates of the Delta jar that goes with the installed pyspark and delta-spark.
 
-    From Spark 4.0 on the artifact's name carries Spark's version; see ``delta.pip_utils``.
+    From Delta 4.1 on the artifact's name carries Spark's version; see ``delta.pip_utils``. Delta 4.0 is for Spark 4.0.
 
     Raises:
         ConfigurationError: If delta-spark is not installed.
@@ -147,10 +147,10 @@ def delta_package() -> str:
             code="no_delta",
             remedy=f"{INSTALL}, or name the jars with {OWN_JARS}",
         ) from exc
-    major, minor = pyspark.__version__.split(".")[:2]
-    if int(major) < 4:
+    if delta.startswith("3."):
         return f"io.delta:delta-spark_2.12:{delta}"
-    return f"io.delta:delta-spark_{major}.{minor}_2.13:{delta}"
+    spark = "" if delta.startswith("4.0.") else "_" + ".".join(pyspark.__version__.split(".")[:2])
+    return f"io.delta:delta-spark{spark}_2.13:{delta}"
 
 
 def avro_package() -> str:

@@ -13,6 +13,21 @@ from spark_scoring.spark.settings import spark_settings
 NEW, OLD = "io.delta:delta-spark_4.2_2.13:4.4.0", "io.delta:delta-spark_2.12:3.3.3"
 
 
+@pytest.mark.parametrize(
+    ("spark", "delta", "package"),
+    [
+        ("4.2.0", "4.4.0", NEW),
+        ("4.1.4", "4.1.0", "io.delta:delta-spark_4.1_2.13:4.1.0"),
+        ("4.0.1", "4.0.1", "io.delta:delta-spark_2.13:4.0.1"),
+        ("3.5.7", "3.3.3", OLD),
+    ],
+)
+def test_delta_s_jar_is_named_as_its_makers_named_it(monkeypatch, spark, delta, package):
+    monkeypatch.setattr("pyspark.__version__", spark)
+    monkeypatch.setattr(jars.metadata, "version", lambda _: delta)
+    assert jars.delta_package() == package
+
+
 @pytest.fixture
 def resolve(tmp_path, monkeypatch):
     """Pretends that this environment's Delta is `package`, and that a session has resolved it."""
