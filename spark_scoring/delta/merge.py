@@ -90,11 +90,12 @@ def run_merge(spark: SparkSession, write: TableWrite) -> None:
 
 
 def _merge_with_new_columns(spark: SparkSession, into: str, target: Target) -> None:
-    # Not by Spark's version: platforms that call themselves 3.5 may know the words, and refuse the setting.
-    with suppress(ParseException):
-        spark.sql(f"MERGE WITH SCHEMA EVOLUTION {into}")
-        return
+    # Not by Spark's version: platforms that call themselves 3.5 may know the words, and refuse the setting. Delta 4.0
+    # and 4.1 know the words, pass over them where the target is a path, and go by the setting.
     with _set(spark, {"spark.databricks.delta.schema.autoMerge.enabled": "true"}) as accepted:
+        with suppress(ParseException):
+            spark.sql(f"MERGE WITH SCHEMA EVOLUTION {into}")
+            return
         if not accepted:
             # MERGE would leave the new columns out silently.
             raise TargetError(
