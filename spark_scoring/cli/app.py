@@ -203,15 +203,6 @@ def demo(as_json: AsJson = False) -> Request:
 
 
 @app.command(epilog=_ALWAYS)
-def fail(
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What was wrong.")],
-    as_json: AsJson = False,
-) -> Request:
-    """Fail with a message: the task of a Databricks job behind one that scored with --refusals-as-task-values."""
-    return Request(partial(commands.fail, message))
-
-
-@app.command(epilog=_ALWAYS)
 def publish(
     run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="The id of a run that was refused.")],
     conf: Annotated[
@@ -334,6 +325,15 @@ def fetch(
 ) -> Request:
     """Bring Delta's jars from Maven beforehand; a local session does it by itself the first time."""
     return Request(partial(commands.fetch_jars, into))
+
+
+@app.command(epilog=_ALWAYS)
+def fail(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What was wrong.")],
+    as_json: AsJson = False,
+) -> Request:
+    """Fail with a message: the task of a Databricks job behind one that scored with --refusals-as-task-values."""
+    return Request(partial(commands.fail, message))
 
 
 @environments.command(epilog=_ALWAYS)
