@@ -18,7 +18,6 @@ if "dbutils" in globals():
 
 # COMMAND ----------
 
-import os
 from datetime import timedelta
 
 from pyspark.sql import functions as F
@@ -50,10 +49,8 @@ def table(location, version=None):
     return spark.sql(f"SELECT * FROM {name}" + (f" VERSION AS OF {version}" if version is not None else ""))
 
 
-# The runs table has absolute paths.
 given = dbutils.widgets.get
 scored = given("scored")
-scored = os.path.abspath(scored) if "/" in scored and ":/" not in scored else scored
 runs = table(given("runs")).where(F.col("target") == scored).orderBy(F.desc("ended_at"))
 shown = ("run_id", "ended_at", "status", "model_id", "rows_scored", "rows_failed", "seconds", "error_code")
 runs.select(*shown).show(20, truncate=False)

@@ -2,9 +2,9 @@
 # Scores a table with a registered model, and writes the predictions to a Delta table.
 #
 # On Databricks: fill in the widgets, or pass them as the parameters of a notebook task. Elsewhere each is an option;
-# after `spark-scoring demo` it runs as it is, or with a target of your own:
+# after `spark-scoring demo` it runs as it is:
 #
-#     python notebooks/score_table.py --target /tmp/flight_scores
+#     python notebooks/score_table.py
 
 # COMMAND ----------
 

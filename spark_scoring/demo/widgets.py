@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
+from spark_scoring.jobs.location import absolute, is_path
+
 # By the name of a widget: what the demo has made, in the working directory.
 _DEMO = {
     "model_uri": "models:/flights@champion",
@@ -15,6 +17,8 @@ _DEMO = {
     "runs": "spark-scoring-demo/scoring_runs",
     "scored": "spark-scoring-demo/december_scored",
 }
+# Those that name a table or a path; a path starts at the working directory, wherever Spark's own process is.
+_PLACES = frozenset({"source", "target", "runs", "scored"})
 
 
 class Widgets:
@@ -38,7 +42,8 @@ class Widgets:
         """Returns a widget's value; the first call reads the command line, so all are declared before it."""
         if self._values is None:
             self._values = self._parser.parse_args(self._words)
-        return str(getattr(self._values, name))
+        value = str(getattr(self._values, name))
+        return absolute(value) if name in _PLACES and is_path(value) else value
 
     def _declare(self, name: str, default: str, choices: Sequence[str] | None, label: str | None) -> None:
         option = f"--{name.replace('_', '-')}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from spark_scoring.demo.widgets import Widgets, local_dbutils
@@ -17,12 +19,12 @@ def declared(*words: str) -> Widgets:
 
 def test_the_demo_s_names_are_the_defaults_and_the_notebook_s_where_it_has_none():
     widgets = declared()
-    assert [widgets.get(name) for name in ("source", "where", "mode")] == ["demo/source", "", "append"]
+    assert [widgets.get(name) for name in ("source", "where", "mode")] == [os.path.abspath("demo/source"), "", "append"]
 
 
 def test_a_command_line_fills_them():
-    widgets = declared("--source", "./mine", "--mode=overwrite")
-    assert [widgets.get(name) for name in ("source", "where", "mode")] == ["./mine", "", "overwrite"]
+    widgets = declared("--source", "main.mine", "--mode=overwrite", "--where", "a / b > 1")
+    assert [widgets.get(name) for name in ("source", "where", "mode")] == ["main.mine", "a / b > 1", "overwrite"]
 
 
 @pytest.mark.parametrize("words", [("--mode", "merge"), ("--souce", "x"), ("x",)])
