@@ -79,10 +79,16 @@ else:
 # How far the predictions of the last run are from those of the run before: below 0.1 little has changed, above 0.25
 # much. A job can ask for the same before it publishes, with audit.psi_vs_last.
 written = runs.where("status = 'succeeded' AND target_version IS NOT NULL").limit(2).collect()
-if len(written) == 2:
+prediction = given("prediction")
+types = dict(table(scored).dtypes) if written else {}
+if len(written) < 2:
+    print("drift: there are no two runs yet")
+elif "run_id" not in types or types.get(prediction, "struct").startswith(("struct", "array")):
+    print(f"drift: {scored} has no run_id, or no plain column {prediction}")
+else:
     new, old = (table(scored, run["target_version"]).where(F.col("run_id") == run["run_id"]) for run in written)
-    index = psi(new, old, given("prediction"))
-    print(f"drift {index:.4f}, from run {written[1]['run_id']} to {written[0]['run_id']}")
+    index = psi(new, old, prediction)
+    print(f"drift: {index:.4f}, from run {written[1]['run_id']} to {written[0]['run_id']}")
     if index > float(given("drift")):
         alerts.append(f"the predictions drifted by {index:.4f}; at most {given('drift')}")
 
@@ -105,7 +111,7 @@ if given("attach") != "no":
             assets_dir=f"/Workspace/Users/{user}/spark-scoring/{scored}",
             inference_log=MonitorInferenceLog(
                 problem_type=MonitorInferenceLogProblemType(f"PROBLEM_TYPE_{given('attach').upper()}"),
-                prediction_col=given("prediction"),
+                prediction_col=prediction,
                 timestamp_col="scored_at",
                 model_id_col="model_id",
                 granularities=["1 day"],

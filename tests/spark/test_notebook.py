@@ -124,7 +124,7 @@ def test_the_monitor_fails_where_the_last_run_is_not_as_it_should_be(run, job, t
     with suppress(ScoringError):
         score(job())
     with pytest.raises(RuntimeError, match=r"^run \w+ refused: target_exists: [^\n]*$"):
-        run("monitor", **given, drift="99")
+        run("monitor", **given, prediction="id_of_none")
 
 
 def test_a_run_with_failed_rows_is_told_by_the_monitor_and_shown_whole(run, job, target, tattles, numbers, tmp_path):
