@@ -84,8 +84,9 @@ lint: install ## Run ruff and mypy, strict for the package
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: install ## Write the pages that come from the code: docs/errors.md
+docs: install ## Write what comes from the code: docs/errors.md, conf/databricks.yml
 	$(BIN)/python -m spark_scoring.error_codes > docs/errors.md
+	$(BIN)/python -m spark_scoring.starter.bundle > conf/databricks.yml
 
 check: lint test ## Run ruff, mypy and the tests, as CI does
 

@@ -1,41 +1,39 @@
 # Databricks notebook source
 # Scores a table with a registered model, and writes the predictions to a Delta table.
 #
-# On Databricks: install the package first (`%pip install spark-scoring`), then fill in the widgets, or pass them as
-# the parameters of a notebook task. Elsewhere it is a plain program; after `spark-scoring demo` it runs as it is:
+# On Databricks: fill in the widgets, or pass them as the parameters of a notebook task. Elsewhere each is an option;
+# after `spark-scoring demo` it runs as it is:
 #
-#     python notebooks/score_table.py --target /tmp/flight_scores
+#     python notebooks/score_table.py
 
 # COMMAND ----------
 
-import argparse
+# MAGIC %pip install --quiet spark-scoring==0.1.0
+
+# COMMAND ----------
+
+if "dbutils" in globals():
+    dbutils.library.restartPython()
+
+# COMMAND ----------
 
 from spark_scoring import ScoringJob, check, get_session, score
 
-# Each parameter with the demo's value, as the command line has it, relative to the working directory.
-PARAMETERS = {
-    "model_uri": "models:/flights@champion",
-    "tracking_uri": "sqlite:///spark-scoring-demo/mlflow.db",
-    "source": "spark-scoring-demo/december",
-    "target": "spark-scoring-demo/notebook_scores",
-    "mode": "overwrite",
-}
+if "dbutils" not in globals():  # elsewhere than on Databricks
+    from spark_scoring.demo.widgets import local_dbutils
+
+    dbutils = local_dbutils()
+
+dbutils.widgets.text("model_uri", "models:/main.ml.flights@champion", "Model")
+dbutils.widgets.text("tracking_uri", "", "MLflow, if not the workspace's")
+dbutils.widgets.text("source", "main.ml.flights", "Table to score")
+dbutils.widgets.text("where", "", "Which rows, as SQL; all if empty")
+dbutils.widgets.text("target", "main.ml.flight_scores", "Table to write")
+dbutils.widgets.dropdown("mode", "overwrite", ["error", "append", "overwrite"], "Existing target")
+dbutils.widgets.dropdown("policy", "safe", ["strict", "safe", "lenient"], "Casts")
+dbutils.widgets.text("threshold", "0", "Rows that may fail: 100, 1%, or -1 for any")
 
 # COMMAND ----------
-
-
-def read_parameters() -> dict[str, str]:
-    """Reads the widgets where there are some, and the command line elsewhere."""
-    if "dbutils" in globals():
-        # In a workspace the model registry is there already, and tables have names.
-        defaults = {**PARAMETERS, "tracking_uri": "", "source": "main.ml.flights", "target": "main.ml.flight_scores"}
-        for name, default in defaults.items():
-            dbutils.widgets.text(name, default)
-        return {name: dbutils.widgets.get(name) for name in PARAMETERS}
-    parser = argparse.ArgumentParser(description="Score a table with an MLflow model.")
-    for name, default in PARAMETERS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"default: {default}")
-    return vars(parser.parse_args())
 
 
 def place(location: str) -> str:
@@ -43,15 +41,21 @@ def place(location: str) -> str:
     return "path" if "/" in location else "table"
 
 
-parameters = read_parameters()
+given = dbutils.widgets.get
+source, target, threshold = given("source"), given("target"), given("threshold")
 job = ScoringJob.from_options(
     {
-        "model.uri": parameters["model_uri"],
-        "model.tracking_uri": parameters["tracking_uri"] or None,
-        "model.registry_uri": parameters["tracking_uri"] or None,
-        f"input.{place(parameters['source'])}": parameters["source"],
-        f"output.{place(parameters['target'])}": parameters["target"],
-        "output.mode": parameters["mode"],
+        "model.uri": given("model_uri"),
+        "model.tracking_uri": given("tracking_uri") or None,
+        "model.registry_uri": given("tracking_uri") or None,
+        f"input.{place(source)}": source,
+        "input.where": given("where") or None,
+        "contract.policy": given("policy"),
+        f"output.{place(target)}": target,
+        "output.mode": given("mode"),
+        # Rows that may fail stay in the target, with a null prediction and the reason in the column `error`.
+        "errors.threshold": int(threshold) if threshold.lstrip("-").isdigit() else threshold,
+        "errors.inline": threshold != "0",
     }
 )
 

@@ -168,6 +168,7 @@ CODES: tuple[Code, ...] = (
     Code("partition_value", "A value of a partition column would not come back from the target: Delta stores an empty text and `__HIVE_DEFAULT_PARTITION__` as NULL, folders' names have limits, and a clock that is set back shows two timestamps alike.", "Write another text, or NULL, in `input.sql`, or leave such rows out with `input.where`; for timestamps set `spark.sql.session.timeZone` to UTC.", (TargetError,)),
     Code("places_overlap", "Two places of the job, at least one of which is written, are the same, or one lies inside the other.", "Give each a place of its own. Nothing was written.", (ConfigurationError, TargetError)),
     Code("python_differs", "The packed environment is for another Python than the driver's, and Spark wants one for both.", "Pack it with `--python` of the driver's version, or run the command with the archive's.", (ConfigurationError,)),
+    Code("refused_before", "A task of the job before this one was refused; the message is its own.", "Mend what the message says, and run the job again.", (ScoringError,)),
     Code("registry_denied", "The model registry refused the user name, the password or the token, or lets this user not read the model.", "Check the credentials that MLflow takes: `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, or `MLFLOW_TRACKING_TOKEN`.", (ModelError,)),
     Code("registry_tls", "No TLS connection to the model registry, or to the store of its files, can be made, or its certificate is not trusted.", "Write `http://` for a server without TLS; name the certificate in `MLFLOW_TRACKING_SERVER_CERT_PATH` or `REQUESTS_CA_BUNDLE`.", (ModelError,)),
     Code("registry_unreachable", "The model registry, or the store of its files, did not answer.", "Check `model.tracking_uri` and `model.registry_uri`, and this machine's credentials.", (ModelError,)),
@@ -251,6 +252,32 @@ CODES: tuple[Code, ...] = (
 )
 # fmt: on
 
+# What may be over when the same command runs again, with nothing mended: a scheduler may repeat it by itself.
+PASSING = frozenset(
+    {
+        "environment_not_restored",
+        "increment_taken",
+        "input_not_readable",
+        "interrupted",
+        "model_not_loadable",
+        "registry_unreachable",
+        "spark_failed",
+        "staging_gone",
+        "storage_failed",
+        "target_conflict",
+        "target_not_readable",
+        "terminated",
+        "unexpected",
+        "worker_died",
+        "written_by_another_attempt",
+    }
+)
+
+
+def may_pass(error: ScoringError) -> bool:
+    """Tells whether each problem of an error is among those that may be over when the same command runs again."""
+    return all(one.code in PASSING for one in error.problems or (error,))
+
 
 def page() -> str:
     """Returns ``docs/errors.md``."""
@@ -265,7 +292,8 @@ An error's message says more than this page: which name, table or key it was, wh
 ## Errors
 
 The `code` of an error in `--json`, in the runs table, and of the exceptions in `spark_scoring.errors`. The README tells
-what the exit codes mean.
+what the exit codes mean. These may be over when the same command runs again, with nothing mended, so a scheduler may repeat them:
+{", ".join(f"`{code}`" for code in sorted(PASSING))}.
 
 {_table(errors)}
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from spark_scoring.cli import asking, commands, console, given_job
+from spark_scoring.cli import asking, commands, console, databricks, given_job
 from spark_scoring.cli.history import Named
 from spark_scoring.cli.options import (
     AsJson,
@@ -21,6 +21,7 @@ from spark_scoring.cli.options import (
     Model,
     OptionalConf,
     Output,
+    RefusalsAsTaskValues,
     Replay,
     RunId,
     Settings,
@@ -96,9 +97,12 @@ def score(
     format_: Format = None,
     mode: Mode = None,
     tracking_uri: TrackingUri = None,
+    refusals_as_task_values: RefusalsAsTaskValues = False,
     as_json: AsJson = False,
 ) -> Request:
     """Score a table: run a job file, or --model, --input and --output."""
+    if refusals_as_task_values:
+        databricks.refuse_elsewhere()
     options = _options(model, input_, output, format_, mode, tracking_uri)
     job = given_job.read_job(conf, settings or (), variables or (), options)
     return Request(
@@ -321,6 +325,15 @@ def fetch(
 ) -> Request:
     """Bring Delta's jars from Maven beforehand; a local session does it by itself the first time."""
     return Request(partial(commands.fetch_jars, into))
+
+
+@app.command(epilog=_ALWAYS)
+def fail(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What was wrong.")],
+    as_json: AsJson = False,
+) -> Request:
+    """Fail with a message: the task of a Databricks job behind one that scored with --refusals-as-task-values."""
+    return Request(partial(commands.fail, message))
 
 
 @environments.command(epilog=_ALWAYS)

@@ -16,7 +16,7 @@ from spark_scoring.cli.given_job import JOB_FILE, job_file_here, pairs, read_job
 from spark_scoring.cli.history import history as history
 from spark_scoring.cli.outcome import Outcome
 from spark_scoring.cli.wording import refuse_file_as_table
-from spark_scoring.errors import ConfigurationError, combine
+from spark_scoring.errors import ConfigurationError, ScoringError, combine
 from spark_scoring.redaction import redact
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Out
 
     result = score(job, run_id=run_id, replay=replay)
     return Outcome(result.to_dict(), partial(summary.of_run, result, terminal_width()))
+
+
+def fail(message: str) -> Outcome:
+    """Raises what a task of the job before this one was refused with."""
+    raise ScoringError(message, code="refused_before")
 
 
 def publish(run_id: str, job: ScoringJob | None) -> Outcome:

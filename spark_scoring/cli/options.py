@@ -45,4 +45,12 @@ Format = Annotated[
 ]
 Mode = Annotated[str | None, typer.Option("--mode", help="Without a job file: error, append or overwrite.")]
 TrackingUri = Annotated[str | None, typer.Option("--tracking-uri", metavar="URI", help="The MLflow tracking server.")]
+RefusalsAsTaskValues = Annotated[
+    bool,
+    typer.Option(
+        "--refusals-as-task-values",
+        help="In a task of a Databricks job: where a retry would end as this run did, set the task values and do not "
+        "fail; see docs/databricks.md.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and all else on stderr.")]

@@ -45,7 +45,7 @@ def main() -> int:
         The exit code; on Databricks only 0, since there a task fails by raising.
 
     Raises:
-        ScoringError: On Databricks, where the exit code would not be 0.
+        ScoringError: On Databricks, where the exit code would not be 0, unless the job asks for refusals as values.
     """
     if _COMPLETION in os.environ:  # a shell wants to know what may come next
         app(prog_name=PROGRAM)
@@ -61,8 +61,7 @@ def main() -> int:
         if isinstance(outcome, int):
             return outcome
         _show(outcome, as_json, show_text)
-        _tell_databricks(outcome)
-        return outcome.exit_code
+        return databricks.end_task(outcome, style, keeps_refusals=databricks.OPTION in options)
     # What spark-submit runs has its output where that has its own, and whoever typed it wants to see all of it.
     log = None if style.verbose or is_submitted() or refused else _LazyLog()
     console.quiet()
@@ -198,15 +197,3 @@ def _as_scoring_error(exc: BaseException, command: str, signals: Signals) -> Sco
     return ScoringError(
         f"unexpected {type(exc).__name__}{reason}", remedy=f"set {_DEBUG}=1 to see where it came from, and report it"
     )
-
-
-def _tell_databricks(outcome: Outcome) -> None:
-    databricks.set_task_values(
-        {
-            "status": outcome.data.get("status"),
-            "exit_code": outcome.exit_code,
-            "run_id": outcome.data.get("run_id"),
-        }
-    )
-    if outcome.error is not None:
-        raise outcome.error

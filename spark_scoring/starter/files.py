@@ -10,54 +10,13 @@ from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.jobs.schema import SCHEMA_FILE, schema_text
 from spark_scoring.models.pinned import PinnedModel
+from spark_scoring.starter.bundle import MONITOR, bundle_text, is_watched, job_bundle
+from spark_scoring.starter.examples import example
 from spark_scoring.starter.job_file import job_text
 
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 _FORMATS |= {".orc": "orc", ".avro": "avro"}
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
-
-_BUNDLE = """\
-# A Databricks bundle: it uploads this folder's job file, and schedules a job that scores by it.
-#   databricks bundle validate
-#   databricks bundle deploy --target prod
-#   databricks bundle run score --target prod
-bundle:
-  name: scoring
-
-resources:
-  jobs:
-    score:
-      name: scoring by {job}
-      schedule:
-        quartz_cron_expression: 0 30 4 * * ?
-        timezone_id: UTC
-      max_concurrent_runs: 1
-      tasks:
-        - task_key: score
-          max_retries: 2         # safe: the run id below stays the same over retries, and a run id happens once
-          environment_key: default
-          python_wheel_task:
-            package_name: spark_scoring
-            entry_point: spark-scoring
-            parameters:
-              - score
-              - ${{workspace.file_path}}/{job}
-              - --run-id={{{{job.run_id}}}}
-      environments:
-        - environment_key: default
-          spec:
-            environment_version: "4"
-            dependencies:
-              - spark-scoring    # neither Spark nor Delta come with it: both are there already
-              # and what the model needs; see: spark-scoring inspect MODEL_URI
-
-targets:
-  dev:
-    mode: development            # pauses the schedule, and puts your name before the job's
-    default: true
-  prod:
-    mode: production
-"""
 
 _CELLS = (
     """\
@@ -114,7 +73,9 @@ def starter_files(
     if notebook:
         files[place.with_suffix(".ipynb")] = _notebook(place.name)
     if bundle:
-        files[place.parent / "databricks.yml"] = _BUNDLE.format(job=place.name)
+        files[place.parent / "databricks.yml"] = bundle_text(job_bundle(job, place.name, model.requirements))
+        if is_watched(job):
+            files[place.parent / Path(MONITOR).name] = example(MONITOR)
     return files
 
 

@@ -1,53 +1,31 @@
-"""The command line of the Databricks bundle, run as a wheel task runs it: in a session that is there already."""
+"""The wheel tasks of the Databricks bundle, run as Databricks runs them: in a session that is there already."""
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Callable
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pyspark.sql import SparkSession
 
 from tests.conftest import Registry
+from tests.databricks import RUN_ID, JobRun, TaskValues, deployed, run_job, start_wheel
 
-CONF = Path(__file__).parents[2] / "conf"
-BUNDLE: dict[str, Any] = yaml.safe_load((CONF / "databricks.yml").read_text())
-JOB = BUNDLE["resources"]["jobs"]["score"]
-TASK = JOB["tasks"][0]
-# What Databricks fills in; the catalog is the only one that a Spark without Unity Catalog has.
-REFERENCES = {
-    "${workspace.file_path}": str(CONF),
-    "${var.catalog}": "spark_catalog",
-    "${var.schema}": BUNDLE["variables"]["schema"]["default"],
-    "{{job.trigger.time.iso_date}}": "2026-01-31",
-    "{{job.run_id}}": "550315892394120",
-}
-
-
-def filled(text: str, references: dict[str, str]) -> str:
-    return re.sub(r"\{\{.*?\}\}|\$\{.*?\}", lambda match: references[match.group()], text)
-
-
-def command_line() -> list[str]:
-    parameters = {
-        f"{{{{job.parameters.{parameter['name']}}}}}": filled(parameter["default"], REFERENCES)
-        for parameter in JOB["parameters"]
-    }
-    return [filled(word, {**REFERENCES, **parameters}) for word in TASK["python_wheel_task"]["parameters"]]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def run_task(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Calls the wheel's entry point, as Databricks does: by the names that the task gives."""
-    task = TASK["python_wheel_task"]
-    (entry,) = distribution(task["package_name"]).entry_points.select(group="console_scripts", name=task["entry_point"])
-    monkeypatch.setattr(sys, "argv", [task["entry_point"], *command_line()])
-    return lambda: entry.load()()
+def run_bundle(monkeypatch: pytest.MonkeyPatch) -> Callable[[], JobRun]:
+    """Runs the job of conf/, but for its notebooks; the catalog is the one that a Spark without Unity Catalog has."""
+    text = (ROOT / "conf" / "databricks.yml").read_text(encoding="utf-8")
+    job = deployed(text, "prod", ROOT, catalog="spark_catalog")
+
+    def start(task: dict[str, Any], values: TaskValues) -> None:
+        if "python_wheel_task" in task:
+            start_wheel(task, values, monkeypatch)
+
+    return lambda: run_job(job, start)
 
 
 @pytest.fixture
@@ -61,19 +39,13 @@ def tables(spark: SparkSession, registry: Registry, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("tables")
-def test_the_bundles_command_scores_the_day_and_a_retry_changes_nothing(
-    spark: SparkSession, run_task: Callable[[], int]
+def test_the_bundles_job_scores_the_day_and_a_repetition_changes_nothing(
+    spark: SparkSession, run_bundle: Callable[[], JobRun]
 ) -> None:
     for _ in range(2):
-        assert run_task() == 0
+        run = run_bundle()
+        assert (run.results["score"], run.results["is_scored"], run.failed) == ("success", "true", False)
         scored = spark.table("ml.flight_scores").collect()
         assert {row.flight_id: row.prediction for row in scored} == {key: key * 2 + 1 for key in range(0, 40, 2)}
         assert len(scored) == 20
-        assert {(row.model_id, row.run_id) for row in scored} == {("spark_catalog.ml.flights/1", "550315892394120")}
-
-
-def test_the_bundle_holds_together() -> None:
-    assert TASK["environment_key"] in {environment["environment_key"] for environment in JOB["environments"]}
-    assert "../dist/*.whl" in JOB["environments"][0]["spec"]["dependencies"]
-    assert Path(CONF, BUNDLE["artifacts"]["spark_scoring"]["path"], "pyproject.toml").is_file()
-    assert Path(command_line()[1]).is_file(), "the job file lies in the bundle's folder, which is what is uploaded"
+        assert {(row.model_id, row.run_id) for row in scored} == {("spark_catalog.ml.flights/1", RUN_ID)}

@@ -14,7 +14,7 @@ _once = functools.cache(run_demo)
 
 def made(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """Returns what the demo did, in a folder of the tests' own; it runs when it is first asked for."""
-    return _once(tmp_path_factory.getbasetemp() / "demo")
+    return _once(tmp_path_factory.getbasetemp() / "spark-scoring-demo")
 
 
 def store(demo: Demo) -> str:

@@ -84,12 +84,17 @@ def test_help_names_every_command_and_no_other(cli):
     help_ = cli("--help")
     assert help_.code == 0
     registered = {command.callback.__name__ for command in app.app.registered_commands}
-    assert registered == {"score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema"}
+    assert registered == {
+        *("score", "check", "inspect", "demo", "publish", "history", "submit"),
+        "init",
+        "schema",
+        "fail",
+    }
     assert all(name in help_.out for name in registered)
 
 
 @pytest.mark.parametrize(
-    "command", ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema"]
+    "command", ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema", "fail"]
 )
 def test_every_command_has_help(cli, command):
     assert cli(command, "--help").code == 0
@@ -493,10 +498,36 @@ def test_on_databricks_success_returns_and_sets_the_tasks_values(cli, scores, ta
 
 
 def test_on_databricks_an_error_is_raised_after_its_values_are_set(cli, scores, task_values):
-    scores(raising(TargetError("the target exists already")))
+    scores(raising(TargetError("the target exists already", code="target_exists", remedy="choose another\none")))
     with pytest.raises(TargetError, match="exists already"):
         cli("score", *OPTIONS)
-    assert task_values == {"status": "refused", "exit_code": 8}
+    said = "the target exists already to do: choose another\\none"
+    assert task_values == {"status": "refused", "exit_code": 8, "message": said}
+
+
+def test_on_databricks_a_refusal_that_is_asked_for_as_a_value_is_shown_and_not_raised(cli, scores, task_values):
+    scores(raising(TargetError("the target exists already", code="target_exists")))
+    done = cli("score", *OPTIONS, "--refusals-as-task-values")
+    assert (done.code, task_values["exit_code"]) == (0, 8)
+    assert "spark-scoring: the target exists already" in done.err
+
+
+def test_on_databricks_a_wrong_command_line_is_a_refusal_too(cli, task_values):
+    assert cli("score", "none.yml", "--refusals-as-task-values").code == 0
+    assert (task_values["status"], task_values["exit_code"]) == ("refused", 2)
+
+
+def test_elsewhere_than_on_databricks_refusals_are_exit_codes(cli):
+    done = cli("score", *OPTIONS, "--refusals-as-task-values")
+    assert done.code == 2
+    assert "this is not Databricks" in done.err
+
+
+def test_fail_fails_with_its_message(cli, task_values, monkeypatch):
+    with pytest.raises(ScoringError, match="the target exists already"):
+        cli("fail", "the target exists already")
+    monkeypatch.delenv("DATABRICKS_RUNTIME_VERSION")
+    assert cli("fail", "the target exists already").code == 1
 
 
 def test_without_dbutils_a_databricks_run_ends_all_the_same(cli, scores, task_values, monkeypatch):

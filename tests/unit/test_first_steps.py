@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -166,9 +167,20 @@ def test_init_writes_a_notebook_and_a_bundle(cli, model, tmp_path):
     ast.parse(code)
     assert "ScoringJob.from_yaml('sums.yml')" in code
     bundle = read_yaml((tmp_path / "jobs" / "databricks.yml").read_text(), "databricks.yml")
-    (task,) = bundle["resources"]["jobs"]["score"]["tasks"]
-    words = task["python_wheel_task"]["parameters"]
-    assert words == ["score", "${workspace.file_path}/sums.yml", "--run-id={{job.run_id}}"]
+    tasks = {task["task_key"]: task for task in bundle["resources"]["jobs"]["score"]["tasks"]}
+    words = tasks["score"]["python_wheel_task"]["parameters"]
+    assert words[:3] == ["score", "${workspace.file_path}/sums.yml", "--run-id={{job.run_id}}"]
+    watched = {"runs": "scoring_runs", "scored": "scores", "prediction": "prediction"}
+    assert tasks["monitor"]["notebook_task"] == {"notebook_path": "./monitor.py", "base_parameters": watched}
+    assert (tmp_path / "jobs" / "monitor.py").read_text() == (ROOT / "notebooks" / "monitor.py").read_text()
+
+
+def test_init_s_bundle_installs_what_the_model_needs(cli, adds, tmp_path):
+    shutil.copytree(adds, tmp_path / "own")
+    (tmp_path / "own" / "requirements.txt").write_text("mlflow==3.1\nscikit-learn==1.9.1\n")
+    assert cli("init", "--model", "./own", "--input", "numbers", "--output", "scores", "--bundle")[0] == 0
+    text = (tmp_path / "databricks.yml").read_text()
+    assert (text.count("scikit-learn==1.9.1"), text.count("mlflow==")) == (2, 0)
 
 
 def test_a_text_with_a_variables_mark_stays_text(cli, model, tmp_path):

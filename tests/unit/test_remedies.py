@@ -150,6 +150,7 @@ ELSEWHERE = {
     "param_type": "unit/test_bindings.py::test_what_is_no_such_param_is_refused_and_the_remedy_works",
     "params_differ": "spark/test_payloads.py::test_params_must_be_the_job_s",
     "python_differs": "unit/test_environment.py::test_submit_hands_it_to_spark",
+    "refused_before": "spark/test_databricks_job.py::test_a_table_that_does_not_fit_is_refused_once_and_then_mended",
     "registry_unreachable": "unit/test_remedies.py::test_a_registered_model_is_had_as_the_message_says",
     "result_unknown": "spark/test_methods.py::test_a_method_of_which_only_the_author_knows_needs_a_result_type",
     "run_id_ambiguous": "spark/test_identity.py::test_a_refused_run_of_two_jobs_is_published_for_the_one_that_is_named",

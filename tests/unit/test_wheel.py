@@ -71,6 +71,10 @@ def test_it_has_the_examples(wheel: zipfile.ZipFile) -> None:
     assert names == {f"spark_scoring/examples/{file.relative_to(ROOT)}" for file in files}
 
 
+def test_it_has_the_template_of_a_bundle(wheel: zipfile.ZipFile) -> None:
+    assert "spark_scoring/starter/bundle.yml" in wheel.namelist()
+
+
 def test_it_has_the_programs_of_a_packed_environment(wheel: zipfile.ZipFile) -> None:
     needed = {f"spark_scoring/environment/{name}" for name in ("launcher.sh", "start.py")}
     assert needed <= set(wheel.namelist())
