@@ -24,7 +24,7 @@ NEW, OLD = "io.delta:delta-spark_4.2_2.13:4.4.0", "io.delta:delta-spark_2.12:3.3
 )
 def test_delta_s_jar_is_named_as_its_makers_named_it(monkeypatch, spark, delta, package):
     monkeypatch.setattr("pyspark.__version__", spark)
-    monkeypatch.setattr(jars.metadata, "version", lambda _: delta)
+    monkeypatch.setattr("spark_scoring.spark.jars.metadata.version", lambda _: delta)
     assert jars.delta_package() == package
 
 
