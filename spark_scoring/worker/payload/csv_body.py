@@ -11,7 +11,7 @@ from mlflow.models.utils import _enforce_schema
 from mlflow.types.schema import ColSpec, DataType, Schema
 from mlflow.utils import proto_json_utils
 
-from .malformed import MalformedRequest, first_misfit, listed, located, specs_names
+from .malformed import MalformedRequest, WrongValue, first_misfit, listed, located, specs_names
 from .values import columns_of, is_missing
 
 # mlflow has no types for it.
@@ -126,5 +126,6 @@ def _misfit(exc: Exception, text: str, dtypes: Mapping[str, Any]) -> MalformedRe
         if row is not None:
             actual = "no value" if is_missing(column.iloc[row]) else "another text"
             expected = _NAMES.get(str(np.dtype(dtype)), str(dtype))
-            return MalformedRequest(f"row {row + 1}, column {name}", f"expected {expected}, found {actual}")
+            message = f"expected {expected}, found {actual}"
+            return WrongValue(f"row {row + 1}, column {name}", message, is_null=bool(is_missing(column.iloc[row])))
     return MalformedRequest("", f"expected CSV with a header ({type(exc).__name__})")

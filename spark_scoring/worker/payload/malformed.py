@@ -1,6 +1,6 @@
 """Where a request is malformed, and what was expected there; never a value of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -36,6 +36,18 @@ class MalformedRequest(Exception):  # noqa: N818  (named after the request)
         self.place = place
         self.message = message
         self.code = code
+
+
+class WrongValue(MalformedRequest):
+    """A request with a value that is not of its input's type.
+
+    Attributes:
+        is_null: Whether there is none.
+    """
+
+    def __init__(self, place: str, message: str, *, is_null: bool = False) -> None:
+        super().__init__(place, message)
+        self.is_null = is_null
 
 
 def _shown(text: str, longest: int) -> str:
@@ -77,11 +89,8 @@ def located(
         place: Writes the place of a value.
     """
     named = dict(zip(specs_names(schema.inputs), schema.inputs, strict=True))
-    if schema.has_input_names() and raw is not None:
-        present = {*raw, *(body if isinstance(body, dict) else ())}
-        absent = [name for name in schema.required_input_names() if name not in present]
-        if absent:
-            return MalformedRequest(path, f"expected the inputs {listed(named)}; {listed(absent)} is not there")
+    if raw is not None and (absent := without_inputs(path, {*raw, *(body if isinstance(body, dict) else ())}, schema)):
+        return absent
     columns = {name: values for name, values in (raw or {}).items() if name in named}
     for name, values in columns.items():
         misfit = _misfit(name, values, named[name], place)
@@ -97,6 +106,19 @@ def located(
     )
 
 
+def without_inputs(path: str, present: Collection[Any], schema: Schema) -> MalformedRequest | None:
+    """Returns the error for a request in which a required input is not present, or None."""
+    if not schema.has_input_names():
+        return None
+    absent = [name for name in schema.required_input_names() if name not in present]
+    names = specs_names(schema.inputs)
+    return (
+        MalformedRequest(path, f"expected the inputs {listed(names)}; {listed(absent)} is not there")
+        if absent
+        else None
+    )
+
+
 def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> MalformedRequest | None:
     """Returns an error for the first value in a column that is not of its type, or None."""
     if isinstance(spec, TensorSpec):
@@ -104,7 +126,8 @@ def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> Malfor
         if misfit is None:
             return None
         (position, *deeper), message = misfit
-        return MalformedRequest(place(name, position) + "".join(f"[{inner}]" for inner in deeper), message)
+        where = place(name, position) + "".join(f"[{inner}]" for inner in deeper)
+        return WrongValue(where, message, is_null=message.endswith("found null"))
     single = Schema([ColSpec(spec.type, name, required=spec.required)])
 
     def attempt(end: int) -> None:
@@ -113,7 +136,8 @@ def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> Malfor
     row = first_misfit(len(values), attempt)
     if row is None:
         return None
-    return MalformedRequest(place(name, row), f"expected {_expected(spec)}, found {_actual(values[row], spec.type)}")
+    message = f"expected {_expected(spec)}, found {_actual(values[row], spec.type)}"
+    return WrongValue(place(name, row), message, is_null=values[row] is None)
 
 
 def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
