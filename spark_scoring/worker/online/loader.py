@@ -97,7 +97,8 @@ class PackagedJob:
         names = [*self._online.predictions, "model_id", "error"]
         # Of objects, so that pandas makes no NaN of a null.
         columns = {name: objects([record[name] for record in records]) for name in names}
-        return pd.DataFrame(columns, columns=names, dtype=object)
+        answers: pd.DataFrame = pd.DataFrame(columns, columns=names, dtype=object)
+        return answers
 
     def answer_request(self, content: bytes, *, is_csv: bool) -> list[dict[str, Any]]:
         """Answers a request's body.

@@ -1,9 +1,10 @@
 """Lets MLflow's scoring server hand a packaged job its requests as they were sent.
 
-Left to itself, the server parses a request by the signature before the model sees it: one value that is not of its type
-fails all rows, and without types pandas changes numbers beside nulls, and texts in CSV. docs/decisions/online.md has what
-was measured. So the function that answers a request, `invocations`, asks the job first. Other models, and other kinds
-of content, are answered as ever; and where a server has no such function, the job reads what the server has parsed.
+Left to itself, the server parses a request by the signature before the model sees it: one value that is not of its
+type fails all rows, and without types pandas changes numbers beside nulls, and texts in CSV. What was measured stands
+in docs/decisions/online.md. So the function that answers a request, `invocations`, asks the job first. Other models,
+and other kinds of content, are answered as ever; and where a server has no such function, the job reads what the
+server has parsed.
 """
 
 import json

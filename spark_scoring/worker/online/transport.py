@@ -25,14 +25,14 @@ def transported(values: Any, spec: Mapping[str, Any]) -> Any:
         values: An array, a masked one where there are nulls among floats, or a list.
         spec: The input's type, see `frames.build_input`.
     """
-    return _COLUMNS.get(spec["type"], _as_they_are)(values, spec)
+    convert: Callable[[Any, Any], Any] = _COLUMNS.get(spec["type"], _as_they_are)
+    return convert(values, spec)
 
 
 def nulls(values: Any) -> Any:
     """Tells for each row whether its value is null; a NaN that the request has is a value."""
     if isinstance(values, np.ma.MaskedArray):
-        missing: Any = np.ma.getmaskarray(values)
-        return missing
+        return np.zeros(len(values), dtype=bool) | values.mask
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
         return np.isnat(values)
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
