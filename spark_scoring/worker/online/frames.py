@@ -42,6 +42,8 @@ def request_of(data: Any, kinds: Mapping[str, str]) -> Parsed:
         data = data.to_frame()
     if not isinstance(data, pd.DataFrame):
         return Parsed({INPUTS: _sent(data)}, {})
+    if _is_packed(data, kinds):
+        return Parsed({INPUTS: {name: data[name].iloc[0] for name in data.columns}}, {})
     faults: dict[int, RequestFault] = {}
     columns = []
     for position, name in enumerate(data.columns):
@@ -53,6 +55,15 @@ def request_of(data: Any, kinds: Mapping[str, str]) -> Parsed:
         columns.append([_sent(value) for value in values.astype(object)])
     rows = [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in range(len(data))]
     return Parsed({SPLIT: {"columns": list(data.columns), "data": rows}}, faults)
+
+
+def _is_packed(data: pd.DataFrame, kinds: Mapping[str, str]) -> bool:
+    """Tells whether the one row has lists in place of values: what MLflow makes of ``inputs`` with texts alone."""
+    return (
+        len(data) == 1
+        and all(str(name) in kinds for name in data.columns)
+        and all(isinstance(value, list) for value in data.iloc[0])
+    )
 
 
 def _sent(value: Any) -> Any:

@@ -92,7 +92,7 @@ class PackagedJob:
             refuse_other_params(params or None, self._online.reading)
             rows = rows_of(request.document, self._online.reading)
         except MalformedRequest as exc:
-            raise Refused(exc) from None
+            raise Refused(RowFailure(exc.code, "input", str(exc))) from None
         records = self._answer(rows, request.faults)
         names = [*self._online.predictions, "model_id", "error"]
         # Of objects, so that pandas makes no NaN of a null.
@@ -116,7 +116,7 @@ class PackagedJob:
         try:
             rows = rows_of_content(content, self._online.reading, is_csv=is_csv)
         except MalformedRequest as exc:
-            raise Refused(exc) from None
+            raise Refused(RowFailure(exc.code, "input", str(exc))) from None
         return self._answer(rows, {})
 
     def _answer(self, rows: Rows, more_faults: Mapping[int, RequestFault]) -> list[dict[str, Any]]:

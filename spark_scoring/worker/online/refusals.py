@@ -1,9 +1,11 @@
 """A request that gets no answer: why, and what to do, as MLflow's servers tell it."""
 
-from typing import Any, Protocol
+from typing import Any
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR
+
+from ..failures import RowFailure
 
 _REMEDIES = {
     "malformed_payload": "mend the request at the named place; docs/online.md of spark-scoring shows each form",
@@ -11,18 +13,6 @@ _REMEDIES = {
     "requirements_differ": "serve the package in its own environment, or package the job with model.requirements: warn",
 }
 _OF_SERVER = "see the server's log, and score a request like this one with the batch job: it fails there as well"
-
-
-class Reason(Protocol):
-    """What was wrong, such as a `failures.RowFailure`."""
-
-    @property
-    def code(self) -> str:
-        """Its code."""
-
-    @property
-    def message(self) -> str:
-        """What was wrong, in a sentence, without a value of a row."""
 
 
 class Refused(MlflowException):
@@ -33,7 +23,7 @@ class Refused(MlflowException):
         is_ours: Whether the server is at fault, and not the request.
     """
 
-    def __init__(self, reason: Reason, *, is_ours: bool = False) -> None:
+    def __init__(self, reason: RowFailure, *, is_ours: bool = False) -> None:
         remedy = _REMEDIES.get(reason.code, _OF_SERVER)
         self._message = f"{reason.message} ({reason.code}); to do: {remedy}"
         error_code = INTERNAL_ERROR if is_ours else BAD_REQUEST

@@ -50,8 +50,7 @@ def read_csv(
         frame = pd.read_csv(io.StringIO(text), dtype=column_dtypes)
     except Exception as exc:
         raise _misfit(exc, text, column_dtypes) from None
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is more than the header for row labels
-        raise MalformedRequest("line 2", f"expected {len(frame.columns)} values, as the header has names, found more")
+    refuse_row_labels(frame)
     label_columns = {name: _texts(frame, name) for name in labels}
     frame = frame.rename(columns=dict(names))
     absent = [name for name in schema.required_input_names() if name not in frame.columns]
@@ -74,6 +73,16 @@ def read_csv(
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "f":
             columns[name] = np.ma.MaskedArray(values, np.isnan(values))
     return rows, columns, label_columns
+
+
+def refuse_row_labels(frame: pd.DataFrame) -> None:
+    """Refuses a body whose rows are longer than its header: pandas takes what is more for labels of the rows.
+
+    Raises:
+        MalformedRequest: With how many values were expected.
+    """
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise MalformedRequest("line 2", f"expected {len(frame.columns)} values, as the header has names, found more")
 
 
 def refuse_wide(text: str) -> None:

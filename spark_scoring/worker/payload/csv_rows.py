@@ -9,7 +9,7 @@ import pandas as pd
 from mlflow.types.schema import Schema
 
 from .cells import unfit_cells
-from .csv_body import read_csv
+from .csv_body import read_csv, refuse_row_labels
 from .malformed import MalformedRequest, specs_names
 
 # What pandas reads as a missing value; a column of nothing would be a blank line, which it passes over.
@@ -41,6 +41,7 @@ def rows_of_csv(
         raise error from None
     header_name = {model: header for header, model in names.items()}
     headers = {name: header_name.get(name, name) for name in specs_names(schema.inputs)}
+    refuse_row_labels(frame)
     if any(spec.required and headers[str(spec.name)] not in frame.columns for spec in schema.inputs):
         raise error
     wrong: dict[int, tuple[str, MalformedRequest]] = {}
