@@ -11,7 +11,7 @@ from mlflow.models.utils import _enforce_schema
 from mlflow.types.schema import ColSpec, DataType, Schema
 from mlflow.utils import proto_json_utils
 
-from .malformed import MalformedRequest, WrongValue, first_misfit, listed, located, specs_names
+from .malformed import MalformedRequest, Place, WrongValue, first_misfit, listed, located, specs_names
 from .values import columns_of, is_missing
 
 # mlflow has no types for it.
@@ -46,8 +46,10 @@ def read_csv(
     dtypes: dict[str, Any] = dict(zip(inputs, schema.pandas_types(), strict=True))
     dtypes.update({str(spec.name): str for spec in cast_later})
     column_dtypes = {header_name.get(name, name): dtype for name, dtype in dtypes.items()} | dict.fromkeys(labels, str)
+    narrow = [name for name, dtype in column_dtypes.items() if dtype == np.int32]
     try:
-        frame = pd.read_csv(io.StringIO(text), dtype=column_dtypes)
+        # pandas wraps what is beyond 32 bits.
+        frame = pd.read_csv(io.StringIO(text), dtype={**column_dtypes, **dict.fromkeys(narrow, np.int64)})
     except Exception as exc:
         raise _misfit(exc, text, column_dtypes) from None
     refuse_row_labels(frame)
@@ -62,6 +64,10 @@ def read_csv(
     def place(name: str, row: int) -> str:
         return f"row {row + 1}, column {header_name.get(name, name)}"
 
+    for header in narrow:
+        name = names.get(header, header)
+        if name in frame.columns:
+            frame[name] = _narrowed(frame[name], name, place)
     present = [spec for spec in cast_later if spec.name in frame.columns]
     try:
         enforced = _enforce_schema(_cast(frame, Schema(present)) if present else frame, schema)
@@ -73,6 +79,14 @@ def read_csv(
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "f":
             columns[name] = np.ma.MaskedArray(values, np.isnan(values))
     return rows, columns, label_columns
+
+
+def _narrowed(values: Any, name: str, place: Place) -> Any:
+    limits = np.iinfo(np.int32)
+    beyond = np.flatnonzero((values < limits.min) | (values > limits.max))
+    if len(beyond):
+        raise WrongValue(place(name, int(beyond[0])), "expected integer, found a whole number beyond its range")
+    return values.astype(np.int32)
 
 
 def refuse_row_labels(frame: pd.DataFrame) -> None:

@@ -10,7 +10,8 @@ from mlflow.types.schema import Schema
 
 from .cells import unfit_cells
 from .csv_body import read_csv, refuse_row_labels
-from .malformed import MalformedRequest, specs_names
+from .malformed import MalformedRequest, WrongValue, specs_names
+from .values import is_missing
 
 # What pandas reads as a missing value; a column of nothing would be a blank line, which it passes over.
 _MISSING = "NA"
@@ -55,7 +56,8 @@ def rows_of_csv(
             read_csv(_as_csv(pd.DataFrame({name: list(cells)}, dtype=object)), single, {}, ())
 
         for row, unfit in unfit_cells(dict(enumerate(frame[header].astype(object))), attempt).items():
-            wrong.setdefault(row, (f"row {row + 1}, column {header}", unfit))
+            place = f"row {row + 1}, column {header}"
+            wrong.setdefault(row, (place, _of_value(unfit, frame[header].iloc[row])))
     good = np.setdiff1d(np.arange(len(frame)), list(wrong))
     if not len(good):
         return len(frame), (), {}, wrong
@@ -66,6 +68,12 @@ def rows_of_csv(
             raise error from None
         raise
     return len(frame), good.tolist(), columns, wrong
+
+
+def _of_value(unfit: MalformedRequest, value: Any) -> WrongValue:
+    if isinstance(unfit, WrongValue):
+        return unfit
+    return WrongValue(unfit.place, unfit.message, is_null=is_missing(value))
 
 
 def _as_csv(frame: pd.DataFrame) -> str:

@@ -136,8 +136,12 @@ def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> Malfor
     row = first_misfit(len(values), attempt)
     if row is None:
         return None
-    message = f"expected {_expected(spec)}, found {_actual(values[row], spec.type)}"
-    return WrongValue(place(name, row), message, is_null=values[row] is None)
+    return wrong_value(values[row], spec, place(name, row))
+
+
+def wrong_value(value: Any, spec: ColSpec, place: str) -> WrongValue:
+    """Returns the error for a value that is not of its column's type."""
+    return WrongValue(place, f"expected {_expected(spec)}, found {_actual(value, spec.type)}", is_null=value is None)
 
 
 def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from mlflow.types.schema import Schema
+from mlflow.types.schema import ColSpec, Schema
 
 from .cells import unfit_cells
 from .csv_rows import rows_of_csv
 from .documents import documents, text_of
 from .lots import Lot, lot_of
-from .malformed import MalformedRequest, WrongValue, listed, specs_names, unreadable, without_inputs
+from .malformed import MalformedRequest, WrongValue, listed, specs_names, unreadable, without_inputs, wrong_value
 from .requests import Reading, Request, form_of, raw_columns, read_body, refuse_other_params, renamed
 from .structure import FORMS, check_structure
 
@@ -105,8 +105,12 @@ def _apart(lot: Lot, schema: Schema, reading: Reading) -> Rows:
         def attempt(cells: Sequence[Any], name: str = name, single: Schema = single) -> None:
             read_body(lot.form, lot.column(name, cells), lot.path, single, Reading(reading.inputs))
 
-        for row, wrong in unfit_cells(dict(zip(shaped, raw[name], strict=True)), attempt).items():
-            faults.setdefault(row, fault(wrong, lot.place_of_value(name, row)))
+        cells = dict(zip(shaped, raw[name], strict=True))
+        for row, wrong in unfit_cells(cells, attempt).items():
+            place = lot.place_of_value(name, row)
+            if not isinstance(wrong, WrongValue) and isinstance(spec, ColSpec):  # alone, it is the value's fault
+                wrong = wrong_value(cells[row], spec, place)
+            faults.setdefault(row, fault(wrong, place))
     good = [row for row in shaped if row not in faults]
     parts, more = _in_parts(lot, good, schema, reading)
     faults.update(more)
