@@ -14,6 +14,7 @@ from typing import Any
 import mlflow.pyfunc
 from mlflow.models import Model
 
+from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel, fetch, pin
@@ -129,11 +130,22 @@ def _write(folder: Path, job: ScoringJob, model: LocalModel, asked: RequestContr
 
 
 def _move(folder: str, path: str) -> None:
-    """Moves a whole package to its place: a folder that is empty, or not there."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    if os.path.isdir(path):
-        os.rmdir(path)
-    shutil.move(folder, path)
+    """Moves a whole package to its place: a folder that is empty, or not there.
+
+    Raises:
+        ConfigurationError: If this user can't write to that place.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.isdir(path):
+            os.rmdir(path)
+        shutil.move(folder, path)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{path} can't be written: {exc.strerror or exc}",
+            code="file_not_written",
+            remedy="name a place that this user can write to",
+        ) from exc
 
 
 def _notes(job: ScoringJob) -> tuple[str, ...]:

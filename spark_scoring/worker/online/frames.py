@@ -6,7 +6,7 @@ numbers become floats. Where that may have changed a number, its row fails.
 
 import base64
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,17 +31,22 @@ class Parsed(NamedTuple):
     faults: dict[int, RequestFault]
 
 
-def request_of(data: Any, kinds: Mapping[str, str]) -> Parsed:
+def request_of(data: Any, kinds: Mapping[str, str], tensors: Literal["named", "unnamed"] | None = None) -> Parsed:
     """Returns the request that a server has parsed.
 
     Args:
         data: A DataFrame, a dict of arrays, an array, a list, or one value.
         kinds: The type of each plain input, by the request's name of it.
+        tensors: Whether the inputs are tensors, and with names or without.
     """
     if isinstance(data, pd.Series):
         data = data.to_frame()
     if not isinstance(data, pd.DataFrame):
         return Parsed({INPUTS: _sent(data)}, {})
+    if tensors == "named":
+        return Parsed({INPUTS: {name: [_sent(value) for value in data[name]] for name in data.columns}}, {})
+    if tensors == "unnamed":
+        return Parsed({INPUTS: [[_sent(value) for value in row] for row in data.itertuples(index=False)]}, {})
     if _is_packed(data, kinds):
         return Parsed({INPUTS: {name: data[name].iloc[0] for name in data.columns}}, {})
     faults: dict[int, RequestFault] = {}

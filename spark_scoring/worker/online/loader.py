@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,9 @@ class PackagedJob:
         self._folder = folder
         self._scoring: dict[tuple[str, ...], ScoringModel] = {}
         schema = Schema.from_json(online.reading.inputs)
+        self._tensors: Literal["named", "unnamed"] | None = None
+        if schema.is_tensor_spec():
+            self._tensors = "named" if schema.has_input_names() else "unnamed"
         theirs = {model: sent for sent, model in online.reading.names.items()}
         self._kinds = {
             theirs.get(name, name): spec.type.name
@@ -87,7 +90,7 @@ class PackagedJob:
         Raises:
             Refused: If it is no request of this model, or the model can't be loaded.
         """
-        request = request_of(data, self._kinds)
+        request = request_of(data, self._kinds, self._tensors)
         try:
             refuse_other_params(params or None, self._online.reading)
             rows = rows_of(request.document, self._online.reading)
@@ -157,8 +160,8 @@ class PackagedJob:
         except ScoringFailedError as exc:
             raise Refused(exc.failure, is_ours=True) from exc
         except Exception as exc:
-            failure = RowFailure("worker_failed", "model", describe(exc, None))
-            raise Refused(failure, is_ours=True) from exc
+            ended = ScoringFailedError("model", RowFailure("worker_failed", "model", describe(exc, None)))
+            raise Refused(ended.failure, is_ours=True) from exc
         values = [decoded(carrier[f"v{i}"].to_numpy(), one.spec) for i, one in enumerate(online.scoring.outputs)]
         failures = {row: RowFailure(*json.loads(text)) for row, text in enumerate(carrier["e"]) if text}
         return values, failures
