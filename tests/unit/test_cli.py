@@ -84,7 +84,18 @@ def test_help_names_every_command_and_no_other(cli):
     help_ = cli("--help")
     assert help_.code == 0
     registered = {command.callback.__name__ for command in app.app.registered_commands}
-    assert registered == {"score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema"}
+    assert registered == {
+        "score",
+        "check",
+        "inspect",
+        "demo",
+        "publish",
+        "history",
+        "submit",
+        "init",
+        "schema",
+        "package",
+    }
     assert all(name in help_.out for name in registered)
 
 
