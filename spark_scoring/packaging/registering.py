@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
@@ -14,6 +13,7 @@ from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.answers import failure
 from spark_scoring.models.connection import Budget, refuse_absent_store
 from spark_scoring.models.pinned import LocalModel
+from spark_scoring.models.registry import stores_of
 from spark_scoring.record.mlflow_run import experiment_of
 from spark_scoring.spark.steps import step
 
@@ -32,13 +32,12 @@ def register(folder: str, name: str, config: ModelConfig, model: LocalModel) -> 
     Raises:
         ModelError: If there is no such registry, or it does not take the package.
     """
-    tracking = config.tracking_uri or mlflow.get_tracking_uri()
-    place = config.registry or tracking
+    tracking, place = stores_of(config)
     budget = Budget()
     for store in dict.fromkeys((tracking, place)):
         budget.ask(partial(refuse_absent_store, store), store)
     try:
-        client = MlflowClient(tracking, place)
+        client = MlflowClient(tracking, config.registry)
         experiment = budget.ask(lambda: experiment_of(client, model.metadata.run_id), tracking)
         return _registered(client, experiment, folder, name, model)
     except ModelError:

@@ -100,7 +100,7 @@ def test_help_names_every_command_and_no_other(cli):
 
 
 @pytest.mark.parametrize(
-    "command", ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema"]
+    "command", ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema", "package"]
 )
 def test_every_command_has_help(cli, command):
     assert cli(command, "--help").code == 0

@@ -48,7 +48,7 @@ def request_of(data: Any, kinds: Mapping[str, str], tensors: Literal["named", "u
     if tensors == "unnamed":
         return Parsed({INPUTS: [[_sent(value) for value in row] for row in data.itertuples(index=False)]}, {})
     if _is_packed(data, kinds):
-        return Parsed({INPUTS: {name: data[name].iloc[0] for name in data.columns}}, {})
+        return Parsed({INPUTS: dict(zip(data.columns, data.iloc[0], strict=True))}, {})
     faults: dict[int, RequestFault] = {}
     columns = []
     for position, name in enumerate(data.columns):
