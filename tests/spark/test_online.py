@@ -33,13 +33,13 @@ TABLE = Schema(
         ColSpec(Object([Property("p", DataType.long), Property("q", DataType.string)]), "o", required=False),
     ]
 )
-PLAIN = {
+PLAIN: dict[str, list[Any]] = {
     "a": [0.1, 1e300, -0.0, None],
     "b": [2**53 + 1, -(2**63), 2**63 - 1, 0],
     "s": ["x", "007", "ü", ""],
     "c": [True, False, True, False],
 }
-LONG = {
+LONG: dict[str, list[Any]] = {
     **PLAIN,
     "t": [f"2024-02-29T12:00:00.{row:06}" for row in range(4)],
     "x": [base64.b64encode(bytes([row])).decode() for row in range(4)],
@@ -56,7 +56,7 @@ def split(columns: dict[str, list[Any]]) -> dict[str, Any]:
     return {"columns": list(columns), "data": [list(row.values()) for row in records(columns)]}
 
 
-BODIES = {
+BODIES: dict[str, Any] = {
     "split.json": {"dataframe_split": split(LONG)},
     "records.json": {"dataframe_records": records(LONG)},
     "inputs.json": {"inputs": {**PLAIN, "t": LONG["t"]}},

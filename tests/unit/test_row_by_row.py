@@ -128,8 +128,8 @@ def test_arrays_and_tensors_fail_by_row():
     rows = read({"instances": [[1, 2], [3], [5, "x"], [7, 8]]}, tensors)
     assert rows.columns["0"].tolist() == [[1.0, 2.0], [7.0, 8.0]]
     assert faults(rows) == {
-        1: ("cast_failed", "instances[1]: expected a list of 2, found 1"),
-        2: ("cast_failed", "instances[2]: expected float64, found text"),
+        1: ("shape", "instances[1]: expected a list of 2, found 1"),
+        2: ("cast_failed", "instances[2][1]: expected float64, found text"),
     }
 
 

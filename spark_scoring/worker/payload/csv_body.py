@@ -11,7 +11,7 @@ from mlflow.models.utils import _enforce_schema
 from mlflow.types.schema import ColSpec, DataType, Schema
 from mlflow.utils import proto_json_utils
 
-from .malformed import MalformedRequest, Place, WrongValue, first_misfit, listed, located, specs_names
+from .malformed import MalformedRequest, Place, Why, WrongValue, first_misfit, listed, located, specs_names
 from .values import columns_of, is_missing
 
 # mlflow has no types for it.
@@ -150,5 +150,6 @@ def _misfit(exc: Exception, text: str, dtypes: Mapping[str, Any]) -> MalformedRe
             actual = "no value" if is_missing(column.iloc[row]) else "another text"
             expected = _NAMES.get(str(np.dtype(dtype)), str(dtype))
             message = f"expected {expected}, found {actual}"
-            return WrongValue(f"row {row + 1}, column {name}", message, is_null=bool(is_missing(column.iloc[row])))
+            why: Why = "null" if is_missing(column.iloc[row]) else "type"
+            return WrongValue(f"row {row + 1}, column {name}", message, why)
     return MalformedRequest("", f"expected CSV with a header ({type(exc).__name__})")

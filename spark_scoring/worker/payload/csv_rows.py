@@ -73,7 +73,7 @@ def rows_of_csv(
 def _of_value(unfit: MalformedRequest, value: Any) -> WrongValue:
     if isinstance(unfit, WrongValue):
         return unfit
-    return WrongValue(unfit.place, unfit.message, is_null=is_missing(value))
+    return WrongValue(unfit.place, unfit.message, "null" if is_missing(value) else "type")
 
 
 def _as_csv(frame: pd.DataFrame) -> str:

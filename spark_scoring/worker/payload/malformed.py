@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -38,16 +38,21 @@ class MalformedRequest(Exception):  # noqa: N818  (named after the request)
         self.code = code
 
 
+Why = Literal["null", "shape", "type"]
+
+
 class WrongValue(MalformedRequest):
     """A request with a value that is not of its input's type.
 
     Attributes:
-        is_null: Whether there is none.
+        why: What of it is wrong: there is none, or an array has another shape, or it is of another type.
+        inner: Where in a nested value, such as ``[1][0]``.
     """
 
-    def __init__(self, place: str, message: str, *, is_null: bool = False) -> None:
-        super().__init__(place, message)
-        self.is_null = is_null
+    def __init__(self, place: str, message: str, why: Why = "type", inner: str = "") -> None:
+        super().__init__(place + inner, message)
+        self.why = why
+        self.inner = inner
 
 
 def _shown(text: str, longest: int) -> str:
@@ -125,9 +130,8 @@ def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> Malfor
         misfit = _tensor_misfit(values, spec)
         if misfit is None:
             return None
-        (position, *deeper), message = misfit
-        where = place(name, position) + "".join(f"[{inner}]" for inner in deeper)
-        return WrongValue(where, message, is_null=message.endswith("found null"))
+        (position, *deeper), message, why = misfit
+        return WrongValue(place(name, position), message, why, "".join(f"[{inner}]" for inner in deeper))
     single = Schema([ColSpec(spec.type, name, required=spec.required)])
 
     def attempt(end: int) -> None:
@@ -141,7 +145,8 @@ def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> Malfor
 
 def wrong_value(value: Any, spec: ColSpec, place: str) -> WrongValue:
     """Returns the error for a value that is not of its column's type."""
-    return WrongValue(place, f"expected {_expected(spec)}, found {_actual(value, spec.type)}", is_null=value is None)
+    message = f"expected {_expected(spec)}, found {_actual(value, spec.type)}"
+    return WrongValue(place, message, "null" if value is None else "type")
 
 
 def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
@@ -163,26 +168,26 @@ def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
     return high - 1
 
 
-def _tensor_misfit(values: Any, spec: TensorSpec) -> tuple[list[int], str] | None:
+def _tensor_misfit(values: Any, spec: TensorSpec) -> tuple[list[int], str, Why] | None:
     """Returns the path of the first place in nested lists that is not of the tensor's shape and kind of element."""
     sizes = list(spec.shape)
     if not isinstance(values, list):
-        return [0], f"expected a list of rank {len(sizes)}, found {kind(values)}"
+        return [0], f"expected a list of rank {len(sizes)}, found {kind(values)}", "shape"
     numbers = np.dtype(spec.type).kind in "iufb"
 
-    def walk(value: Any, depth: int, path: list[int]) -> tuple[list[int], str] | None:
+    def walk(value: Any, depth: int, path: list[int]) -> tuple[list[int], str, Why] | None:
         if depth == len(sizes):
             if isinstance(value, (list, dict)) or (numbers and isinstance(value, str) and not _is_number(value)):
-                return path, f"expected {np.dtype(spec.type)}, found {kind(value)}"
+                return path, f"expected {np.dtype(spec.type)}, found {kind(value)}", "type"
             if value is None and np.dtype(spec.type).kind in "iub":
-                return path, f"expected {np.dtype(spec.type)}, found null"
+                return path, f"expected {np.dtype(spec.type)}, found null", "null"
             return None
         if not isinstance(value, list):
-            return path, f"expected a list, found {kind(value)}"
+            return path, f"expected a list, found {kind(value)}", "null" if value is None else "shape"
         if sizes[depth] == -1 and depth:
             sizes[depth] = len(value)
         if sizes[depth] not in (-1, len(value)):
-            return path or [0], f"expected a list of {sizes[depth]}, found {len(value)}"
+            return path or [0], f"expected a list of {sizes[depth]}, found {len(value)}", "shape"
         for position, inner in enumerate(value):
             misfit = walk(inner, depth + 1, [*path, position])
             if misfit is not None:

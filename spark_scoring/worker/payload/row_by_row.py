@@ -18,6 +18,8 @@ from .malformed import MalformedRequest, WrongValue, listed, specs_names, unread
 from .requests import Reading, Request, form_of, raw_columns, read_body, refuse_other_params, renamed
 from .structure import FORMS, check_structure
 
+_CODES = {"null": "null_in_required", "shape": "shape", "type": "cast_failed"}
+
 
 class RequestFault(NamedTuple):
     """Why one row of a request can't be read."""
@@ -62,7 +64,7 @@ def rows_of_content(content: bytes, reading: Reading, *, is_csv: bool) -> Rows:
         found = list(documents(text, ""))
         if len(found) > 1:
             raise MalformedRequest(found[1][0], "expected one request, found several")
-        return rows_of(found[0][1], reading)
+        return _rows_of(found[0][1], reading)
     except MalformedRequest:
         raise
     except Exception as exc:  # what MLflow, pandas and numpy raise depends on what the request holds
@@ -75,6 +77,15 @@ def rows_of(document: Any, reading: Reading) -> Rows:
     Raises:
         MalformedRequest: If it is no request of this model.
     """
+    try:
+        return _rows_of(document, reading)
+    except MalformedRequest:
+        raise
+    except Exception as exc:  # what MLflow, pandas and numpy raise depends on what the request holds
+        raise unreadable(exc) from None
+
+
+def _rows_of(document: Any, reading: Reading) -> Rows:
     schema = Schema.from_json(reading.inputs)
     form, body, path = form_of(document, schema)
     refuse_other_params(document.get("params"), reading)
@@ -119,10 +130,9 @@ def _apart(lot: Lot, schema: Schema, reading: Reading) -> Rows:
 
 def fault(wrong: MalformedRequest, place: str) -> RequestFault:
     """Returns the fault of the row that has a value which can't be read."""
-    message = f"{place}: {wrong.message}"
     if not isinstance(wrong, WrongValue):
-        return RequestFault("malformed_payload", message)
-    return RequestFault("null_in_required", message) if wrong.is_null else RequestFault("cast_failed", message)
+        return RequestFault("malformed_payload", f"{place}: {wrong.message}")
+    return RequestFault(_CODES[wrong.why], f"{place}{wrong.inner}: {wrong.message}")
 
 
 def _in_parts(

@@ -99,7 +99,7 @@ def refuse_changed(name: str, values: Any, raw: Sequence[Any], place: Place) -> 
         if len(changed):
             row, *deeper = changed[0].tolist()
             inner = "".join(f"[{position}]" for position in deeper)
-            raise WrongValue(place(name, row) + inner, f"expected {values.dtype}, found another number")
+            raise WrongValue(place(name, row), f"expected {values.dtype}, found another number", "type", inner)
         return
     expected = {"i4": "integer", "i8": "long", "b1": "boolean"}.get(values.dtype.str[1:], str(values.dtype))
     for row, (value, given) in enumerate(zip(values.tolist(), raw, strict=True)):
