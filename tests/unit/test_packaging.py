@@ -485,7 +485,8 @@ def test_a_script_is_called_in_place_of_the_model(packaged, adds, tmp_path):
 CLASSES = "struct<no: double, yes: double>"
 
 
-@pytest.mark.parametrize("declared", [CLASSES, pytest.param(None, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("declared", [CLASSES, None])
 def test_a_method_is_called_with_its_classes(declared, packaged, tmp_path):
     linear_model = pytest.importorskip("sklearn.linear_model")
     frame = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0]})
