@@ -390,12 +390,13 @@ def test_several_outputs_are_an_object_or_flattened(packaged, tmp_path):
 
 def test_a_row_for_which_the_model_raises_costs_itself_and_tells_no_value(packaged, tmp_path):
     model = models.save(tmp_path / "m", "tattles")
-    document = {"dataframe_records": [{"a": 1, "b": 2}, {"a": -7.25, "b": 1}, {"a": 3, "b": 4}]}
-    answer = asked(packaged(model), document)
-    assert (predictions(answer), codes(answer)) == ([3.0, None, 7.0], [None, "model_raised", None])
-    assert answer[1]["error"]["message"] == "ValueError at tattles.py:10"
-    full = asked(packaged(model, errors__detail="full"), document)
-    assert "12 May 1971" in full[1]["error"]["message"]
+    rows = [{"a": "x", "b": 2}, {"a": 1, "b": 2}, {"a": -7.25, "b": 1}, {"a": 3, "b": 4}]
+    answer = asked(packaged(model), {"dataframe_records": rows})
+    assert predictions(answer) == [None, 3.0, None, 7.0]
+    assert codes(answer) == ["cast_failed", None, "model_raised", None]
+    assert answer[2]["error"]["message"] == "ValueError at tattles.py:10"
+    full = asked(packaged(model, errors__detail="full"), {"dataframe_records": rows})
+    assert "12 May 1971" in full[2]["error"]["message"]
 
 
 def test_nulls_are_the_model_s_or_forbidden(packaged, tmp_path):
@@ -524,8 +525,16 @@ def test_files_that_changed_are_not_served(adds, tmp_path):
 
 
 def test_a_model_that_can_t_be_loaded_ends_the_server_as_it_starts(packaged, tmp_path):
+    model = models.save(tmp_path / "m", "unloadable")
     with pytest.raises(MlflowException, match="a_library_that_nobody_has"):
-        packaged(models.save(tmp_path / "m", "unloadable"))
+        packaged(model)
+
+
+def test_with_a_time_limit_the_model_is_loaded_by_its_own_process_alone(packaged, tmp_path):
+    package = packaged(models.save(tmp_path / "m", "unloadable"), model__timeout=20.0)
+    with pytest.raises(MlflowException, match="a_library_that_nobody_has") as caught:
+        asked(package, {"inputs": {"a": [1], "b": [2]}})
+    assert caught.value.get_http_status_code() == 500
 
 
 def test_it_has_the_model_s_own_environment(packaged, tmp_path):

@@ -119,6 +119,12 @@ def test_datetimes_of_two_forms_are_read_each_by_its_own():
     assert {row: code for row, (code, _) in faults(rows).items()} == {2: "cast_failed", 3: "cast_failed"}
 
 
+def test_an_optional_input_of_one_part_is_null_in_the_other():
+    schema = Schema([ColSpec("datetime", "t"), ColSpec("double", "d", required=False)])
+    rows = read({"dataframe_records": [{"t": "2024-01-01"}, {"t": "2024-01-01T00:00:00.5", "d": 2.5}]}, schema)
+    assert np.ma.asarray(rows.columns["d"]).tolist() == [None, 2.5]
+
+
 def test_arrays_and_tensors_fail_by_row():
     arrays = Schema([ColSpec(Array(DataType.long), "n")])
     rows = read({"dataframe_records": [{"n": [1, 2]}, {"n": [1, "x"]}, {"n": None}, {"n": []}]}, arrays)
