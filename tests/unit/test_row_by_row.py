@@ -212,3 +212,17 @@ def test_a_thousand_bad_rows_take_no_minute():
     data = [[f"x{row}" if row % 2 else row, row, "s"] for row in range(1000)]
     rows = read({"dataframe_split": {"columns": list("abs"), "data": data}})
     assert (len(rows.good), len(rows.faults)) == (500, 500)
+
+
+def test_of_many_bad_values_the_rest_is_not_tried(monkeypatch):
+    monkeypatch.setattr("spark_scoring.worker.payload.cells._MOST_TRIES", 40)
+    records = [{"a": f"x{row}", "b": 1, "s": "x"} for row in range(100)]
+    for document in ({"dataframe_records": records}, "a,b,s\n" + "".join(f"x{row},1,x\n" for row in range(100))):
+        rows = read(document)
+        told = {
+            code: [row for row, one in faults(rows).items() if one[0] == code]
+            for code in ("cast_failed", "malformed_payload")
+        }
+        assert len(told["cast_failed"]) + len(told["malformed_payload"]) == 100
+        assert min(map(len, told.values())) > 10
+        assert "not tried" in rows.faults[told["malformed_payload"][0]].message

@@ -37,10 +37,7 @@ def read_csv(
         MalformedRequest: With the line, or the row and column, of what is malformed.
     """
     inputs = specs_names(schema.inputs)
-    if not all(isinstance(spec, ColSpec) and isinstance(spec.type, DataType) for spec in schema.inputs):
-        # MLflow's server refuses it, too: no cell of a table holds a tensor, a list or an object.
-        raise MalformedRequest("", "expected JSON: the model takes tensors or nested values, and CSV holds none")
-    refuse_wide(text)
+    refuse_no_table(text, schema)
     header_name = {model: header for header, model in names.items()}
     cast_later = [spec for name, spec in zip(inputs, schema.inputs, strict=True) if spec.type in _CAST_LATER]
     dtypes: dict[str, Any] = dict(zip(inputs, schema.pandas_types(), strict=True))
@@ -97,6 +94,18 @@ def refuse_row_labels(frame: pd.DataFrame) -> None:
     """
     if not isinstance(frame.index, pd.RangeIndex):
         raise MalformedRequest("line 2", f"expected {len(frame.columns)} values, as the header has names, found more")
+
+
+def refuse_no_table(text: str, schema: Schema) -> None:
+    """Refuses what is no table of a width that can be read, or is for a model that takes no tables.
+
+    Raises:
+        MalformedRequest: With what was expected.
+    """
+    if not all(isinstance(spec, ColSpec) and isinstance(spec.type, DataType) for spec in schema.inputs):
+        # MLflow's server refuses it, too: no cell of a table holds a tensor, a list or an object.
+        raise MalformedRequest("", "expected JSON: the model takes tensors or nested values, and CSV holds none")
+    refuse_wide(text)
 
 
 def refuse_wide(text: str) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from mlflow.types.schema import Schema
 
-from .cells import unfit_cells
-from .csv_body import read_csv, refuse_row_labels
+from .cells import Untried, unfit_cells
+from .csv_body import read_csv, refuse_no_table, refuse_row_labels
 from .malformed import MalformedRequest, WrongValue, specs_names
 from .values import is_missing
 
@@ -30,6 +30,7 @@ def rows_of_csv(
     Raises:
         MalformedRequest: If it is no CSV of this model.
     """
+    refuse_no_table(text, schema)
     try:
         count, columns, _ = read_csv(text, schema, names, ())
     except MalformedRequest as exc:
@@ -70,8 +71,8 @@ def rows_of_csv(
     return len(frame), good.tolist(), columns, wrong
 
 
-def _of_value(unfit: MalformedRequest, value: Any) -> WrongValue:
-    if isinstance(unfit, WrongValue):
+def _of_value(unfit: MalformedRequest, value: Any) -> MalformedRequest:
+    if isinstance(unfit, (WrongValue, Untried)):
         return unfit
     return WrongValue(unfit.place, unfit.message, "null" if is_missing(value) else "type")
 

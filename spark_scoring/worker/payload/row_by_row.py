@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from mlflow.types.schema import ColSpec, Schema
 
-from .cells import unfit_cells
+from .cells import Untried, unfit_cells
 from .csv_rows import rows_of_csv
 from .documents import documents, text_of
 from .lots import Lot, lot_of
@@ -119,7 +119,9 @@ def _apart(lot: Lot, schema: Schema, reading: Reading) -> Rows:
         cells = dict(zip(shaped, raw[name], strict=True))
         for row, wrong in unfit_cells(cells, attempt).items():
             place = lot.place_of_value(name, row)
-            if not isinstance(wrong, WrongValue) and isinstance(spec, ColSpec):  # alone, it is the value's fault
+            if not isinstance(wrong, (WrongValue, Untried)) and isinstance(
+                spec, ColSpec
+            ):  # alone, it is the value's fault
                 wrong = wrong_value(cells[row], spec, place)
             faults.setdefault(row, fault(wrong, place))
     good = [row for row in shaped if row not in faults]
