@@ -417,6 +417,16 @@ def test_nulls_are_the_model_s_or_forbidden(packaged, tmp_path):
     assert codes(forbidding._model_impl.answer_request(content, is_csv=False)) == [None]
 
 
+def test_what_mlflow_lets_pass_and_no_column_takes_costs_its_row(packaged, tmp_path):
+    flags = packaged(models.save(tmp_path / "m", "describes", inputs={"c": "boolean"}, output="string"))
+    answer = asked(flags, {"instances": [{"c": True}, {"c": [1]}, {"c": False}]})
+    assert (codes(answer), answer[1]["prediction"]) == ([None, "cast_failed", None], None)
+    words = Schema([ColSpec(Object([Property("q", DataType.string)]), "o")])
+    nested = packaged(models.save(tmp_path / "n", "describes", signature=ModelSignature(words, TEXT)))
+    answer = asked(nested, {"dataframe_records": [{"o": {"q": "x"}}, {"o": {"q": "\ud800"}}]})
+    assert codes(answer) == [None, "cast_failed"]
+
+
 def test_an_optional_input_that_a_request_lacks_is_absent_for_the_model(packaged, tmp_path):
     schema = Schema([ColSpec("double", "o", required=False), ColSpec("double", "a")])
     package = packaged(models.save(tmp_path / "m", "describes", signature=ModelSignature(schema, TEXT)))

@@ -165,6 +165,13 @@ def test_what_is_no_row_s_fault_is_the_request_s(document, said):
     assert caught.value.code == "malformed_payload"
 
 
+def test_rows_without_any_input_are_no_request():
+    optional = Schema([ColSpec("double", "a", required=False)])
+    for document in ({"dataframe_records": [{"x": 1}]}, {"inputs": {"x": [1]}}, "x\n1\n"):
+        with pytest.raises(MalformedRequest, match="expected one of the inputs a, and none is there"):
+            read(document, optional)
+
+
 @pytest.mark.parametrize("content", [b"", b"  ", b"not JSON", b'{"inputs": ', b"\xff\xfe", b"[" * 100_000])
 def test_a_body_that_is_no_json_is_refused(content):
     with pytest.raises(MalformedRequest):

@@ -22,7 +22,7 @@ from .frames import request_of
 from .refusals import Refused
 from .server import hand_over_requests
 from .settings import ONLINE, Online
-from .transport import nulls, transported
+from .transport import nulls, transported, unfit_rows
 from .values import decoded
 
 # A model's code, its modules and its variables are this process's while it is called.
@@ -133,6 +133,10 @@ class PackagedJob:
                 message = f"{name} is null, and contract.nulls is forbid"
                 for row in at[nulls(rows.columns[name])]:
                     failures.setdefault(int(row), RowFailure("null_in_required", "input", message))
+        for name, column in zip(online.inputs, online.scoring.columns, strict=True):
+            for position in unfit_rows(rows.columns.get(name, ()), column.spec):
+                message = f"{name}: expected a value that fits {column.spec['type']}"
+                failures.setdefault(int(at[position]), RowFailure("cast_failed", "input", message))
         kept = np.array([row not in failures for row in at.tolist()], dtype=bool)
         at = at[kept]
         values: list[list[Any]] = [[None] * rows.total for _ in online.scoring.outputs]

@@ -29,6 +29,23 @@ def transported(values: Any, spec: Mapping[str, Any]) -> Any:
     return convert(values, spec)
 
 
+def unfit_rows(values: Any, spec: Mapping[str, Any]) -> list[int]:
+    """Returns the rows whose values are not what the input's type holds: MLflow lets some pass that no column takes."""
+    try:
+        transported(values, spec)
+    except Exception:  # whatever a value of any kind raises
+        return [row for row in range(len(values)) if not _fits(values[row : row + 1], spec)]
+    return []
+
+
+def _fits(value: Any, spec: Mapping[str, Any]) -> bool:
+    try:
+        transported(value, spec)
+    except Exception:
+        return False
+    return True
+
+
 def nulls(values: Any) -> Any:
     """Tells for each row whether its value is null; a NaN that the request has is a value."""
     if isinstance(values, np.ma.MaskedArray):
@@ -50,7 +67,25 @@ def _number(dtype: Any) -> Callable[[Any, Any], Any]:
 
 
 def _boolean(values: Any, _: Any) -> Any:
+    if not all(value is None or isinstance(value, (bool, np.bool_)) for value in values):
+        raise TypeError
     return np.array([BOOLEAN_NULL if value is None else int(value) for value in values], dtype=np.int32)
+
+
+def _binary(values: Any, spec: Any) -> Any:
+    return _as_they_are([None if value is None else _bytes(value) for value in values], spec)
+
+
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, (bytes, str)):
+        raise TypeError
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
+def _text(value: Any) -> Any:
+    """Returns a text that UTF-8 can spell, which it can't half of a surrogate pair."""
+    str.encode(value)
+    return value
 
 
 def _datetime(values: Any, _: Any) -> Any:
@@ -67,7 +102,9 @@ def _json(values: Sequence[Any], spec: Mapping[str, Any]) -> Any:
 
 def _tensor(values: Any, spec: Mapping[str, Any]) -> Any:
     rows = [np.asarray(value).reshape(-1) for value in values]
-    return _as_they_are([_TO_JSON(row.tolist()) for row in rows] if spec["of"] == "string" else rows, spec)
+    if spec["of"] == "string":
+        return _as_they_are([_TO_JSON([_text(item) for item in row.tolist()]) for row in rows], spec)
+    return _as_they_are(rows, spec)
 
 
 def _plain(value: Any, spec: Mapping[str, Any]) -> Any:
@@ -85,7 +122,9 @@ def _plain(value: Any, spec: Mapping[str, Any]) -> Any:
         moment = np.datetime64(value, "us")
         return None if np.isnat(moment) else int(moment.astype(np.int64))
     if kind == "binary":
-        return base64.b64encode(bytes(value)).decode("ascii")
+        return base64.b64encode(_bytes(value)).decode("ascii")
+    if kind == "string":
+        return _text(value)
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -95,6 +134,7 @@ _COLUMNS: dict[str, Callable[[Any, Any], Any]] = {
     "integer": _number(np.int32),
     "long": _number(np.int64),
     "boolean": _boolean,
+    "binary": _binary,
     "datetime": _datetime,
     "json": _json,
     "tensor": _tensor,

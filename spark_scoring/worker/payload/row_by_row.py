@@ -95,11 +95,19 @@ def _rows_of(document: Any, reading: Reading) -> Rows:
     except Exception as exc:
         error = exc if isinstance(exc, MalformedRequest) else unreadable(exc)
     else:
-        return Rows(whole.rows, range(whole.rows), whole.columns, {})
+        return _with_inputs(Rows(whole.rows, range(whole.rows), whole.columns, {}), schema, path)
     lot = lot_of(form, body, path, schema, reading.names)
     if lot is None:
         raise error
-    return _apart(lot, schema, reading)
+    return _with_inputs(_apart(lot, schema, reading), schema, path)
+
+
+def _with_inputs(rows: Rows, schema: Schema, path: str) -> Rows:
+    """Refuses rows that have no input at all, where each may be absent: there is nothing to call a model with."""
+    if not rows.columns and (rows.good or not rows.faults):
+        names = listed(specs_names(schema.inputs))
+        raise MalformedRequest(path, f"expected one of the inputs {names}, and none is there")
+    return rows
 
 
 def _apart(lot: Lot, schema: Schema, reading: Reading) -> Rows:
@@ -175,4 +183,5 @@ def _concatenated(pieces: Sequence[Any]) -> Any:
 def _of_csv(text: str, reading: Reading) -> Rows:
     schema = Schema.from_json(reading.inputs)
     count, good, columns, wrong = rows_of_csv(text, schema, reading.names)
-    return Rows(count, good, columns, {row: fault(exc, place) for row, (place, exc) in wrong.items()})
+    rows = Rows(count, good, columns, {row: fault(exc, place) for row, (place, exc) in wrong.items()})
+    return _with_inputs(rows, schema, "line 1")
