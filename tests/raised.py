@@ -73,6 +73,8 @@ CARRIERS: dict[str, Callable[[ast.Call, Mapping[ast.AST, ast.AST]], frozenset[st
     "Verdict": _verdict,
     "OutputProblem": lambda call, parents: frozenset({"ContractError"}),
     "MalformedRequest": lambda call, parents: frozenset({"InputError"}),
+    # What becomes the error of one row in a packaged job's answer.
+    "RequestFault": lambda call, parents: frozenset({ROW}),
     "BadFile": lambda call, parents: frozenset({"InputError"}),
     # The registry's own.
     "Code": lambda call, parents: frozenset(),

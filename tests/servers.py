@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -12,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 
@@ -81,6 +84,29 @@ def program(folder: Path, command: list[str], port: int, **environment: str) -> 
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
+
+
+@contextlib.contextmanager
+def serving(model: str, folder: Path, **environment: str) -> Iterator[str]:
+    """A real `mlflow models serve` of a model; yields the address that takes requests, which answers once it is up."""
+    port = free_port()
+    words = ["models", "serve", "-m", model, "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
+    # MLflow looks for uvicorn on the PATH.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-m", "mlflow", *words]
+    with program(folder, command, port, **{"PATH": path, **environment}) as server:
+        server.wait_for("/ping")
+        yield f"{server.uri}/invocations"
+
+
+def post(url: str, body: bytes, content_type: str = "application/json") -> tuple[int, Any]:
+    """Sends a request, and returns the answer's status and what it holds as JSON."""
+    asked = urllib.request.Request(url, body, {"Content-Type": content_type})
+    try:
+        with urllib.request.urlopen(asked, timeout=120) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as exc:
+        return exc.code, json.load(exc)
 
 
 @contextlib.contextmanager

@@ -315,6 +315,34 @@ def submit(
     return partial(run, command)
 
 
+@app.command(epilog=_ALWAYS)
+def package(
+    conf: OptionalConf = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="URI",
+            help="A folder, or models:/NAME for a new version in the job's registry.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Settings = None,
+    variables: Variables = None,
+    as_json: AsJson = False,
+) -> Request:
+    """Log a job to MLflow as a model that answers requests: mlflow models serve gives what the job would write."""
+    if output is None:
+        raise ConfigurationError(
+            "where is the package to go? -o is missing",
+            code="usage",
+            remedy="write -o FOLDER, such as -o ./packaged, or -o models:/NAME for a new version in the job's registry",
+        )
+    job = given_job.read_job(given_job.named_job_file(conf), settings or (), variables or (), {})
+    return Request(partial(commands.package, job, output), {"model": redact(job.model.uri)})
+
+
 @jars.command(epilog=_ALWAYS)
 def fetch(
     into: Annotated[

@@ -307,6 +307,15 @@ def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) ->
     return Outcome(data, partial(summary.of_environment, packed))
 
 
+def package(job: ScoringJob, output: str) -> Outcome:
+    """Packages a job as a model of MLflow's, which answers requests; no JVM is started."""
+    from spark_scoring.packaging.package import package_job
+
+    packaged = package_job(job, output)
+    data = {"uri": packaged.uri, **packaged.about, "notes": list(packaged.notes)}
+    return Outcome(data, partial(summary.of_package, packaged))
+
+
 def fetch_jars(into: Path | None) -> Outcome:
     """Brings the jars of a local session."""
     from spark_scoring.spark.jars import OWN_JARS, packages

@@ -32,6 +32,22 @@ _ENVIRONMENT_KEYS = (
     "packages",
     "notes",
 )
+_PACKAGE_KEYS = (
+    "uri",
+    "model",
+    "pinned",
+    "model_id",
+    "digest",
+    "script",
+    "job",
+    "policy",
+    "nulls",
+    "method",
+    "time_zone",
+    "predictions",
+    "inputs",
+    "notes",
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +123,8 @@ def failure(command: str, error: ScoringError, known_data: Mapping[str, Any]) ->
         data = {"runs_table": None, "runs": [], **known_data, "error": error.to_dict()}
     elif command == "env":
         data = {**dict.fromkeys(_ENVIRONMENT_KEYS), **known_data, "error": error.to_dict()}
+    elif command == "package":
+        data = {**dict.fromkeys(_PACKAGE_KEYS), **known_data, "error": error.to_dict()}
     elif command in ("init", "schema"):
         data = (
             {"files": [], **known_data, "error": error.to_dict()} if command == "init" else {"error": error.to_dict()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections import Counter
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from spark_scoring.environment.pack import Packed
     from spark_scoring.importing.mapping import Conversion
     from spark_scoring.models.pinned import PinnedModel
+    from spark_scoring.packaging.package import Packaged
     from spark_scoring.runs.plan import PlanReport
     from spark_scoring.worker.requirements import Difference
 
@@ -157,6 +159,21 @@ def of_environment(packed: Packed) -> str:
         *_listed("packages", (f"{name}=={version}" for name, version in manifest.packages.items())),
         *[("note", text) for text in packed.notes],
         ("use", f"{_program()} submit CONF.yml --env {packed.path} -- --master …"),
+    ]
+    return aligned(entries)
+
+
+def of_package(packaged: Packaged) -> str:
+    """Returns what was packaged, and how it is served."""
+    about = packaged.about
+    inputs = [str(one.get("name", "one without a name")) for one in about["inputs"]]
+    entries = [
+        ("model", f"{about['model']} is {about['model_id']}, {about['digest']}"),
+        *_listed("takes", inputs),
+        ("answers", ", ".join([*about["predictions"], "model_id", "error"])),
+        *_listed_if_any("note", packaged.notes),
+        ("package", packaged.uri),
+        ("serve", f"mlflow models serve -m {shlex.quote(packaged.uri)} --env-manager local"),
     ]
     return aligned(entries)
 

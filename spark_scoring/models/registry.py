@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import mlflow
 from mlflow import MlflowClient
@@ -39,12 +40,29 @@ def resolve_uri(config: ModelConfig, budget: Budget) -> tuple[str, str | None, s
         budget.ask(lambda: refuse_absent_store(tracking), tracking)
     if scheme != "models":
         return uri, None, None, uri
-    registered, registry = registered_name(uri), config.registry
+    registered, stores = registered_name(uri), stores_of(config)
+    return budget.ask(lambda: _resolve(registered, uri, (stores.tracking, config.registry), stores.place), stores.place)
+
+
+class Stores(NamedTuple):
+    """The stores that a job's models are looked up in.
+
+    Attributes:
+        tracking: Its tracking server.
+        place: Its registry.
+    """
+
+    tracking: str
+    place: str
+
+
+def stores_of(config: ModelConfig) -> Stores:
+    """Returns the tracking server and the registry that a job names, or else MLflow's own."""
+    tracking, registry = config.tracking_uri or mlflow.get_tracking_uri(), config.registry
     if registry is not None and config.tracking_uri is None and not _is_tracking_set():
         # MLflow opens a store for tracking, too, and its default one is a database in the working directory.
         tracking = registry
-    place = registry or (tracking if config.tracking_uri else mlflow.get_registry_uri())
-    return budget.ask(lambda: _resolve(registered, uri, (tracking, registry), place), place)
+    return Stores(tracking, registry or (tracking if config.tracking_uri else mlflow.get_registry_uri()))
 
 
 def _resolve(

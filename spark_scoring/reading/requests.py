@@ -94,7 +94,8 @@ def open_requests(files: DataFrame, config: InputConfig, model_input: ModelInput
     reading, inputs = _reading(config, model_input, files), _inputs(config, model_input.signature)
     absent = _absent(files, reading, model_input.signature)
     fields = [field for field in inputs if inputs[field] not in absent]
-    schema, layout = _layout(files, {field: inputs[field] for field in fields}, model_input.signature, reading)
+    present = {field: inputs[field] for field in fields}
+    schema, layout = _layout(files, config, present, model_input.signature, reading)
     return with_plain_types(files.mapInArrow(travelling(rows.rows_of(reading, layout)), schema), schema)
 
 
@@ -102,7 +103,7 @@ def faults(files: DataFrame, config: InputConfig, model_input: ModelInput) -> Da
     """Returns ``path``, ``code`` and ``message`` of each file of `files` that is malformed, lazily."""
     signature = _signature(model_input)
     reading, inputs = _reading(config, model_input, files), _inputs(config, signature)
-    _, layout = _layout(files, inputs, signature, reading)
+    _, layout = _layout(files, config, inputs, signature, reading)
     # Under the names by which they can be left out.
     named = files.withColumn("path", F.col("_metadata.file_path"))
     return named.mapInArrow(travelling(rows.faults_of(reading, layout)), "path string, code string, message string")
@@ -123,15 +124,37 @@ def travelling(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _reading(config: InputConfig, model_input: ModelInput, files: DataFrame) -> Reading:
     signature = _signature(model_input)
-    names = {table: model for model, table in config.columns.items() if table != model}
     known = {*_inputs(config, signature), *PLACE_COLUMNS, *files.columns}
+    labels = tuple(name for name in config.key if name not in known)
+    return reading_of(config, signature, model_input.params or {})._replace(labels=labels)
+
+
+def reading_of(config: InputConfig, signature: ModelSignature, params: Mapping[str, Any]) -> Reading:
+    """Returns how the requests of a job are read.
+
+    Args:
+        config: The job's input.
+        signature: The model's signature, which has inputs.
+        params: The parameters that the job gives.
+    """
     return Reading(
         inputs=signature.inputs.to_json(),
         params=signature.params.to_json() if signature.params else None,
-        given=json.loads(json.dumps(dict(model_input.params or {}), default=str)),
-        names=names,
-        labels=tuple(name for name in config.key if name not in known),
+        given=json.loads(json.dumps(dict(params), default=str)),
+        names={table: model for model, table in config.columns.items() if table != model},
     )
+
+
+def request_schema(config: InputConfig, signature: ModelSignature) -> T.StructType:
+    """Returns the columns that requests have for the inputs of a signature, under the job's names.
+
+    Raises:
+        ContractError: If the signature has an input that no column can hold.
+    """
+    specs = list(signature.inputs.inputs)
+    by_name = dict(zip(specs_names(specs), specs, strict=True))
+    inputs = _inputs(config, signature)
+    return T.StructType([T.StructField(column, input_type(name, by_name[name])) for column, name in inputs.items()])
 
 
 def _inputs(config: InputConfig, signature: ModelSignature) -> dict[str, str]:
@@ -151,11 +174,9 @@ def _absent(files: DataFrame, reading: Reading, signature: ModelSignature) -> Co
 
 
 def _layout(
-    files: DataFrame, inputs: Mapping[str, str], signature: ModelSignature, reading: Reading
+    files: DataFrame, config: InputConfig, inputs: Mapping[str, str], signature: ModelSignature, reading: Reading
 ) -> tuple[T.StructType, rows.Layout]:
-    specs = list(signature.inputs.inputs)
-    by_name = dict(zip(specs_names(specs), specs, strict=True))
-    fields = [T.StructField(column, input_type(name, by_name[name])) for column, name in inputs.items()]
+    fields = [field for field in request_schema(config, signature).fields if field.name in inputs]
     fields += [T.StructField(name, T.StringType()) for name in reading.labels]
     taken = {field.name for field in fields}
     given = [field for field in files.schema.fields if field.name not in (*_FILE_COLUMNS, *taken)]

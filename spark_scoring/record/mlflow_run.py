@@ -50,7 +50,7 @@ def _log_run(record: Record, tracking: str, model: PinnedModel, *, again: bool) 
     from mlflow.entities import Metric, Param
 
     client = MlflowClient(tracking_uri=tracking)
-    experiment = _experiment(client, model.metadata.run_id)
+    experiment = experiment_of(client, model.metadata.run_id)
     tags = {
         "spark_scoring.run_id": record.run_id,
         "spark_scoring.target": record.target,
@@ -89,7 +89,7 @@ def _model_of(record: Record, config: ModelConfig) -> PinnedModel:
     return pin(config.model_copy(update=update))
 
 
-def _experiment(client: MlflowClient, model_run: str | None) -> str:
+def experiment_of(client: MlflowClient, model_run: str | None) -> str:
     """Returns the experiment of the model's own run, or the default one: a copied model's run may be elsewhere."""
     from mlflow.exceptions import MlflowException
 

@@ -62,7 +62,7 @@ class Called(NamedTuple):
 
 
 def resolve_method(
-    spark: SparkSession, model: PinnedModel, config: ModelConfig, declared: DeclaredOutputs | None
+    spark: SparkSession | None, model: PinnedModel, config: ModelConfig, declared: DeclaredOutputs | None
 ) -> Called:
     """Decides what is called with the rows.
 
@@ -70,7 +70,7 @@ def resolve_method(
     and it is loaded: by a Python process of its own, so that none of its modules stays in this one.
 
     Args:
-        spark: The session.
+        spark: The session; None where there is none, and the model is no Spark ML pipeline.
         model: The pinned model.
         config: Which method, with which parameters.
         declared: What ``model.result_type`` declares, or None.
@@ -79,7 +79,7 @@ def resolve_method(
         ModelError: If the model can't be loaded here, has no such method, or does not say what it returns.
         ConfigurationError: If the method does not take the job's parameters.
     """
-    if model.is_spark_ml:
+    if model.is_spark_ml and spark is not None:
         spark_ml.refuse_where_impossible(spark, model, config)
     loading = _loading(model, config)
     if config.method == "predict":
@@ -188,10 +188,12 @@ def _declared_classes(config: ModelConfig, outputs: Sequence[Output]) -> list[st
     return None
 
 
-def _describe_result(spark: SparkSession, model: LocalModel, how: Call) -> tuple[list[str] | None, DeclaredOutputs]:
+def _describe_result(
+    spark: SparkSession | None, model: LocalModel, how: Call
+) -> tuple[list[str] | None, DeclaredOutputs]:
     described = (
         spark_ml.describe_method(spark, model, how)
-        if model.is_spark_ml
+        if model.is_spark_ml and spark is not None
         else _describe_in_subprocess(model, "method", how)
     )
     if "failure" in described:

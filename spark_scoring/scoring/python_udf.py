@@ -15,16 +15,14 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
 from spark_scoring.contract import Contract
-from spark_scoring.environment.requirements import is_compared
 from spark_scoring.errors import ModelError
 from spark_scoring.models.own_files import own_files
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.scoring.row_key import RowKey
-from spark_scoring.scoring.scoring_model import locate, write_scoring_model
+from spark_scoring.scoring.scoring_model import compared, locate, settings_of, write_scoring_model
 from spark_scoring.scoring.transformed import OnError, Transformed
-from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.failures import MARK
-from spark_scoring.worker.protocol import InputColumn, ModelFiles, ScriptFile, Settings
+from spark_scoring.worker.protocol import ScriptFile
 
 _TIMEOUT = "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT"
 _CARRIER = "__spark_scoring_carrier"
@@ -84,18 +82,10 @@ def _scoring_udf(spark: SparkSession, model: LocalModel, contract: Contract, err
     if model.script is not None:
         script = ScriptFile(f"script/{model.script.name}", model.script.digest)
         call, files = replace(call, script=script), {script.file: model.script.source}
-    settings = Settings(
-        model=_compared(locate(model, spark), model),
-        columns=[
-            InputColumn(column.name if column.label is None else column.label, dict(column.spec))
-            for column in contract.columns
-        ],
-        form=contract.form,
-        outputs=[output.settings() for output in contract.outputs],
+    settings = replace(
+        settings_of(contract, compared(locate(model, spark), model)),
         checks=[(check.code, "input", check.message) for check in contract.checks()],
         call=call,
-        params=pack(contract.params),
-        time_zone=contract.time_zone,
         on_error=errors.on_error,
         detail=errors.detail,
         end_after=errors.end_after,
@@ -135,13 +125,6 @@ def _served_udf(
             remedy="see what the program said above; uv needs the model's Python (python_env.yaml) here or a way to "
             "download it, and a package index; spark-scoring env pack makes an environment once, for all workers",
         ) from exc
-
-
-def _compared(files: ModelFiles, model: LocalModel) -> ModelFiles:
-    """Adds what the workers compare with their own packages, which may not be the driver's."""
-    if not is_compared(model):
-        return files
-    return replace(files, requirements=list(model.requirements), match=model.on_difference == "match")
 
 
 @contextmanager

@@ -21,13 +21,16 @@ from mlflow.models import Model
 from pyspark.sql import SparkSession
 
 from spark_scoring import worker
+from spark_scoring.contract import Contract
+from spark_scoring.environment.requirements import is_compared
 from spark_scoring.models.own_files import copies_folder, own_files
 from spark_scoring.models.pinned import LocalModel
 from spark_scoring.spark.platform import is_connect, is_databricks, is_local
 from spark_scoring.spark.scratch import scratch_folder
+from spark_scoring.worker.arguments import pack
 from spark_scoring.worker.digest import hashed_files
 from spark_scoring.worker.own_copies import copy_model
-from spark_scoring.worker.protocol import SETTINGS, ModelFiles, Settings
+from spark_scoring.worker.protocol import SETTINGS, InputColumn, ModelFiles, Settings
 
 _SHARED_ROOTS = ("/Volumes/", "/dbfs/", "/Workspace/")
 # One zip for each receiver and model: sending it again would only fill the executors' disks.
@@ -37,6 +40,29 @@ _shipped: dict[tuple[str, str], str] = {}
 # What a model says of its environment, by which an environment manager restores it.
 _ENVIRONMENT = ("python_env.yaml", "conda.yaml", "requirements.txt", "constraints.txt", "uv.lock", "pyproject.toml")
 _WHEELS = "wheels"
+
+
+def settings_of(contract: Contract, files: ModelFiles) -> Settings:
+    """Returns what a scoring model needs to know of a contract without problems, and of the model."""
+    return Settings(
+        model=files,
+        columns=[
+            InputColumn(column.name if column.label is None else column.label, dict(column.spec))
+            for column in contract.columns
+        ],
+        form=contract.form,
+        outputs=[output.settings() for output in contract.outputs],
+        call=contract.call,
+        params=pack(contract.params),
+        time_zone=contract.time_zone,
+    )
+
+
+def compared(files: ModelFiles, model: LocalModel) -> ModelFiles:
+    """Adds what the workers compare with their own packages, which may not be the driver's."""
+    if not is_compared(model):
+        return files
+    return replace(files, requirements=list(model.requirements), match=model.on_difference == "match")
 
 
 def write_scoring_model(
@@ -55,7 +81,7 @@ def write_scoring_model(
     """
     folder = Path(tempfile.mkdtemp(prefix="scoring-model-", dir=scratch_folder()))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    code_name = f"spark_scoring_worker_{_code_digest()[:16]}"
+    code_name = worker_name()
     copy_worker(folder / "code" / code_name)
     (folder / "data").mkdir()
     if settings.model.embedded is not None and model_files is not None:
@@ -65,20 +91,29 @@ def write_scoring_model(
         (folder / "data" / name).write_bytes(content)
     (folder / "data" / SETTINGS).write_text(settings.to_json(), encoding="utf-8")
     model = Model()
-    files_of = _copy_environment(Path(environment), folder) if environment is not None else {}
+    files_of = copy_environment(Path(environment), folder) if environment is not None else {}
     mlflow.pyfunc.add_to_model(model, loader_module=f"{code_name}.loader", data="data", code="code", **files_of)
     model.save(str(folder / "MLmodel"))
     return str(folder)
 
 
-def copy_worker(package: Path) -> None:
-    """Copies the code that runs beside a model, alone, to a package that does not exist yet."""
-    # What reads requests travels by itself; see reading/requests.py.
-    other = shutil.ignore_patterns("__pycache__", "payload")
-    shutil.copytree(Path(worker.__file__).parent, package, ignore=other)
+def worker_name() -> str:
+    """Returns the name of the package that the code beside a model is copied to, which carries its digest."""
+    return f"spark_scoring_worker_{_code_digest()[:16]}"
 
 
-def _copy_environment(model: Path, folder: Path) -> dict[str, str]:
+def copy_worker(package: Path, *, online: bool = False) -> None:
+    """Copies the code that runs beside a model, alone, to a package that does not exist yet.
+
+    Args:
+        package: The package's folder.
+        online: Whether it reads requests, too; what reads files of them travels by itself, see reading/requests.py.
+    """
+    other = ("files", "rows.py") if online else ("payload", "online")
+    shutil.copytree(Path(worker.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", *other))
+
+
+def copy_environment(model: Path, folder: Path) -> dict[str, str]:
     """Copies what `model` says of its environment, and returns what the ``MLmodel`` file has to say of that."""
     for name in _ENVIRONMENT:
         if (model / name).is_file():
@@ -136,6 +171,7 @@ def _zip(folder: Path, archive: str) -> None:
 
 def _code_digest() -> str:
     digest = hashlib.sha256()
-    for file in sorted(Path(worker.__file__).parent.glob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    root = Path(worker.__file__).parent
+    for file in sorted(root.rglob("*.py")):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

@@ -31,13 +31,18 @@ from .results import nothing
 
 def _load_pyfunc(data_path: str) -> "ScoringModel":
     """MLflow's entry point for a ``loader_module``."""
+    forget_own_place(data_path)
+    with open(os.path.join(data_path, SETTINGS), encoding="utf-8") as stream:
+        return ScoringModel(Settings.from_json(stream.read()), data_path)
+
+
+def forget_own_place(data_path: str) -> None:
+    """Takes the folder of this code out of ``sys.path``, so that no model sees it."""
     # MLflow prepends this code's folder to sys.path in every task of a reused worker, and never takes it away. It was
-    # imported by now, and no model is to see it.
+    # imported by now.
     mine = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     own = {mine, os.path.join(os.path.dirname(os.path.abspath(data_path)), "code")}
     sys.path[:] = [entry for entry in sys.path if entry not in own]
-    with open(os.path.join(data_path, SETTINGS), encoding="utf-8") as stream:
-        return ScoringModel(Settings.from_json(stream.read()), data_path)
 
 
 class ScoringModel:

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -27,6 +19,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from spark_scoring import ScoringJob, check, score
 from spark_scoring.runs.plan import make_plan, sample
 from tests import models
+from tests.servers import post, serving
 from tests.spark.conftest import read, refused, version
 
 TEXT = Schema([ColSpec("string")])
@@ -106,48 +99,12 @@ FILES: dict[tuple[str, str], dict[str, tuple[list[Any], list[Any] | None]]] = {
 }
 
 
-@contextmanager
-def serving(model: str) -> Iterator[str]:
-    """Serves a model on a free port of loopback, and yields the URL for requests."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = ["models", "serve", "-m", model, "--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
-    # MLflow looks for uvicorn on the PATH.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={**os.environ, "PATH": path},
-    )
-    try:
-        deadline = time.monotonic() + 240
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5)
-                break
-            except OSError:
-                assert process.poll() is None, "mlflow models serve ended"
-                assert time.monotonic() < deadline, "mlflow models serve does not answer"
-                time.sleep(0.3)
-        yield f"http://127.0.0.1:{port}/invocations"
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
-
-
 def ask(url: str, request: Any) -> list[Any]:
     is_csv = isinstance(request, str)
     body = (request if is_csv else json.dumps(request)).encode()
-    asked = urllib.request.Request(url, body, {"Content-Type": "text/csv" if is_csv else "application/json"})
-    try:
-        with urllib.request.urlopen(asked, timeout=60) as answer:
-            return json.load(answer)["predictions"]
-    except urllib.error.HTTPError as exc:
-        raise AssertionError(f"the server refused it: {exc.read().decode()[:500]}") from None
+    status, answer = post(url, body, "text/csv" if is_csv else "application/json")
+    assert status == 200, f"the server refused it: {str(answer)[:500]}"
+    return answer["predictions"]
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +118,12 @@ def describing(tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def servers(describing) -> Iterator[dict[str, str]]:
+def servers(describing, tmp_path_factory) -> Iterator[dict[str, str]]:
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
-        starting = {name: pool.submit(stack.enter_context, serving(model)) for name, model in describing.items()}
+        starting = {
+            name: pool.submit(stack.enter_context, serving(model, tmp_path_factory.mktemp("served")))
+            for name, model in describing.items()
+        }
         yield {name: started.result() for name, started in starting.items()}
 
 

@@ -80,22 +80,18 @@ def raising(error):
 OPTIONS = ("--model", "models:/adds/1", "--input", "numbers", "--output", "scores")
 
 
+COMMANDS = "score check inspect demo publish history submit init schema package fail".split()
+
+
 def test_help_names_every_command_and_no_other(cli):
     help_ = cli("--help")
     assert help_.code == 0
     registered = {command.callback.__name__ for command in app.app.registered_commands}
-    assert registered == {
-        *("score", "check", "inspect", "demo", "publish", "history", "submit"),
-        "init",
-        "schema",
-        "fail",
-    }
+    assert registered == set(COMMANDS)
     assert all(name in help_.out for name in registered)
 
 
-@pytest.mark.parametrize(
-    "command", ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema", "fail"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(cli, command):
     assert cli(command, "--help").code == 0
 

@@ -27,6 +27,7 @@ ORDER = [
     "record",  # what is written down
     "runs",  # the plan and the run
     "__init__",  # the public names
+    "packaging",  # the job as a model of MLflow's
     "submit",
     "demo",
     "starter",  # the files of `init`

@@ -192,6 +192,7 @@ UNTRIED = {
     "no_pyspark": "It installs a package from an index.",
     "no_requirements": "With requirements the packages are installed, which needs an index.",
     "no_user_name": "It adds a user to the machine.",
+    "not_packageable": "It serves another model, or the model itself, without this package.",
     "not_reconciled": "It is a fault of this package or of Spark, which no input leads to.",
     "out_of_memory": "It gives the workers of a cluster more memory.",
     "registry_denied": "It needs the credentials of a registry.",

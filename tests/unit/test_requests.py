@@ -387,3 +387,11 @@ def test_which_inputs_are_there_is_told_without_reading_values():
     assert present_inputs(json.dumps(split(["?"], columns=["first"])).encode(), "", reading) == {"a"}
     assert present_inputs(b"a,t\n", "", reading) == {"a", "t"}
     assert present_inputs(b"{", "", reading) == set()
+
+
+def test_a_csv_s_number_beyond_32_bits_is_no_integer():
+    schema = Schema([ColSpec("integer", "i")])
+    assert read(f"i\n{2**31 - 1}\n{-(2**31)}\n", schema)[0].columns["i"].tolist() == [2**31 - 1, -(2**31)]
+    for beyond in (2**31, -(2**31) - 1, 2**63):  # pandas wraps the first two
+        with pytest.raises(MalformedRequest, match="row 2, column i: expected integer, found a whole number beyond"):
+            read(f"i\n1\n{beyond}\n", schema)

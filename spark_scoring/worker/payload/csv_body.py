@@ -11,7 +11,7 @@ from mlflow.models.utils import _enforce_schema
 from mlflow.types.schema import ColSpec, DataType, Schema
 from mlflow.utils import proto_json_utils
 
-from .malformed import MalformedRequest, first_misfit, listed, located, specs_names
+from .malformed import MalformedRequest, Place, Why, WrongValue, first_misfit, listed, located, specs_names
 from .values import columns_of, is_missing
 
 # mlflow has no types for it.
@@ -37,21 +37,19 @@ def read_csv(
         MalformedRequest: With the line, or the row and column, of what is malformed.
     """
     inputs = specs_names(schema.inputs)
-    if not all(isinstance(spec, ColSpec) and isinstance(spec.type, DataType) for spec in schema.inputs):
-        # MLflow's server refuses it, too: no cell of a table holds a tensor, a list or an object.
-        raise MalformedRequest("", "expected JSON: the model takes tensors or nested values, and CSV holds none")
-    refuse_wide(text)
+    refuse_no_table(text, schema)
     header_name = {model: header for header, model in names.items()}
     cast_later = [spec for name, spec in zip(inputs, schema.inputs, strict=True) if spec.type in _CAST_LATER]
     dtypes: dict[str, Any] = dict(zip(inputs, schema.pandas_types(), strict=True))
     dtypes.update({str(spec.name): str for spec in cast_later})
     column_dtypes = {header_name.get(name, name): dtype for name, dtype in dtypes.items()} | dict.fromkeys(labels, str)
+    narrow = [name for name, dtype in column_dtypes.items() if dtype == np.int32]
     try:
-        frame = pd.read_csv(io.StringIO(text), dtype=column_dtypes)
+        # pandas wraps what is beyond 32 bits.
+        frame = pd.read_csv(io.StringIO(text), dtype={**column_dtypes, **dict.fromkeys(narrow, np.int64)})
     except Exception as exc:
         raise _misfit(exc, text, column_dtypes) from None
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes what is more than the header for row labels
-        raise MalformedRequest("line 2", f"expected {len(frame.columns)} values, as the header has names, found more")
+    refuse_row_labels(frame)
     label_columns = {name: _texts(frame, name) for name in labels}
     frame = frame.rename(columns=dict(names))
     absent = [name for name in schema.required_input_names() if name not in frame.columns]
@@ -63,6 +61,10 @@ def read_csv(
     def place(name: str, row: int) -> str:
         return f"row {row + 1}, column {header_name.get(name, name)}"
 
+    for header in narrow:
+        name = names.get(header, header)
+        if name in frame.columns:
+            frame[name] = _narrowed(frame[name], name, place)
     present = [spec for spec in cast_later if spec.name in frame.columns]
     try:
         enforced = _enforce_schema(_cast(frame, Schema(present)) if present else frame, schema)
@@ -74,6 +76,36 @@ def read_csv(
         if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind == "f":
             columns[name] = np.ma.MaskedArray(values, np.isnan(values))
     return rows, columns, label_columns
+
+
+def _narrowed(values: Any, name: str, place: Place) -> Any:
+    limits = np.iinfo(np.int32)
+    beyond = np.flatnonzero((values < limits.min) | (values > limits.max))
+    if len(beyond):
+        raise WrongValue(place(name, int(beyond[0])), "expected integer, found a whole number beyond its range")
+    return values.astype(np.int32)
+
+
+def refuse_row_labels(frame: pd.DataFrame) -> None:
+    """Refuses a body whose rows are longer than its header: pandas takes what is more for labels of the rows.
+
+    Raises:
+        MalformedRequest: With how many values were expected.
+    """
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise MalformedRequest("line 2", f"expected {len(frame.columns)} values, as the header has names, found more")
+
+
+def refuse_no_table(text: str, schema: Schema) -> None:
+    """Refuses what is no table of a width that can be read, or is for a model that takes no tables.
+
+    Raises:
+        MalformedRequest: With what was expected.
+    """
+    if not all(isinstance(spec, ColSpec) and isinstance(spec.type, DataType) for spec in schema.inputs):
+        # MLflow's server refuses it, too: no cell of a table holds a tensor, a list or an object.
+        raise MalformedRequest("", "expected JSON: the model takes tensors or nested values, and CSV holds none")
+    refuse_wide(text)
 
 
 def refuse_wide(text: str) -> None:
@@ -126,5 +158,7 @@ def _misfit(exc: Exception, text: str, dtypes: Mapping[str, Any]) -> MalformedRe
         if row is not None:
             actual = "no value" if is_missing(column.iloc[row]) else "another text"
             expected = _NAMES.get(str(np.dtype(dtype)), str(dtype))
-            return MalformedRequest(f"row {row + 1}, column {name}", f"expected {expected}, found {actual}")
+            message = f"expected {expected}, found {actual}"
+            why: Why = "null" if is_missing(column.iloc[row]) else "type"
+            return WrongValue(f"row {row + 1}, column {name}", message, why)
     return MalformedRequest("", f"expected CSV with a header ({type(exc).__name__})")

@@ -1,8 +1,8 @@
 """Where a request is malformed, and what was expected there; never a value of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,23 @@ class MalformedRequest(Exception):  # noqa: N818  (named after the request)
         self.place = place
         self.message = message
         self.code = code
+
+
+Why = Literal["null", "shape", "type"]
+
+
+class WrongValue(MalformedRequest):
+    """A request with a value that is not of its input's type.
+
+    Attributes:
+        why: What of it is wrong: there is none, or an array has another shape, or it is of another type.
+        inner: Where in a nested value, such as ``[1][0]``.
+    """
+
+    def __init__(self, place: str, message: str, why: Why = "type", inner: str = "") -> None:
+        super().__init__(place + inner, message)
+        self.why = why
+        self.inner = inner
 
 
 def _shown(text: str, longest: int) -> str:
@@ -77,11 +94,8 @@ def located(
         place: Writes the place of a value.
     """
     named = dict(zip(specs_names(schema.inputs), schema.inputs, strict=True))
-    if schema.has_input_names() and raw is not None:
-        present = {*raw, *(body if isinstance(body, dict) else ())}
-        absent = [name for name in schema.required_input_names() if name not in present]
-        if absent:
-            return MalformedRequest(path, f"expected the inputs {listed(named)}; {listed(absent)} is not there")
+    if raw is not None and (absent := without_inputs(path, {*raw, *(body if isinstance(body, dict) else ())}, schema)):
+        return absent
     columns = {name: values for name, values in (raw or {}).items() if name in named}
     for name, values in columns.items():
         misfit = _misfit(name, values, named[name], place)
@@ -97,14 +111,27 @@ def located(
     )
 
 
+def without_inputs(path: str, present: Collection[Any], schema: Schema) -> MalformedRequest | None:
+    """Returns the error for a request in which a required input is not present, or None."""
+    if not schema.has_input_names():
+        return None
+    absent = [name for name in schema.required_input_names() if name not in present]
+    names = specs_names(schema.inputs)
+    return (
+        MalformedRequest(path, f"expected the inputs {listed(names)}; {listed(absent)} is not there")
+        if absent
+        else None
+    )
+
+
 def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> MalformedRequest | None:
     """Returns an error for the first value in a column that is not of its type, or None."""
     if isinstance(spec, TensorSpec):
         misfit = _tensor_misfit(values, spec)
         if misfit is None:
             return None
-        (position, *deeper), message = misfit
-        return MalformedRequest(place(name, position) + "".join(f"[{inner}]" for inner in deeper), message)
+        (position, *deeper), message, why = misfit
+        return WrongValue(place(name, position), message, why, "".join(f"[{inner}]" for inner in deeper))
     single = Schema([ColSpec(spec.type, name, required=spec.required)])
 
     def attempt(end: int) -> None:
@@ -113,7 +140,13 @@ def _misfit(name: str, values: Sequence[Any], spec: Any, place: Place) -> Malfor
     row = first_misfit(len(values), attempt)
     if row is None:
         return None
-    return MalformedRequest(place(name, row), f"expected {_expected(spec)}, found {_actual(values[row], spec.type)}")
+    return wrong_value(values[row], spec, place(name, row))
+
+
+def wrong_value(value: Any, spec: ColSpec, place: str) -> WrongValue:
+    """Returns the error for a value that is not of its column's type."""
+    message = f"expected {_expected(spec)}, found {_actual(value, spec.type)}"
+    return WrongValue(place, message, "null" if value is None else "type")
 
 
 def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
@@ -135,26 +168,26 @@ def first_misfit(length: int, attempt: Callable[[int], Any]) -> int | None:
     return high - 1
 
 
-def _tensor_misfit(values: Any, spec: TensorSpec) -> tuple[list[int], str] | None:
+def _tensor_misfit(values: Any, spec: TensorSpec) -> tuple[list[int], str, Why] | None:
     """Returns the path of the first place in nested lists that is not of the tensor's shape and kind of element."""
     sizes = list(spec.shape)
     if not isinstance(values, list):
-        return [0], f"expected a list of rank {len(sizes)}, found {kind(values)}"
+        return [0], f"expected a list of rank {len(sizes)}, found {kind(values)}", "shape"
     numbers = np.dtype(spec.type).kind in "iufb"
 
-    def walk(value: Any, depth: int, path: list[int]) -> tuple[list[int], str] | None:
+    def walk(value: Any, depth: int, path: list[int]) -> tuple[list[int], str, Why] | None:
         if depth == len(sizes):
             if isinstance(value, (list, dict)) or (numbers and isinstance(value, str) and not _is_number(value)):
-                return path, f"expected {np.dtype(spec.type)}, found {kind(value)}"
+                return path, f"expected {np.dtype(spec.type)}, found {kind(value)}", "type"
             if value is None and np.dtype(spec.type).kind in "iub":
-                return path, f"expected {np.dtype(spec.type)}, found null"
+                return path, f"expected {np.dtype(spec.type)}, found null", "null"
             return None
         if not isinstance(value, list):
-            return path, f"expected a list, found {kind(value)}"
+            return path, f"expected a list, found {kind(value)}", "null" if value is None else "shape"
         if sizes[depth] == -1 and depth:
             sizes[depth] = len(value)
         if sizes[depth] not in (-1, len(value)):
-            return path or [0], f"expected a list of {sizes[depth]}, found {len(value)}"
+            return path or [0], f"expected a list of {sizes[depth]}, found {len(value)}", "shape"
         for position, inner in enumerate(value):
             misfit = walk(inner, depth + 1, [*path, position])
             if misfit is not None:

@@ -113,10 +113,10 @@ def _read_all(content: bytes, name: str, reading: Reading) -> Iterator[Request]:
 
 def _parsed(line: str, document: Any, schema: Schema, reading: Reading) -> Parsed:
     try:
-        form, body, path = _form(document, schema)
-        _refuse_other_params(document.get("params"), reading)
+        form, body, path = form_of(document, schema)
+        refuse_other_params(document.get("params"), reading)
         check_structure(form, body, path, schema)
-        body = _renamed(form, body, reading.names)
+        body = renamed(form, body, reading.names)
     except Exception as exc:
         raise _in_line(exc, line) from None
     return Parsed(line, form, body, path)
@@ -133,7 +133,7 @@ def _read_group(group: list[Parsed], schema: Schema, reading: Reading) -> Iterat
     if len(group) > 1:
         body, counts = merged(group)
         try:
-            whole = _read(group[0].form, body, group[0].path, schema, reading)
+            whole = read_body(group[0].form, body, group[0].path, schema, reading)
         except Exception:
             pass  # reading them one by one reports the place
         else:
@@ -142,7 +142,7 @@ def _read_group(group: list[Parsed], schema: Schema, reading: Reading) -> Iterat
                 return
     for request in group:
         try:
-            yield _read(request.form, request.body, request.path, schema, reading)
+            yield read_body(request.form, request.body, request.path, schema, reading)
         except Exception as exc:
             raise _in_line(exc, request.line) from None
 
@@ -156,7 +156,7 @@ def _parts(whole: Request, counts: list[int]) -> Iterator[Request]:
         start += count
 
 
-def _form(document: Any, schema: Schema) -> tuple[str, Any, str]:
+def form_of(document: Any, schema: Schema) -> tuple[str, Any, str]:
     """Returns which of MLflow's forms a request has, its data, and the key under which it stands."""
     expected = f"expected an object with one of {listed(FORMS)}"
     if not isinstance(document, dict):
@@ -190,7 +190,7 @@ def _azure_form(body: Any, schema: Schema) -> tuple[str, Any]:
     return SPLIT, NamelessRows(columns=columns, data=body)
 
 
-def _refuse_other_params(params: Any, reading: Reading) -> None:
+def refuse_other_params(params: Any, reading: Reading) -> None:
     """Refuses a request that asks for other parameters than the job's: all rows of a run are scored alike."""
     if params is None or reading.params is None:  # MLflow ignores them where the signature declares none
         return
@@ -215,10 +215,22 @@ def _same(one: Any, other: Any) -> bool:
     return json.dumps(one, default=str, sort_keys=True) == json.dumps(other, default=str, sort_keys=True)
 
 
-def _read(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> Request:
-    raw = _raw_columns(form, body, schema, reading.labels)
+def read_body(form: str, body: Any, path: str, schema: Schema, reading: Reading) -> Request:
+    """Returns the rows of a request.
+
+    Args:
+        form: Which of MLflow's forms it has.
+        body: Its data, whose structure was checked, under the model's names.
+        path: The key under which that stands.
+        schema: The model's inputs.
+        reading: How to read it.
+
+    Raises:
+        MalformedRequest: With the place of what can't be read.
+    """
+    raw = raw_columns(form, body, schema, reading.labels)
     body = _without_unknown(form, body, path, schema)
-    place = _places(form, path, body, raw)
+    place = places(form, path, body, raw)
     try:
         if form in (SPLIT, RECORDS):
             parsed = _dataframe(_shallow(body), form.removeprefix("dataframe_"), schema)
@@ -265,7 +277,8 @@ def _shallow(body: Any) -> Any:
     return dict(body) if isinstance(body, dict) else list(body)
 
 
-def _renamed(form: str, body: Any, names: Mapping[str, str]) -> Any:
+def renamed(form: str, body: Any, names: Mapping[str, str]) -> Any:
+    """Returns a request's data under the model's names of its columns."""
     if not names or isinstance(body, NamelessRows):
         return body
 
@@ -281,7 +294,7 @@ def _renamed(form: str, body: Any, names: Mapping[str, str]) -> Any:
     return body
 
 
-def _raw_columns(form: str, body: Any, schema: Schema, labels: tuple[str, ...] = ()) -> dict[str, list[Any]] | None:
+def raw_columns(form: str, body: Any, schema: Schema, labels: tuple[str, ...] = ()) -> dict[str, list[Any]] | None:
     """Returns the values as they stand in the request, by column and row; None where it has no columns.
 
     Of rows that name their columns, only those of the model's inputs and of `labels`.
@@ -304,7 +317,7 @@ def _raw_columns(form: str, body: Any, schema: Schema, labels: tuple[str, ...] =
     return {names[0]: body} if len(schema.inputs) == 1 and isinstance(body, list) else None
 
 
-def _places(form: str, path: str, body: Any, raw: dict[str, list[Any]] | None) -> Place:
+def places(form: str, path: str, body: Any, raw: dict[str, list[Any]] | None) -> Place:
     """Returns how the place of a value is written, by its column and row."""
 
     def place(name: str, row: int) -> str:
@@ -329,9 +342,9 @@ def present_inputs(content: bytes, name: str, reading: Reading) -> set[str]:
             header = pd.read_csv(io.StringIO(text), nrows=0).columns
             return names & {reading.names.get(column, column) for column in header}
         for _, document in documents(text, name):
-            form, body, path = _form(document, schema)
+            form, body, path = form_of(document, schema)
             check_structure(form, body, path, schema)
-            present |= names & set(_raw_columns(form, _renamed(form, body, reading.names), schema) or ())
+            present |= names & set(raw_columns(form, renamed(form, body, reading.names), schema) or ())
     except Exception:
         pass  # reading the rows reports what is wrong, and where
     return present

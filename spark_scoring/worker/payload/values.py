@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
-from .malformed import MalformedRequest, Place, kind, specs_names
+from .malformed import MalformedRequest, Place, WrongValue, kind, specs_names
 
 
 def columns_of(enforced: Any, schema: Schema, place: Place) -> tuple[int, dict[str, Any]]:
@@ -63,10 +63,10 @@ def _texts(values: Any, name: str, place: Place) -> list[str | None]:
             texts.append(None)
         elif isinstance(value, str):
             if any("\ud800" <= char <= "\udfff" for char in value):
-                raise MalformedRequest(place(name, row), "expected text, found half of a surrogate pair")
+                raise WrongValue(place(name, row), "expected text, found half of a surrogate pair")
             texts.append(str(value))
         else:  # MLflow would hand it to the model as it is, and no column holds both
-            raise MalformedRequest(place(name, row), f"expected string, found {kind(value)}")
+            raise WrongValue(place(name, row), f"expected string, found {kind(value)}")
     return texts
 
 
@@ -75,7 +75,7 @@ def _micros(values: Any, name: str, place: Place) -> Any:
     micros = stamps.astype("datetime64[us]")
     finer = np.flatnonzero((micros.astype(stamps.dtype) != stamps) & ~np.isnat(stamps))
     if len(finer):
-        raise MalformedRequest(place(name, int(finer[0])), "expected a datetime in microseconds, found a finer one")
+        raise WrongValue(place(name, int(finer[0])), "expected a datetime in microseconds, found a finer one")
     return micros
 
 
@@ -99,7 +99,7 @@ def refuse_changed(name: str, values: Any, raw: Sequence[Any], place: Place) -> 
         if len(changed):
             row, *deeper = changed[0].tolist()
             inner = "".join(f"[{position}]" for position in deeper)
-            raise MalformedRequest(place(name, row) + inner, f"expected {values.dtype}, found another number")
+            raise WrongValue(place(name, row), f"expected {values.dtype}, found another number", "type", inner)
         return
     expected = {"i4": "integer", "i8": "long", "b1": "boolean"}.get(values.dtype.str[1:], str(values.dtype))
     for row, (value, given) in enumerate(zip(values.tolist(), raw, strict=True)):
@@ -107,7 +107,7 @@ def refuse_changed(name: str, values: Any, raw: Sequence[Any], place: Place) -> 
         if (text and expected == "boolean") or (not text and given is not None and value != given):
             beyond = kind(given) == "a whole number" and expected != "boolean"
             actual = "a whole number beyond its range" if beyond else kind(given)
-            raise MalformedRequest(place(name, row), f"expected {expected}, found {actual}")
+            raise WrongValue(place(name, row), f"expected {expected}, found {actual}")
 
 
 def is_missing(value: Any) -> bool:
