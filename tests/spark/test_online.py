@@ -87,7 +87,7 @@ def put(folder: Path, body: Any, name: str = "one.json") -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", swept(BODIES, {"split.json", "body.csv"}))
+@pytest.mark.parametrize("name", swept(BODIES, {"split.json"}))
 def test_each_form_has_the_values_of_the_batch_job(name, spark, tmp_path, target):
     inputs = TABLE if name in NESTED else Schema(TABLE.inputs[:6])
     model = models.save(tmp_path / "m", "describes", signature=ModelSignature(inputs, TEXT))

@@ -511,6 +511,7 @@ def test_a_method_is_called_with_its_classes(declared, packaged, tmp_path):
     assert predictions(asked(best, {"inputs": {"a": [3]}})) == [[{"class": "yes", "probability": likely["yes"]}]]
 
 
+@pytest.mark.full
 def test_a_call_that_hangs_costs_its_rows(packaged, tmp_path):
     package = packaged(models.save(tmp_path / "m", "hangs"), model__timeout=1.0, model__batch_size=1)
     answer = asked(package, {"inputs": {"a": [1, 2, 3], "b": [0, 2, 0]}})
