@@ -80,7 +80,7 @@ def raising(error):
 OPTIONS = ("--model", "models:/adds/1", "--input", "numbers", "--output", "scores")
 
 
-COMMANDS = "score check inspect demo publish history submit init schema package fail".split()
+COMMANDS = ["score", "check", "inspect", "demo", "publish", "history", "submit", "init", "schema", "package", "fail"]
 
 
 def test_help_names_every_command_and_no_other(cli):
