@@ -14,6 +14,7 @@ import pytest
 from spark_scoring import load_scorer
 from tests.flavors.case import Case
 from tests.flavors.table import CASES
+from tests.sweeps import swept
 
 _TYPES = {"f8": "double", "f4": "float", "i8": "bigint", "i4": "int", "b1": "boolean", "M8": "timestamp"}
 
@@ -128,9 +129,12 @@ def test_the_column_holds_what_pyfunc_returns(case, saved, spark):
         assert same(ours, theirs), f"row {row}: {ours} for {theirs}"
 
 
+METHODS = [(case, method) for case in CASES for method in case.methods]
+
+
 @pytest.mark.parametrize(
     ("case", "method"),
-    [(case, method) for case in CASES for method in case.methods],
+    swept(METHODS, list({method: (case, method) for case, method in reversed(METHODS)}.values())),
     ids=lambda value: value.name if isinstance(value, Case) else value,
 )
 def test_each_method_returns_what_the_model_itself_does(case, method, saved, spark):

@@ -84,6 +84,7 @@ def test_a_catalog_table_that_was_dropped_is_told_too(spark, job, schema, caplog
     assert [run["target_state"] for run in listed] == ["there", "recreated"]
 
 
+@pytest.mark.full
 def test_the_bad_rows_of_a_run_that_is_scored_anew_are_quarantined_anew(spark, staged, target, tmp_path):
     bad = str(tmp_path / "bad")
     score(staged(), spark=spark, run_id="once")
@@ -96,6 +97,7 @@ def test_the_bad_rows_of_a_run_that_is_scored_anew_are_quarantined_anew(spark, s
     assert attempt["rows_failed"] == 3
 
 
+@pytest.mark.full
 def test_a_run_that_had_nothing_to_score_at_first_is_recorded_when_it_has(spark, job, target, runs, tmp_path):
     rows = str(tmp_path / "rows")
     spark.sql("SELECT 1L id, 1D a, 2D b LIMIT 0").write.format("delta").save(rows)
@@ -126,6 +128,7 @@ def test_a_success_that_an_earlier_version_recorded_is_not_recorded_twice(spark,
     ]
 
 
+@pytest.mark.full
 def test_a_run_that_a_person_published_shows_its_attempts_and_their_remedies(spark, staged, runs):
     made = staged({"errors.threshold": 1})
     with pytest.raises(RowsFailedError):

@@ -84,6 +84,7 @@ def test_a_repeated_run_id_is_recognised_although_there_is_more_by_now(spark, ru
     assert run(run_id="tuesday").rows_scored == 1
 
 
+@pytest.mark.full
 def test_compaction_of_the_source_is_nothing_new(spark, run, source):
     run()
     add(spark, source, (4,))
@@ -126,6 +127,7 @@ def test_a_merge_follows_updates_and_deletes(spark, run, source, target):
     assert scored(target) == {0: 0.5, 1: 20.5, 3: 3.5, 4: 4.5}
 
 
+@pytest.mark.full
 def test_a_row_whose_key_was_changed_has_its_new_key_alone(spark, run, source, target):
     run("merge")
     spark.sql(f"UPDATE delta.`{source}` SET id = 20 WHERE id = 2")
@@ -140,6 +142,7 @@ def test_a_row_whose_key_was_changed_has_its_new_key_alone(spark, run, source, t
     assert scored(target) == {1: 0.5, 2: 1.5, 3: 3.5, 20: 20.5}
 
 
+@pytest.mark.full
 def test_a_row_deleted_and_inserted_again_is_there(spark, run, source, target):
     run("merge")
     spark.sql(f"DELETE FROM delta.`{source}` WHERE id = 2")
@@ -149,6 +152,7 @@ def test_a_row_deleted_and_inserted_again_is_there(spark, run, source, target):
     assert scored(target) == {0: 1.5, 1: 2.5, 2: 8.5, 3: 4.5}
 
 
+@pytest.mark.full
 def test_deletes_alone_are_published_too(spark, run, source, target):
     run("merge")
     spark.sql(f"DELETE FROM delta.`{source}` WHERE id < 2")
@@ -158,6 +162,7 @@ def test_deletes_alone_are_published_too(spark, run, source, target):
     assert run("merge").status == "empty"
 
 
+@pytest.mark.full
 def test_a_row_that_leaves_the_filter_leaves_the_target(spark, run, source, target):
     run("merge", input__where="a < 3")
     assert set(scored(target)) == {0, 1, 2}
@@ -202,6 +207,7 @@ def test_a_feed_that_was_off_in_between_is_told(spark, run, source):
     assert "overwrite" in caught.value.remedy
 
 
+@pytest.mark.full
 def test_history_that_was_removed_is_told(spark, run, source):
     run()
     for ids in range(4, 8):
@@ -241,6 +247,7 @@ def test_append_refuses_a_target_of_unknown_coverage(spark, run, target):
         run()
 
 
+@pytest.mark.full
 def test_scoring_everything_once_makes_the_coverage_known(spark, run, source, target):
     run(input__incremental=False)
     run(mode="overwrite", input__incremental=False)
@@ -261,6 +268,7 @@ def test_a_restored_target_is_covered_as_it_was(spark, run, source, target):
     assert run().status == "empty"
 
 
+@pytest.mark.full
 def test_a_new_model_scores_everything_where_it_is_told_to(spark, run, source, target, tmp_path):
     run("merge")
     spark.sql(f"DELETE FROM delta.`{source}` WHERE id = 0")

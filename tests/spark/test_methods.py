@@ -98,6 +98,7 @@ def test_a_model_without_the_method_says_which_it_has(spark, job, tmp_path):
     assert "a Pipeline, has no method predict_proba; it has predict" in str(caught.value)
 
 
+@pytest.mark.full
 def test_a_model_of_two_classes_has_one_decision_and_of_pairs_none_that_has_a_name(spark, job, tmp_path, target):
     two = save(tmp_path / "two", SVC(), ROWS["a"] > 9)
     score(job({"model.uri": two, "model.method": "decision_function"}), spark=spark)

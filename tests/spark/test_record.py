@@ -321,6 +321,7 @@ def test_history_shows_the_newest_first_and_as_many_as_wanted(spark, job, runs):
     assert (first[:2], second[:2]) == (["three", "succeeded"], ["two", "succeeded"])
 
 
+@pytest.mark.full
 def test_history_finds_the_table_of_the_last_run_by_itself(spark, job, runs, tmp_path, monkeypatch):
     score(job(), spark=spark)
     assert commands.history(None, None, 20).data["runs_table"] == runs

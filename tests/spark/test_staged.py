@@ -144,6 +144,7 @@ def test_a_quarantine_is_scored_again_as_it_came(build, adds, spark, tmp_path):
     assert set(mended["run_id"]) != {run}
 
 
+@pytest.mark.full
 def test_runs_append_to_one_quarantine(build, spark, tmp_path):
     score(build(), spark=spark)
     score(build({"output.mode": "append"}), spark=spark)
@@ -224,6 +225,7 @@ def test_a_run_id_of_another_job_is_refused(build, spark):
         score(build({"errors.threshold": 2}), spark=spark, run_id="taken")
 
 
+@pytest.mark.full
 def test_a_catalog_target_is_staged_in_its_schema(build, spark, schema):
     made = build({"output.path": "left out", "output.table": "shop.scores", "errors.quarantine": "shop.bad"})
     result = score(made, spark=spark)
@@ -264,6 +266,7 @@ def test_special_names_survive_quarantine(build, spark, tmp_path):
     ]
 
 
+@pytest.mark.full
 def test_the_text_of_an_error_is_kept_only_on_request(build, spark, tmp_path):
     score(build(), spark=spark)
     assert not read(str(tmp_path / "bad"))["error"].map(lambda error: "1971" in error["message"]).any()
@@ -307,6 +310,7 @@ def test_a_row_that_was_resolved_is_not_scored_once_more(build, spark, target, t
     assert sorted(read(target)["id"]) == list(range(20))
 
 
+@pytest.mark.full
 def test_a_replay_is_appended_whatever_the_mode_of_the_job(build, spark, target, tmp_path):
     made = build({"output.mode": "overwrite"})
     first = score(made, spark=spark)
@@ -315,6 +319,7 @@ def test_a_replay_is_appended_whatever_the_mode_of_the_job(build, spark, target,
     assert len(read(target)) == 18
 
 
+@pytest.mark.full
 def test_a_replay_that_died_before_it_noted_what_scored_is_finished_by_its_run_id(
     build, spark, target, tmp_path, points
 ):

@@ -98,6 +98,7 @@ def test_a_lazy_frame_that_is_no_stream_has_the_time_of_the_call(spark: SparkSes
     assert {run_id for run_id, _ in before} == {"mine"}
 
 
+@pytest.mark.full
 def test_rows_of_a_stream_that_fail_say_why(spark: SparkSession, stream: DataFrame, tattles: str, place: Path) -> None:
     minus = stream.withColumn("a", stream.a - 1)
     batches = drained(load_scorer(tattles, spark=spark).transform(minus), place / "checkpoint")
