@@ -38,7 +38,8 @@ def score(job: ScoringJob, run_id: str | None, replay: str | None = None) -> Out
 
 def fail(message: str) -> Outcome:
     """Raises what a task of the job before this one was refused with."""
-    raise ScoringError(message, code="refused_before")
+    said = message.strip() or "the task before this one was refused, and left no message: see its output"
+    raise ScoringError(said, code="refused_before")
 
 
 def publish(run_id: str, job: ScoringJob | None) -> Outcome:
@@ -176,7 +177,13 @@ def init(
     here = location if is_path(location) or format_of(location) is None else f"./{location}"
     kind = options["--format"] or (format_of(here) if is_path(here) else None)
     settings = [f"input.key={json.dumps(list(key))}"] if key else []
-    given = {**options, "--input": here, "--format": kind}
+    # A bundle's job runs every night, and from the second one on there is a target.
+    given = {
+        **options,
+        "--input": here,
+        "--format": kind,
+        "--mode": options["--mode"] or ("append" if bundle else None),
+    }
     job = read_job(None, settings, (), given)
     model = pin(job.model)
     if kind == "csv" and (written_with := csv_options(here, model.signature)):
@@ -184,8 +191,13 @@ def init(
     files = starter_files(job, model, Path(place), notebook=notebook, bundle=bundle)
     write_files(files, force=force)
     written = [str(path) for path in files]
+    notes = []
+    if bundle and job.model.tracking_uri is not None and not job.model.tracking_uri.startswith(("http", "databricks")):
+        notes.append(f"model.tracking_uri: {redact(job.model.tracking_uri)} is on this machine; a workspace needs none")
+    if bundle and options["--mode"] is None:
+        notes.append("output.mode: append, since the bundle's job runs again and again; --mode says otherwise")
     following = "next, what it would do: " + " ".join(["spark-scoring check", *([] if place == JOB_FILE else [place])])
-    return Outcome({"files": written}, "\n".join([*(f"wrote {path}" for path in written), following]))
+    return Outcome({"files": written}, "\n".join([*(f"wrote {path}" for path in written), *notes, following]))
 
 
 def import_azure(deployment: Path, job_file: Path | None, options: Mapping[str, str | None], *, force: bool) -> Outcome:

@@ -145,12 +145,13 @@ class SparkScoringDeploymentClient(BaseDeploymentClient):
     ) -> PredictionsResponse:
         """Answers rows by a stored job, and writes nothing: one record for each row, in their order.
 
-        A record has what the job would write of the row, and ``error``: null, or why the row has no prediction.
+        It is the answer of the job's package (`packaging.package`): a record has the prediction, ``model_id`` and
+        ``error``, which is null or says why the row has no prediction. No session is started.
 
         Args:
             deployment_name: The deployment's name.
-            inputs: A pandas DataFrame, or a request's body as MLflow's scoring server takes it, such as
-                ``{"dataframe_split": …}``.
+            inputs: A pandas DataFrame, a list of records, or a request's body as MLflow's scoring server takes it, such
+                as ``{"dataframe_split": …}``.
             endpoint: There are none.
 
         Raises:
@@ -159,6 +160,10 @@ class SparkScoringDeploymentClient(BaseDeploymentClient):
         with plainly():
             refuse_endpoint(endpoint)
             return PredictionsResponse(predictions=predictions_of(self._store.read(deployment_name), inputs))
+
+    def list_endpoints(self) -> list[dict[str, Any]]:
+        """Returns none: this target has deployments alone."""
+        return []
 
 
 def run_local(name: str, model_uri: str, flavor: str | None = None, config: Mapping[str, Any] | None = None) -> None:

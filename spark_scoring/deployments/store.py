@@ -6,8 +6,8 @@ import os
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,8 @@ def job_of(model_uri: str | None, config: Mapping[str, Any], flavor: str | None)
     if model_uri is not None:
         keys["model.uri"] = model_uri
     if "job" in config:
-        return ScoringJob.from_yaml(config["job"], overrides=keys, variables=variables)
+        with _in_words_of_config():
+            return ScoringJob.from_yaml(config["job"], overrides=keys, variables=variables)
     if variables:
         raise ConfigurationError(
             "var.NAME fills a job file's ${NAME}, and there is no job file",
@@ -57,6 +58,21 @@ def job_of(model_uri: str | None, config: Mapping[str, Any], flavor: str | None)
             remedy="name one with -C job=FILE, or give the values themselves",
         )
     return ScoringJob.from_options(keys, names={key: f"-C {key}" for key in config})
+
+
+@contextmanager
+def _in_words_of_config() -> Iterator[None]:
+    """Says ``-C`` of what our own command line calls ``--set`` and ``--var``."""
+
+    def said(text: str | None) -> str | None:
+        return text and text.replace("--set ", "-C ").replace("--var ", f"-C {_VARIABLE}")
+
+    try:
+        yield
+    except ConfigurationError as exc:
+        raise ConfigurationError(
+            said(exc.message) or "", code=exc.code, available=said(exc.available), remedy=said(exc.remedy)
+        ) from exc
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,9 @@ from spark_scoring.jobs.fingerprint import Fingerprint
 from spark_scoring.publishing.choice import Publishing, choose_publishing
 from spark_scoring.reading.quarantined import replay_job
 from spark_scoring.record.runs_table import place_of
-from spark_scoring.redaction import redact
 from spark_scoring.runs.places import Places
-from spark_scoring.scoring.stamp import new_run_id
+from spark_scoring.scoring.stamp import new_run_id, valid_run_id
 from spark_scoring.spark.given_frame import refuse_other_kinds
-
-_LONGEST_RUN_ID = 200
 
 
 @dataclass(frozen=True)
@@ -90,26 +87,3 @@ class RunRequest:
         Places.of(scored, reads_input=df is None and replay is None).refuse_shared_runs_table()
         again = None if replay is None else Replay(replay, job.identity())
         return cls(scored, scored.output, publishing, own_id, run_id is not None, df, again)
-
-
-def valid_run_id(run_id: str) -> str:
-    """Returns the run id that a caller gave, which stands in rows, file names and commits for everybody to read.
-
-    Raises:
-        ConfigurationError: If it is no text, empty or blank, too long, or holds signs that can't be seen, or a secret.
-    """
-    if not isinstance(run_id, str):
-        raise ConfigurationError(
-            f"the run id is {run_id!r}, and no text",
-            code="bad_run_id",
-            # A new checkpoint counts from 0 again, and its batches would be taken for those of the old one.
-            remedy=f'give text; for a micro-batch with the name of its stream: run_id=f"NAME-{run_id}"',
-        )
-    if not run_id.strip() or len(run_id) > _LONGEST_RUN_ID or not run_id.isprintable() or redact(run_id) != run_id:
-        raise ConfigurationError(
-            f"{redact(run_id)[:50]!r} is no run id" if run_id.strip() else "the run id is empty",
-            code="bad_run_id",
-            remedy=f"give 1 to {_LONGEST_RUN_ID} visible characters, such as nightly-2026-01-31; a variable that "
-            "should hold it may not be set",
-        )
-    return run_id

@@ -16,13 +16,14 @@ from pyspark.sql.types import StructType
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.environment.managers import refuse_missing_manager, refuse_where_gpus_are_assigned
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
+from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch, pin
 from spark_scoring.redaction import html_table, redact
 from spark_scoring.scoring.frame import added_columns, score_frame
 from spark_scoring.scoring.method import resolve_method
 from spark_scoring.scoring.result_type import declared_result
-from spark_scoring.scoring.stamp import QueryStamp, Stamp, new_run_id
+from spark_scoring.scoring.stamp import QueryStamp, Stamp, new_run_id, valid_run_id
 from spark_scoring.scoring.transformed import OnError
 from spark_scoring.spark.failures import plain_errors, scoring_failure
 from spark_scoring.spark.given_frame import refuse_other_kinds
@@ -75,17 +76,25 @@ class Scorer:
             schema: The schema of `df`, where Spark can't be asked for it: in a function of a declarative pipeline.
 
         Raises:
-            ConfigurationError: If `df` is no DataFrame of Spark's.
+            ConfigurationError: If `df` is no DataFrame of Spark's, or the run id or the schema is none.
             ContractError: If the columns of `df` do not satisfy the model's signature.
         """
         refuse_other_kinds(df)
+        if schema is not None and not isinstance(schema, StructType):
+            raise ConfigurationError(
+                f"schema is a {type(schema).__name__}",
+                code="bad_value",
+                available="a StructType, such as spark.table(name).schema",
+                remedy="hand over one; StructType.fromDDL makes it of text since Spark 4",
+            )
+        own_id = new_run_id() if run_id is None else valid_run_id(run_id)
         contract = self._contract(df.schema if schema is None else schema)
         contract.raise_for_problems()
         model_id = self.model.model_id
         if schema is not None or df.isStreaming:
-            stamp: Stamp | QueryStamp = QueryStamp(model_id, run_id or new_run_id())
+            stamp: Stamp | QueryStamp = QueryStamp(model_id, own_id)
         else:
-            stamp = Stamp.now(model_id, run_id)
+            stamp = Stamp.now(model_id, own_id)
         return score_frame(self.spark, df, self.model, contract, stamp, on_error=self.on_error, schema=schema)
 
     @contextmanager

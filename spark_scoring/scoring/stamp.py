@@ -9,12 +9,39 @@ from dataclasses import dataclass
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
+from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.parts import STAMPS
+from spark_scoring.redaction import redact
+
+_LONGEST_RUN_ID = 200
 
 
 def new_run_id() -> str:
     """Returns a new run id: 64 random bits. Every row carries it, so it is no longer than it must be."""
     return uuid.uuid4().hex[:16]
+
+
+def valid_run_id(run_id: str) -> str:
+    """Returns the run id that a caller gave, which stands in rows, file names and commits for everybody to read.
+
+    Raises:
+        ConfigurationError: If it is no text, empty or blank, too long, or holds signs that can't be seen, or a secret.
+    """
+    if not isinstance(run_id, str):
+        raise ConfigurationError(
+            f"the run id is {run_id!r}, and no text",
+            code="bad_run_id",
+            # A new checkpoint counts from 0 again, and its batches would be taken for those of the old one.
+            remedy=f'give text; for a micro-batch with the name of its stream: run_id=f"NAME-{run_id}"',
+        )
+    if not run_id.strip() or len(run_id) > _LONGEST_RUN_ID or not run_id.isprintable() or redact(run_id) != run_id:
+        raise ConfigurationError(
+            f"{redact(run_id)[:50]!r} is no run id" if run_id.strip() else "the run id is empty",
+            code="bad_run_id",
+            remedy=f"give 1 to {_LONGEST_RUN_ID} visible characters, such as nightly-2026-01-31; a variable that "
+            "should hold it may not be set",
+        )
+    return run_id
 
 
 def micros_now() -> int:

@@ -107,20 +107,3 @@ def test_an_answer_is_what_the_job_writes(spark: Any, tmp_path: Path) -> None:
     values["x"] = values["x"].astype(float)  # JSON has no NaN, so that it is a text there
     values["d"] = pd.to_datetime(values["d"], format="ISO8601").astype(batch["d"].dtype)
     pd.testing.assert_frame_equal(values, batch)
-
-
-def test_a_row_that_fails_says_why_and_the_others_are_answered(place: Path, tattles: str, spark: Any) -> None:
-    client: Any = get_deploy_client("spark-scoring:./jobs")
-    client.create_deployment("tattles", tattles, config={"input.path": "./numbers"})
-    for inputs in (
-        pd.DataFrame({"a": [1.0, -1.0, 2.0], "b": [1.0, 1.0, 1.0]}),
-        {"dataframe_records": [{"a": 1, "b": 1}, {"a": -1, "b": 1}, {"a": 2, "b": 1}]},
-        {"inputs": {"a": [1, -1, 2], "b": [1, 1, 1]}},
-    ):
-        answered = client.predict("tattles", inputs)["predictions"]
-        assert [one["error"] and one["error"]["code"] for one in answered] == [None, "model_raised", None]
-        assert answered[1]["prediction"] is None
-    with pytest.raises(Exception, match="expected the inputs a, b; b is not there\n  to do: give each row all inputs "):
-        client.predict("tattles", pd.DataFrame({"a": [1.0]}))
-    with pytest.raises(Exception, match="inputs is a str"):
-        client.predict("tattles", "a,b")

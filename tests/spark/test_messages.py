@@ -123,7 +123,7 @@ def test_a_pipelines_row_is_named_likewise(key, spark):
             return [Check("id = 1", "cast_failed", "a: it's no number")]
 
     rows = spark.range(3)
-    named = RowKey.of(rows, key)
+    named = RowKey.of(rows.schema, key)
     with pytest.raises(Exception) as caught:  # noqa: PT011  (Spark's own)
         rows.where(_raising(cast(Any, OneCheck()), named)).collect()
     error = from_worker(caught.value)

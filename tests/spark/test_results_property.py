@@ -57,7 +57,7 @@ def decoded(spark: SparkSession, part: list[Case]) -> Iterator[tuple[Case, Mappi
     # Through Arrow, as what a pandas UDF returns: a NaN of pandas is a null of Spark's there, and there alone.
     table = pd.DataFrame({"row": pd.Series(range(longest), dtype="int32")})
     sent = {f"c{n}": pd.Series(np.resize(values.values, longest)) for n, values in enumerate(encoded)}
-    schema = ", ".join(f"c{number} {one.transport_type}" for number, one in enumerate(outputs))
+    schema = ", ".join(f"c{number} {one.transport_type.simpleString()}" for number, one in enumerate(outputs))
     frame = spark.createDataFrame(pd.concat([table, pd.DataFrame(sent)], axis=1), f"row int, {schema}")
     exprs = [F.expr(one.decode(f"c{number}", "UTC")).alias(f"c{number}") for number, one in enumerate(outputs)]
     found = frame.select("row", *exprs).orderBy("row").collect()

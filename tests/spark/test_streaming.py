@@ -185,3 +185,16 @@ def test_rows_of_another_session_are_scored_in_it(
     rows = other.range(20).selectExpr("id", "CAST(id AS DOUBLE) a", "id / 2 b")
     score(job({"input.where": "id IN (SELECT chosen_id FROM chosen)"}), df=rows)
     assert list(read(target)["id"]) == [3]
+
+
+@pytest.mark.parametrize("run_id", [5, b"x", "", " "])
+def test_a_scorer_takes_the_run_ids_that_a_run_takes(spark: SparkSession, adds: str, numbers: str, run_id: Any) -> None:
+    with refused(2, "bad_run_id"):
+        load_scorer(adds, spark=spark).transform(spark.read.format("delta").load(numbers), run_id=run_id)
+
+
+def test_a_schema_that_is_none_is_refused(spark: SparkSession, adds: str, numbers: str) -> None:
+    text: Any = "id long, a double, b double"
+    with refused(2, "bad_value") as caught:
+        load_scorer(adds, spark=spark).transform(spark.read.format("delta").load(numbers), schema=text)
+    assert "StructType" in (caught.value.available or "")

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from mlflow.deployments import get_deploy_client
@@ -173,3 +174,53 @@ def test_a_local_run_of_no_job_is_refused(place: Path, adds: str) -> None:
 def test_a_secret_is_not_shown(client: Any, adds: str) -> None:
     made = client.create_deployment("sums", adds, config={**CONFIG, "input.path": "s3a://key:pass-word@bucket/numbers"})
     assert "pass-word" not in str(made)
+
+
+def test_a_row_that_fails_says_why_and_the_others_are_answered(client: Any, place: Path) -> None:
+    tattles = models.save(place / "other", "tattles")
+    client.create_deployment("tattles", tattles, config={"input.path": "./numbers"})
+    for inputs in (
+        pd.DataFrame({"a": [1.0, -1.0, 2.0], "b": [1.0, 1.0, 1.0]}),
+        {"dataframe_records": [{"a": 1, "b": 1}, {"a": -1, "b": 1}, {"a": 2, "b": 1}]},
+        {"inputs": {"a": [1, -1, 2], "b": [1, 1, 1]}},
+    ):
+        answered = client.predict("tattles", inputs)["predictions"]
+        assert [one["error"] and one["error"]["code"] for one in answered] == [None, "model_raised", None]
+        assert answered[1]["prediction"] is None
+    with pytest.raises(Exception, match="expected the inputs a, b; b is not there\n  to do: give each row the inputs "):
+        client.predict("tattles", pd.DataFrame({"a": [1.0]}))
+    with pytest.raises(Exception, match="inputs is a str"):
+        client.predict("tattles", "a,b")
+
+
+def test_a_value_that_is_none_fails_its_row_alone(client: Any, place: Path) -> None:
+    model = models.save(
+        place / "echoes", "echoes", inputs={"n": "long", "t": "string"}, output={"n": "long", "t": "string"}
+    )
+    client.create_deployment("echoes", model, config=CONFIG)
+    rows = [{"n": 2**53 + 1, "t": "007"}, {"n": None, "t": "a"}, {"n": "much", "t": "b"}, {"n": 3, "t": None}]
+    first, null, text, last = client.predict("echoes", rows)["predictions"]
+    assert first["prediction"] == {"n": 2**53 + 1, "t": "007"}
+    assert [one["error"]["code"] for one in (null, text)] == ["null_in_required", "cast_failed"]
+    assert (last["prediction"], last["error"]) == ({"n": 3, "t": None}, None)
+
+
+def test_a_model_that_can_t_be_loaded_is_told_as_that(client: Any, place: Path) -> None:
+    client.create_deployment("u", models.save(place / "u", "unloadable"), config=CONFIG)
+    with pytest.raises(MlflowException, match="the rows can't be answered") as caught:
+        client.predict("u", [{"a": 1, "b": 2}])
+    assert getattr(caught.value, "exit_code", None) == 4
+
+
+def test_a_variable_that_is_missing_is_asked_for_in_words_of_this_command(client: Any, adds: str, place: Path) -> None:
+    text = f'model: {{uri: {adds}}}\ninput: {{path: ./in, where: "a > ${{day}}"}}\nvars: {{day: null}}\n'
+    (place / "base.yml").write_text(text)
+    with pytest.raises(MlflowException, match=r"-C var\.day=VALUE"):
+        client.create_deployment("sums", adds, config={"job": "base.yml"})
+    wrong = {"job": "base.yml", "var.day": "3", "output.path": "./scored", "output.mode": "apend"}
+    with pytest.raises(MlflowException, match=r"-C output\.mode"):
+        client.create_deployment("sums", adds, config=wrong)
+
+
+def test_there_is_no_endpoint(client: Any) -> None:
+    assert client.list_endpoints() == []

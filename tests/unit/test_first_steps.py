@@ -173,6 +173,9 @@ def test_init_writes_a_notebook_and_a_bundle(cli, model, tmp_path):
     watched = {"runs": "scoring_runs", "scored": "scores", "prediction": "prediction"}
     assert tasks["monitor"]["notebook_task"] == {"notebook_path": "./monitor.py", "base_parameters": watched}
     assert (tmp_path / "jobs" / "monitor.py").read_text() == (ROOT / "notebooks" / "monitor.py").read_text()
+    job = ScoringJob.from_yaml(tmp_path / "jobs" / "sums.yml")
+    assert job.output is not None
+    assert job.output.mode == "append", "the second night finds a target"
 
 
 def test_init_s_bundle_installs_what_the_model_needs(cli, adds, tmp_path):

@@ -19,7 +19,7 @@ from spark_scoring.jobs.yaml_file import read_yaml
 from spark_scoring.models.pinned import pin
 from spark_scoring.publishing.staging_table import staging_place
 from spark_scoring.redaction import redact
-from spark_scoring.runs.request import valid_run_id
+from spark_scoring.scoring.stamp import valid_run_id
 from spark_scoring.spark import sql
 from tests.hostile import COUNT, SECRET, strings
 

@@ -8,7 +8,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR
 from ..failures import RowFailure
 
 _REMEDIES = {
-    "malformed_payload": "mend the request at the named place; docs/online.md of spark-scoring shows each form",
+    "malformed_payload": "mend the request at the named place; docs/files.md of spark-scoring has each form",
     "params_differ": "leave params out, or package the job with those model.params",
     "requirements_differ": "serve the package in its own environment, or package the job with model.requirements: warn",
 }
