@@ -17,8 +17,6 @@ from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.packaging.package import package_job
 from spark_scoring.spark.scratch import scratch_folder
 
-_REASON, _REMEDY = "reason", "remedy"
-
 
 def predictions_of(job: ScoringJob, inputs: Any) -> list[dict[str, Any]]:
     """Returns one record for each row, in their order: the predictions, ``model_id`` and ``error``.
@@ -77,12 +75,12 @@ def _plain(value: Any) -> Any:
 
 def _as_ours(exc: MlflowException) -> InputError | ModelError:
     """Returns what the package refused, in words for whoever has the rows in hand."""
-    told = getattr(exc, "json_kwargs", {})
-    kind = InputError if exc.error_code == "BAD_REQUEST" else ModelError
-    return kind(
-        f"the rows can't be answered: {told.get(_REASON, exc.message)}",
-        code=told.get("code", "model_not_loadable"),
-        remedy="give each row the inputs of the model, as spark-scoring inspect shows them"
-        if kind is InputError
-        else told.get(_REMEDY),
-    )
+    # The package brings its own class along, see `worker.online.refusals`.
+    failure: Any = getattr(exc, "failure", None)
+    if failure is None:
+        return ModelError(f"the model can't be loaded: {exc.message}", code="model_not_loadable")
+    message = f"the rows can't be answered: {failure.message}"
+    if exc.error_code == "BAD_REQUEST":
+        inputs = "give each row the inputs of the model, as spark-scoring inspect shows them"
+        return InputError(message, code=failure.code, remedy=inputs)
+    return ModelError(message, code=failure.code, remedy="score such rows with the batch job: it fails there as well")

@@ -21,9 +21,13 @@ class Refused(MlflowException):
     Args:
         reason: Why.
         is_ours: Whether the server is at fault, and not the request.
+
+    Attributes:
+        failure: Why.
     """
 
     def __init__(self, reason: RowFailure, *, is_ours: bool = False) -> None:
+        self.failure = reason
         remedy = _REMEDIES.get(reason.code, _OF_SERVER)
         self._message = f"{reason.message} ({reason.code}); to do: {remedy}"
         error_code = INTERNAL_ERROR if is_ours else BAD_REQUEST
