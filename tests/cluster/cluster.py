@@ -132,7 +132,8 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         master = _await(lambda: _find(r"(spark://127\.0\.0\.1:\d+)", log), "the master's address", log)
         port = _await(lambda: _find(r"'MasterUI' on port (\d+)", log), "the master's web UI", log)
         for node in NODES:
-            resources = ["--cores", "3", "--memory", "2g", "--work-dir", str(folder / node / "work")]
+            # Two for the tier's session, and two for an application beside it.
+            resources = ["--cores", "4", "--memory", "2g", "--work-dir", str(folder / node / "work")]
             resources += ["--properties-file", str(_gpus(folder / f"{node}.conf"))]
             processes.enter_context(_daemon(folder / node, "worker.Worker", [*resources, master]))
         _await(lambda: _alive_workers(port) == len(NODES), "both workers", log)
