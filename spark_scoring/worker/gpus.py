@@ -5,8 +5,9 @@ others. CUDA's libraries do, by ``CUDA_VISIBLE_DEVICES``, which they read once, 
 """
 
 import re
-import sys
 from collections.abc import Mapping
+
+from .task import current_task
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ORDER = "CUDA_DEVICE_ORDER"
@@ -17,9 +18,7 @@ _INDEX = re.compile(r"^(cuda:)?\d+$")
 
 def assigned_gpus() -> tuple[str, ...]:
     """Returns the addresses of the GPUs that Spark assigned to this process's task; none outside of Spark."""
-    # Asked of the running worker rather than imported, so that this folder also runs where there is no pyspark.
-    module = sys.modules.get("pyspark.taskcontext")
-    context = module.TaskContext.get() if module is not None else None
+    context = current_task()
     resources = (context.resources() or {}) if context is not None else {}
     return tuple(resources["gpu"].addresses) if "gpu" in resources else ()
 

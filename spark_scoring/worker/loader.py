@@ -27,6 +27,7 @@ from .isolation import Room, isolate
 from .models import load_once
 from .protocol import NO_NUMBER, SETTINGS, Settings
 from .results import nothing
+from .task import current_task
 
 
 def _load_pyfunc(data_path: str) -> "ScoringModel":
@@ -236,7 +237,5 @@ def _as_json(value: Any) -> "int | str | None":
 
 def _task() -> int | None:
     """Returns the id of the task attempt that this process works for, or None outside of Spark."""
-    # Asked of the running worker rather than imported, so that this folder also runs where there is no pyspark.
-    module = sys.modules.get("pyspark.taskcontext")
-    context = module.TaskContext.get() if module is not None else None
+    context = current_task()
     return int(context.taskAttemptId()) if context is not None else None

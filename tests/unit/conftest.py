@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spark_scoring.cli import console, main
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.worker.digest import model_digest
@@ -86,3 +88,17 @@ def scoring(tmp_path: Path) -> Callable[..., ScoringModel]:
         return ScoringModel(Settings(files, columns, "frame", call=call, **given), folder)
 
     return make
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Any]:
+    """Runs our command in a folder of this test's own, and returns its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Any:
+        monkeypatch.setattr(sys, "argv", ["spark-scoring", *words])
+        monkeypatch.setattr(console, "quiet", lambda: None)
+        code = main()
+        return (code, *capsys.readouterr())
+
+    return run

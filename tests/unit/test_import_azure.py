@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from spark_scoring.cli import console, main
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.importing import azure
 from spark_scoring.importing.azure import convert
@@ -190,19 +186,6 @@ def test_what_is_no_batch_deployment_is_refused_with_its_line(text, line, said):
 @pytest.mark.parametrize("text", ["", "- a\n", "just text\n"])
 def test_a_document_that_is_no_mapping_is_refused(text):
     refusal(text)
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Any]:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> Any:
-        monkeypatch.setattr(sys, "argv", ["spark-scoring", *words])
-        monkeypatch.setattr(console, "quiet", lambda: None)
-        code = main()
-        return (code, *capsys.readouterr())
-
-    return run
 
 
 def test_the_page_s_command_makes_of_the_page_s_file_a_job_that_is_valid(cli):

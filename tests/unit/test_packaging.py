@@ -22,7 +22,6 @@ from mlflow.pyfunc import scoring_server
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array, DataType, Map, Object, Property
 
-from spark_scoring.cli import console, main
 from spark_scoring.errors import ConfigurationError, ContractError, ModelError, ScoringError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.packaging.destination import Folder, Registered, destination
@@ -104,19 +103,6 @@ def test_the_page_s_commands_and_its_request_do_what_the_page_says(tmp_path, reg
     assert (status, answer["code"], answer["error_code"]) == (400, shown["code"], shown["error_code"])
     assert answer["message"].startswith(shown["message"].removesuffix("…"))
     capsys.readouterr()
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path) -> Callable[..., Any]:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> Any:
-        monkeypatch.setattr(sys, "argv", ["spark-scoring", *words])
-        monkeypatch.setattr(console, "quiet", lambda: None)
-        code = main()
-        return (code, *capsys.readouterr())
-
-    return run
 
 
 def test_json_is_one_object_and_says_what_was_packaged(cli, adds, tmp_path):
