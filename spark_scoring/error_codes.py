@@ -246,6 +246,7 @@ CODES: tuple[Code, ...] = (
     Code("version_missing", "The URI names a model but no version of it.", "Write `models:/NAME/VERSION` or `models:/NAME@ALIAS`.", (ModelError,)),
     Code("version_not_found", "The registry has no such version of the model.", "Write `models:/NAME/VERSION` or `models:/NAME@ALIAS`.", (ModelError,)),
     Code("version_not_readable", "The input has no such version to read any more.", "See `DESCRIBE HISTORY` for the versions that are left.", (InputError,)),
+    Code("versions_differ", "The Delta that is installed, or that the session has, is for another Spark.", "`pip install` the delta-spark that the message names, or bring its jars.", (ConfigurationError,)),
     Code("widened", "The column is cast to a wider type, which can't change a value.", "", (VERDICT,)),
     Code("worker_died", "The Python process of the model died, and again when Spark tried once more.", "See the executors' stderr; raise `spark.executor.memoryOverhead`, or lower `model.batch_size` or `spark.sql.execution.arrow.maxRecordsPerBatch`.", (ScoringError,)),
     Code("worker_failed", "Something else than the model failed on a worker.", "See the executors' stderr for where it came from; please report it.", (ModelError,)),

@@ -59,6 +59,16 @@ class Server:
             time.sleep(0.1)
         raise TimeoutError(self.log.read_text())
 
+    def wait_for_port(self) -> None:
+        """Waits until it takes connections."""
+        ends = time.monotonic() + _STARTED_WITHIN
+        while time.monotonic() < ends:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5):
+                return
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.1)
+        raise TimeoutError(self.log.read_text())
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:

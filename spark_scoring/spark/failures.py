@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote
 
+import pyspark
+
 from spark_scoring.errors import InputError, ModelError, RowsFailedError, ScoringError, TargetError, drop_telling_causes
 from spark_scoring.redaction import redact
 from spark_scoring.spark.conditions import (
@@ -19,6 +21,7 @@ from spark_scoring.spark.conditions import (
     without_values,
 )
 from spark_scoring.spark.detail import is_in_full
+from spark_scoring.spark.pairs import unfit_pair
 from spark_scoring.worker.failures import read_failure, read_key
 
 # Of a message no more is looked through for its first line; what is told is much shorter.
@@ -288,7 +291,7 @@ def _process_died(message: str) -> ScoringError:
 
 
 def _spark_failed(exc: BaseException) -> ScoringError:
-    return ScoringError(
+    return unfit_pair(exc, pyspark.__version__) or ScoringError(
         f"Spark failed: {message_of(exc)}",
         code="spark_failed",
         remedy="nothing was written; see Spark's log for the task that failed",

@@ -7,12 +7,13 @@ on this machine before; Maven, once (`maven.py`).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import json
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.location import cache_folder
 from spark_scoring.spark.packages import INSTALL
+from spark_scoring.spark.pairs import package_of, refuse_unfit_pair
 from spark_scoring.spark.settings import spark_settings
 
 # Names the jars, as files, folders and patterns, for a machine that reaches no repository.
@@ -129,13 +131,22 @@ def remember_jars(package: str, jars: Sequence[str]) -> None:
         JARS_FILE.write_text(json.dumps({**_remembered_jars(), package: list(jars)}))
 
 
+@contextlib.contextmanager
+def fetching_alone() -> Iterator[None]:
+    """Waits until no other process of this user fetches jars: Ivy takes half a file of another's for a broken one."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # where there is no place for a lock, it goes without
+            JARS_FILE.parent.mkdir(parents=True, exist_ok=True)
+            lock = held.enter_context(open(JARS_FILE.with_suffix(".lock"), "w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def delta_package() -> str:
     """Returns the Maven coordinates of the Delta jar that goes with the installed pyspark and delta-spark.
 
-    From Delta 4.1 on the artifact's name carries Spark's version; see ``delta.pip_utils``. Delta 4.0 is for Spark 4.0.
-
     Raises:
-        ConfigurationError: If delta-spark is not installed.
+        ConfigurationError: If delta-spark is not installed, or is none for this pyspark.
     """
     import pyspark
 
@@ -147,10 +158,8 @@ def delta_package() -> str:
             code="no_delta",
             remedy=f"{INSTALL}, or name the jars with {OWN_JARS}",
         ) from exc
-    if delta.startswith("3."):
-        return f"io.delta:delta-spark_2.12:{delta}"
-    spark = "" if delta.startswith("4.0.") else "_" + ".".join(pyspark.__version__.split(".")[:2])
-    return f"io.delta:delta-spark{spark}_2.13:{delta}"
+    refuse_unfit_pair(pyspark.__version__, delta)
+    return package_of(pyspark.__version__, delta)
 
 
 def avro_package() -> str:

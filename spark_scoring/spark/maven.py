@@ -17,7 +17,15 @@ from urllib.parse import urlparse, urlsplit
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.redaction import redact
-from spark_scoring.spark.jars import OWN_JARS, delta_jars, jar_settings, packages, remember_jars, remembered_jars
+from spark_scoring.spark.jars import (
+    OWN_JARS,
+    delta_jars,
+    fetching_alone,
+    jar_settings,
+    packages,
+    remember_jars,
+    remembered_jars,
+)
 from spark_scoring.spark.java import check_java, check_process, folder_options
 from spark_scoring.spark.jvm import delayed_signals
 from spark_scoring.spark.packages import INSTALL
@@ -63,12 +71,7 @@ def fetch_jars(into: Path | None = None) -> list[str]:
         ConfigurationError: If they can't be fetched, or the folder can't be written to.
     """
     wanted = packages()
-    jars = remembered_jars(wanted)
-    if not jars:
-        _log.info("jars      fetching %s from Maven, once for this machine", redact(wanted))
-        with step("fetching the jars"):
-            jars = _resolve(wanted)
-        remember_jars(wanted, jars)
+    jars = remembered_jars(wanted) or fetch(wanted)
     if into is None:
         return jars
     try:
@@ -80,6 +83,24 @@ def fetch_jars(into: Path | None = None) -> list[str]:
             code="jars_not_written",
             remedy="name a folder that this user can write to",
         ) from exc
+
+
+def fetch(wanted: str) -> list[str]:
+    """Fetches packages from Maven, has this machine remember their files, and returns them.
+
+    Args:
+        wanted: Their coordinates, with commas between.
+
+    Raises:
+        ConfigurationError: If they can't be fetched.
+    """
+    _log.info("jars      fetching %s from Maven, once for this machine", redact(wanted))
+    with step("fetching the jars"), fetching_alone():
+        jars = remembered_jars(wanted)  # by another process meanwhile
+        if not jars:
+            jars = _resolve(wanted)
+            remember_jars(wanted, jars)
+    return jars
 
 
 def _resolve(wanted: str) -> list[str]:

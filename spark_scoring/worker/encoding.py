@@ -23,7 +23,7 @@ from .scalars import (
     no,
     or_null,
 )
-from .wall_clock import NAT, NOT_SHOWN, WallClock, not_in_micros
+from .wall_clock import NAT, NOT_SHOWN, WallClock, in_micros, not_in_micros
 
 # The driver's SQL reads these, see contract/outputs.py. The 64-bit ones are arbitrary, and no round numbers.
 DOUBLE_NAN = -1.1945305291614955e-103
@@ -154,7 +154,7 @@ def _encode_datetimes(column: Column, clock: WallClock) -> Encoded:
     array = column.values
     if array.dtype.kind != "M":
         return _one_by_one(array, DATETIME_NULL, np.dtype(np.int64), clock.micros, "datetime")
-    stamps = array.astype("datetime64[us]")  # NaT is the escape value already
+    stamps = in_micros(array)  # NaT is the escape value already
     changed = np.flatnonzero((stamps.astype(array.dtype) != array) & ~np.isnat(array))
     failures = dict.fromkeys(map(int, changed), str(not_in_micros(array.dtype)))
     micros = stamps.astype(np.int64)

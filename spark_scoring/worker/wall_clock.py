@@ -78,7 +78,7 @@ class WallClock:
         return [int(row) for row in np.flatnonzero(np.isin(days, turned)) if not self._is_one(int(micros[row]))]
 
     def _of_numpy(self, value: Any) -> int:
-        stamp = value.astype("datetime64[us]")
+        stamp = _micros_or_nat(value)
         if np.isnat(value):
             raise TypeError
         if stamp.astype(value.dtype) != value:
@@ -119,6 +119,21 @@ class WallClock:
             return starts[0].utcoffset() != starts[1].utcoffset() or not self._is_one(day * _DAY)
         except (OverflowError, ValueError):
             return False
+
+
+def in_micros(array: Array) -> Array:
+    """Returns moments in microseconds; one that is too far away becomes another, or NaT where NumPy raises for it."""
+    try:
+        return array.astype("datetime64[us]")
+    except OverflowError:  # since NumPy 2.5, which then converts none of them
+        return np.array([_micros_or_nat(value) for value in array], "datetime64[us]")
+
+
+def _micros_or_nat(value: Any) -> Any:
+    try:
+        return value.astype("datetime64[us]")
+    except OverflowError:
+        return np.datetime64("NaT")
 
 
 def not_in_micros(dtype: Any) -> UnfitError:

@@ -20,11 +20,26 @@ from tests.matrix.combinations import COMBINATIONS, ROOT, Combination, find_pyth
 from tests.matrix.results import Outcome, keep
 
 # What depends on the versions of others: types, modes, Delta's commands, MLflow's stores and models.
-_UNIT = ("imports", "registries", "served", "online", "packaging", "packages", "protocol", "results", "row_by_row")
+_UNIT = (
+    *("cli", "imports", "registries", "served", "online", "packaging", "packages", "pairs", "protocol", "results"),
+    "row_by_row",
+)
+    "cli",
+    "imports",
+    "registries",
+    "served",
+    "online",
+    "packaging",
+    "packages",
+    "protocol",
+    "results",
+    "row_by_row",
+)
 _SPARK = (
-    "catalog_targets conversions fidelity file_kinds first_steps golden hints history incremental nested_inputs "
-    "odd_models once outputs payloads scoring spark_ml staged stamps streaming target_columns text_types write_modes"
-).split()
+    *("catalog_targets", "conversions", "fidelity", "file_kinds", "first_steps", "golden", "hints", "history"),
+    *("incremental", "nested_inputs", "odd_models", "once", "outputs", "payloads", "scoring", "spark_ml", "staged"),
+    *("stamps", "streaming", "target_columns", "text_types", "write_modes"),
+)
 TESTS = {
     "unit": [f"tests/unit/test_{name}.py" for name in _UNIT],
     "spark": [f"tests/spark/test_{name}.py" for name in _SPARK],
@@ -48,14 +63,14 @@ def main() -> None:
     for combination in chosen:
         python = find_python(combination.python)
         if python is None:
-            print(f"{combination.name}: not run, there is no python{combination.python} here", flush=True)
+            _say(f"{combination.name}: not run, there is no python{combination.python} here")
             continue
         install(combination, python)
         for tier, files in TESTS.items():
             outcome = run(combination, tier, files)
             keep(outcome)
             failed += outcome.failed
-            print(f"{combination.name}: {tier}: {outcome.passed} passed, {outcome.failed} failed", flush=True)
+            _say(f"{combination.name}: {tier}: {outcome.passed} passed, {outcome.failed} failed")
     sys.exit(bool(failed))
 
 
@@ -80,6 +95,7 @@ def install(combination: Combination, python: str) -> None:
     # Built apart: what builds this package needs newer packages than the oldest ones that it works with.
     ours = ["--no-deps", "--editable", "."]
     subprocess.run([*_UV, "install", *target, *ours], check=True, cwd=ROOT)
+    subprocess.run([str(place / "bin" / "spark-scoring"), "jars", "fetch"], check=True, cwd=ROOT)
 
 
 def run(combination: Combination, tier: str, files: list[str]) -> Outcome:
@@ -93,7 +109,9 @@ def run(combination: Combination, tier: str, files: list[str]) -> Outcome:
         subprocess.run([str(python), "-m", "pytest", *options, *files], cwd=ROOT, env=environment)
         suite = ElementTree.parse(report).getroot().find("testsuite")
     counted = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-    cases = [case for case in suite.iter("testcase") if case.find("failure") is not None or case.find("error") is not None]
+    cases = [
+        case for case in suite.iter("testcase") if case.find("failure") is not None or case.find("error") is not None
+    ]
     bad = sorted(f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}" for case in cases)
     return Outcome(
         combination.name,
@@ -104,6 +122,11 @@ def run(combination: Combination, tier: str, files: list[str]) -> Outcome:
         bad,
         datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
     )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

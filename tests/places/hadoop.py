@@ -13,7 +13,7 @@ from pathlib import Path
 import pyspark
 
 from spark_scoring.spark import maven
-from spark_scoring.spark.jars import remember_jars, remembered_jars
+from spark_scoring.spark.jars import remembered_jars
 
 _SOURCE = Path(__file__).parent / "MiniHadoop.java"
 _JARS = Path(pyspark.__file__).parent / "jars"
@@ -92,8 +92,4 @@ def _daemons() -> str:
     (client,) = _JARS.glob("hadoop-client-api-*.jar")
     version = client.stem.removeprefix("hadoop-client-api-")
     wanted = f"org.apache.hadoop:hadoop-client-minicluster:{version},{_MORE}"
-    jars = remembered_jars(wanted)
-    if not jars:
-        jars = maven._resolve(wanted)
-        remember_jars(wanted, jars)
-    return os.pathsep.join(jars)
+    return os.pathsep.join(remembered_jars(wanted) or maven.fetch(wanted))

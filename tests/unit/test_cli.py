@@ -126,7 +126,7 @@ def test_the_package_is_the_same_program(tmp_path):
         (("--verbose", "fly"), "No such command 'fly'"),
         (("fly",), "No such command 'fly'"),
         (("report", "r1"), "No such command 'report'"),
-        (("score", "--fly"), "No such option: --fly"),
+        (("score", "--fly"), "No such option"),
         (("inspect",), "MODEL_URI"),
         (("score",), "there is no job to run"),
         (("check",), "there is no job to run"),

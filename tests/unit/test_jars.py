@@ -1,7 +1,9 @@
 """Delta's jars are resolved once a machine, for each Spark that its environments have."""
 
 import sys
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,7 +19,7 @@ NEW, OLD = "io.delta:delta-spark_4.2_2.13:4.4.0", "io.delta:delta-spark_2.12:3.3
     ("spark", "delta", "package"),
     [
         ("4.2.0", "4.4.0", NEW),
-        ("4.1.4", "4.1.0", "io.delta:delta-spark_4.1_2.13:4.1.0"),
+        ("4.1.1", "4.1.0", "io.delta:delta-spark_4.1_2.13:4.1.0"),
         ("4.0.1", "4.0.1", "io.delta:delta-spark_2.13:4.0.1"),
         ("3.5.7", "3.3.3", OLD),
     ],
@@ -64,6 +66,29 @@ def test_a_jar_that_is_gone_is_resolved_again(resolve, tmp_path):
     resolve(NEW)
     (tmp_path / "4.4.0.jar").unlink()
     assert jars.delta_jars() == {"spark.jars.packages": NEW}
+
+
+def test_processes_fetch_one_after_the_other_and_take_what_the_first_fetched(resolve, tmp_path, monkeypatch):
+    fetched = []
+
+    def slowly(wanted):
+        fetched.append(wanted)
+        time.sleep(0.3)
+        (tmp_path / "jar").touch()
+        return [str(tmp_path / "jar")]
+
+    monkeypatch.setattr(maven, "_resolve", slowly)
+    with ThreadPoolExecutor(3) as pool:  # a lock belongs to an open file, so threads stand for processes
+        found = list(pool.map(maven.fetch, ["a:b:1"] * 3))
+    assert fetched == ["a:b:1"]
+    assert found == [[str(tmp_path / "jar")]] * 3
+
+
+def test_where_no_lock_can_be_had_jars_are_fetched_all_the_same(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(jars, "JARS_FILE", tmp_path / "file" / "jars.json")
+    monkeypatch.setattr(maven, "_resolve", lambda wanted: [wanted])
+    assert maven.fetch("a:b:1") == ["a:b:1"]
 
 
 def test_the_environment_names_more_packages_for_a_local_session(resolve, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
+from ..wall_clock import in_micros
 from .malformed import MalformedRequest, Place, WrongValue, kind, specs_names
 
 
@@ -72,7 +73,7 @@ def _texts(values: Any, name: str, place: Place) -> list[str | None]:
 
 def _micros(values: Any, name: str, place: Place) -> Any:
     stamps = values.to_numpy()
-    micros = stamps.astype("datetime64[us]")
+    micros = in_micros(stamps)
     finer = np.flatnonzero((micros.astype(stamps.dtype) != stamps) & ~np.isnat(stamps))
     if len(finer):
         raise WrongValue(place(name, int(finer[0])), "expected a datetime in microseconds, found a finer one")
