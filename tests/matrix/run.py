@@ -24,17 +24,6 @@ _UNIT = (
     *("cli", "imports", "registries", "served", "online", "packaging", "packages", "pairs", "protocol", "results"),
     "row_by_row",
 )
-    "cli",
-    "imports",
-    "registries",
-    "served",
-    "online",
-    "packaging",
-    "packages",
-    "protocol",
-    "results",
-    "row_by_row",
-)
 _SPARK = (
     *("catalog_targets", "conversions", "fidelity", "file_kinds", "first_steps", "golden", "hints", "history"),
     *("incremental", "nested_inputs", "odd_models", "once", "outputs", "payloads", "scoring", "spark_ml", "staged"),

@@ -132,7 +132,6 @@ ELSEWHERE = {
     "duplicate_output": "spark/test_methods.py::test_classes_that_differ_in_case_alone_are_refused_for_columns_and_fine_for_the_top",  # noqa: E501
     "fixed_output_length": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",  # noqa: E501
     "increment_taken": "spark/test_incremental.py::test_of_two_runs_from_one_state_only_one_is_published",
-    "versions_differ": "unit/test_pairs.py::test_a_pair_that_does_not_work_is_refused_and_the_one_to_take_is_taken",
     "jars_differ": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "jars_unreachable": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "log_store_not_safe": "spark/test_stores.py::test_an_increment_is_not_taken_where_two_runs_could_take_it",
@@ -171,6 +170,7 @@ ELSEWHERE = {
     "variable_shape": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",
     "version_missing": "unit/test_remedies.py::test_a_registered_model_is_had_as_the_message_says",
     "version_not_found": "unit/test_remedies.py::test_a_registered_model_is_had_as_the_message_says",
+    "versions_differ": "unit/test_pairs.py::test_a_pair_that_does_not_work_is_refused_and_the_one_to_take_is_taken",
 }
 # Codes whose remedy no test can try, with the reason.
 UNTRIED = {
