@@ -124,6 +124,7 @@ CODES: tuple[Code, ...] = (
     Code("merge_key_null", "Rows to merge have a NULL in their key.", "Filter them with `input.where`, or name keys that identify a row. Nothing was written.", (TargetError,)),
     Code("missing_column", "The table has no column of that name.", "Map it with `input.columns: {MODEL_NAME: TABLE_COLUMN}`, or correct `output.columns`.", (ContractError,)),
     Code("missing_key", "The job lacks a key that it needs, or `input.key` names a column that the table lacks.", "Add the key, or correct `input.key`.", (ConfigurationError, ContractError)),
+    Code("mlflow_too_old", "The URI is one of MLflow 3's logged models, and an older MLflow is installed.", "`pip install \"mlflow>=3\"`, or name the model by its registered name or its run.", (ModelError,)),
     Code("model_not_allowed", "The model is not among those that `model.allow` names.", "Score with an allowed model, or have `model.allow` extended.", (ModelError,)),
     Code("model_not_found", "There is no MLflow model at that URI.", "Check the URI, and that `model.tracking_uri` is the server on which the model was logged.", (ModelError,)),
     Code("model_not_loadable", "The model's files can't be fetched or loaded.", "Make its requirements available (see: `spark-scoring inspect`), and its files readable, here and on the workers.", (ModelError,)),

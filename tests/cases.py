@@ -1,14 +1,11 @@
-"""A job of each kind and mode, with what its target holds before, and what it has to hold after, however often it died.
-
-Tables are written and read without Spark.
-"""
+"""A job of each kind and mode, with what its target holds before, and what it has to hold after, however often it died."""
 
 from __future__ import annotations
 
 import posixpath
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 from deltalake import DeltaTable, write_deltalake
@@ -31,6 +28,42 @@ def rows(ids: list[int], part: int) -> pd.DataFrame:
     return frame.assign(part=part)
 
 
+class Tables(Protocol):
+    """Somebody who writes inputs, and looks at what is in tables."""
+
+    def append(self, place: str, frame: pd.DataFrame, properties: dict[str, str]) -> None:
+        """Appends rows, to a new table with these properties if there is none."""
+
+    def rows(self, place: str) -> pd.DataFrame | None:
+        """Returns all rows, or None where there is no table."""
+
+    def commits(self, place: str) -> list[str]:
+        """Returns the ``userMetadata`` of all commits."""
+
+
+class OtherTables:
+    """Tables by another library than Spark.
+
+    Args:
+        storage: What it has to know of a store.
+    """
+
+    def __init__(self, storage: dict[str, str] | None = None) -> None:
+        self._storage = storage
+
+    def append(self, place: str, frame: pd.DataFrame, properties: dict[str, str]) -> None:
+        write_deltalake(place, frame, mode="append", storage_options=self._storage, configuration=properties)
+
+    def rows(self, place: str) -> pd.DataFrame | None:
+        return self._table(place).to_pandas() if DeltaTable.is_deltatable(place, self._storage) else None
+
+    def commits(self, place: str) -> list[str]:
+        return [commit.get("userMetadata") or "" for commit in self._table(place).history()]
+
+    def _table(self, place: str) -> DeltaTable:
+        return DeltaTable(place, storage_options=self._storage)
+
+
 class Case:
     """A job of one kind in a folder of its own, and what it finds in its target."""
 
@@ -41,7 +74,7 @@ class Case:
         mode: str,
         model: str,
         exists: Callable[[str], bool],
-        storage: dict[str, str] | None = None,
+        tables: Tables | None = None,
     ) -> None:
         """Makes a case.
 
@@ -51,9 +84,10 @@ class Case:
             mode: An ``output.mode``, or ``increment``.
             model: The model.
             exists: Whether there is something at a path or a URI.
-            storage: What the other reader of Delta tables has to know of a store.
+            tables: Who writes and reads tables, without Spark if nobody is named.
         """
-        self.folder, self.way, self.mode, self._exists, self._storage = folder, way, mode, exists, storage
+        self.folder, self.way, self.mode, self._exists = folder, way, mode, exists
+        self._tables = tables or OtherTables()
         self.source, self.target, self.bad = (posixpath.join(folder, name) for name in ("source", "scores", "bad"))
         self.options: dict[str, Any] = {
             "model.uri": model,
@@ -76,13 +110,13 @@ class Case:
     def prepare(self, spark: SparkSession) -> None:
         """Writes the input, and what the run `before` left in the target."""
         if self.mode == "increment":
-            self._write(rows(OTHERS, 8), configuration=FEED)
+            self._tables.append(self.source, rows(OTHERS, 8), FEED)
             self.run(spark, "before")
-            self._write(rows(list(range(10)), 7))
-            self._write(rows(list(range(10, 20)), 7))
+            self._tables.append(self.source, rows(list(range(10)), 7), {})
+            self._tables.append(self.source, rows(list(range(10, 20)), 7), {})
             return
         for part in (rows(list(range(10)), 7), rows(list(range(10, 20)), 7), rows(OTHERS, 8)):
-            self._write(part)
+            self._tables.append(self.source, part, {})
         if self.mode != "error":
             plain = {key: value for key, value in self.options.items() if not key.startswith("errors.")}
             changed = {"output.mode": "error", "input.where": "a >= 0"}
@@ -95,13 +129,10 @@ class Case:
 
     def found(self) -> dict[str, list[int]]:
         """Returns the ids that each run has in the target."""
-        if not DeltaTable.is_deltatable(self.target, self._storage):
+        table = self._tables.rows(self.target)
+        if table is None:
             return {}
-        table = self.table(self.target).to_pandas()
         return {str(run): sorted(part["id"]) for run, part in table.groupby("run_id")}
-
-    def table(self, place: str) -> DeltaTable:
-        return DeltaTable(place, storage_options=self._storage)
 
     @property
     def before(self) -> dict[str, list[int]]:
@@ -118,14 +149,10 @@ class Case:
         """Everything is there once, in its table, and nothing else is left."""
         assert self.found() == self.after
         if self.way == "staged":
-            quarantined = self.table(self.bad).to_pandas()
+            quarantined = self._tables.rows(self.bad)
             assert Counter(quarantined[quarantined["run_id"] == "mortal"]["id"]) == dict.fromkeys(BAD, 1)
-        history = [commit.get("userMetadata") or "" for commit in self.table(self.target).history()]
-        assert sum('"mortal"' in metadata for metadata in history) == 1
-        runs = self.table(posixpath.join(self.folder, "scoring_runs")).to_pandas()
+        assert sum('"mortal"' in metadata for metadata in self._tables.commits(self.target)) == 1
+        runs = self._tables.rows(posixpath.join(self.folder, "scoring_runs"))
         done = runs[(runs["run_id"] == "mortal") & (runs["status"] == "succeeded")]
         assert done[["rows_scored", "rows_failed"]].values.tolist() == [[17, 3 if self.way == "staged" else 0]]
         assert not self._exists(posixpath.join(self.folder, "_spark_scoring_staging"))
-
-    def _write(self, frame: pd.DataFrame, **how: Any) -> None:
-        write_deltalake(self.source, frame, mode="append", storage_options=self._storage, **how)

@@ -21,11 +21,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mlflow import MlflowClient
 
 ADMIN = ("admin", "the-password-of-the-admin")
-# The forms of URI by which a server's model is had.
-FORMS = ["version", "alias", "latest", "run", "logged"]
+# The forms of URI by which a server's model is had; of logged models MLflow 2 knows nothing.
+FORMS = ["version", "alias", "latest", "run", *(["logged"] if hasattr(MlflowClient, "get_logged_model") else [])]
 _STARTED_WITHIN = 240  # many tests may run at once on this machine
 _AUTH = """[mlflow]
 default_permission = NO_PERMISSIONS
@@ -158,16 +159,18 @@ def serve_model(server: Server, path: str, name: str) -> Served:
     client = MlflowClient(server.uri, server.uri)
     experiment = client.create_experiment("served")
     run = client.create_run(experiment).info.run_id
-    client.log_artifacts(run, path, "model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", server.uri)  # MLflow 2 sends files to the process's own server
+        client.log_artifacts(run, path, "model")
     client.create_registered_model(name)
     client.create_model_version(name, source=f"runs:/{run}/model", run_id=run)
     client.set_registered_model_alias(name, "champion", "1")
-    logged = client.create_logged_model(experiment)
-    client.log_model_artifacts(logged.model_id, path)
-    names = (f"models:/{name}/1", f"models:/{name}@champion", f"models:/{name}/latest")
-    return Served(
-        server, experiment, dict(zip(FORMS, (*names, f"runs:/{run}/model", f"models:/{logged.model_id}"), strict=True))
-    )
+    names = [f"models:/{name}/1", f"models:/{name}@champion", f"models:/{name}/latest", f"runs:/{run}/model"]
+    if "logged" in FORMS:
+        logged = client.create_logged_model(experiment)
+        client.log_model_artifacts(logged.model_id, path)
+        names.append(f"models:/{logged.model_id}")
+    return Served(server, experiment, dict(zip(FORMS, names, strict=True)))
 
 
 class Door:

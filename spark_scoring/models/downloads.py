@@ -6,9 +6,11 @@ is silent for as long. So whoever hears nothing asks the server whether it is st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import mlflow
 from mlflow.artifacts import download_artifacts
@@ -30,6 +32,8 @@ _LOOKING_SECONDS = 0.5
 _ANSWER_SECONDS = 10
 # What only a tracking server, or a registry, can find.
 _TRACKED = {"runs", "models", "mlflow-artifacts"}
+# MLflow 2 downloads from the one server that the process has set, whatever is asked for.
+_IS_TOLD_ITS_SERVERS = "registry_uri" in inspect.signature(download_artifacts).parameters
 
 
 def download(location: str, folder: str, config: ModelConfig) -> str:
@@ -39,18 +43,31 @@ def download(location: str, folder: str, config: ModelConfig) -> str:
         ModelError: If its server is gone.
         Exception: Whatever the client of its store raises.
     """
-    ask = partial(
-        download_artifacts,
-        artifact_uri=location,
-        dst_path=folder,
-        tracking_uri=config.tracking_uri,
-        registry_uri=config.registry,
-    )
+    servers = {"tracking_uri": config.tracking_uri, "registry_uri": config.registry}
+    told: dict[str, Any] = servers if _IS_TOLD_ITS_SERVERS else {}
+    ask = partial(download_artifacts, artifact_uri=location, dst_path=folder, **told)
     server = place_of(location, config)
-    # On Databricks the credentials belong to the thread that has the notebook.
-    if is_databricks() or has_own_patience() or scheme_of(server) not in {"http", "https"}:
-        return str(ask())
-    return str(_watched(ask, server, partial(size_of, folder)))
+    with _set_for_process(config.tracking_uri, config.registry):
+        # On Databricks the credentials belong to the thread that has the notebook.
+        if is_databricks() or has_own_patience() or scheme_of(server) not in {"http", "https"}:
+            return str(ask())
+        return str(_watched(ask, server, partial(size_of, folder)))
+
+
+@contextmanager
+def _set_for_process(tracking: str | None, registry: str | None) -> Iterator[None]:
+    """Has MLflow 2 ask these servers meanwhile; later ones are told with each call."""
+    if _IS_TOLD_ITS_SERVERS or tracking is None:
+        yield
+        return
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(tracking)
+    mlflow.set_registry_uri(registry or tracking)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
 
 
 def place_of(location: str, config: ModelConfig) -> str:

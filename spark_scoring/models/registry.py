@@ -76,6 +76,7 @@ def _resolve(
         raise failure(place, exc) from exc
     try:
         if registered.is_logged:
+            _refuse_mlflow_2(uri)
             return f"models:/{registered.name}", None, None, client.get_logged_model(registered.name).artifact_location
         version = _version(registered, uri, client)
         location = client.get_model_version_download_uri(registered.name, version)
@@ -92,6 +93,15 @@ def _resolve(
             raise failure(place, second) from second
     except Exception as exc:  # whatever its client library raises
         raise failure(place, exc) from exc
+
+
+def _refuse_mlflow_2(uri: str) -> None:
+    if not hasattr(MlflowClient, "get_logged_model"):
+        raise ModelError(
+            f"{uri} is a logged model of MLflow 3, and MLflow {mlflow.__version__} is installed here",
+            code="mlflow_too_old",
+            remedy='pip install "mlflow>=3", or name the model by its registered name or as runs:/RUN/NAME',
+        )
 
 
 def _is_absent(exc: MlflowException) -> bool:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring import get_session
 from tests import models
+from tests.cases import OtherTables, Tables
 from tests.places.results import Seen, keep
 from tests.places.stores import Store, packages, running_stores
 
@@ -84,6 +86,28 @@ def folder(store: Store, tmp_path: Path) -> str:
 def tattles(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A model that raises for a negative a."""
     return models.save(tmp_path_factory.mktemp("models") / "tattles", "tattles")
+
+
+class SparksTables:
+    """Tables by Spark itself, where no other library can read."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    def append(self, place: str, frame: pd.DataFrame, properties: dict[str, str]) -> None:
+        self._spark.createDataFrame(frame).write.format("delta").mode("append").options(**properties).save(place)
+
+    def rows(self, place: str) -> pd.DataFrame | None:
+        system, path = file_system(self._spark, f"{place}/_delta_log")
+        return self._spark.read.format("delta").load(place).toPandas() if system.exists(path) else None
+
+    def commits(self, place: str) -> list[str]:
+        return [row.userMetadata or "" for row in self._spark.sql(f"DESCRIBE HISTORY delta.`{place}`").collect()]
+
+
+@pytest.fixture
+def tables(spark: SparkSession, store: Store) -> Tables:
+    return SparksTables(spark) if store.options is None else OtherTables(store.options)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class Store:
         settings: What Spark has to be told.
         package: Of Spark's client, as Maven knows it, if it is not part of Spark.
         keys: What nobody may find anywhere.
-        options: What another reader of Delta tables has to be told.
+        options: What another library than Spark has to be told; None where it can't read there.
         held: Returns all that lies in the store: bytes by name.
     """
 
@@ -47,7 +47,7 @@ class Store:
     settings: dict[str, str] = field(repr=False)
     package: str | None
     keys: tuple[str, ...] = field(repr=False)
-    options: dict[str, str] = field(repr=False)
+    options: dict[str, str] | None = field(repr=False)
     held: Callable[[], dict[str, bytes]] = field(repr=False)
 
 
@@ -128,14 +128,8 @@ def _azure(folder: Path) -> Iterator[Store]:
             f"spark.hadoop.fs.azure.account.key.{host.replace('dfs', 'blob')}": key,
         }
         package = f"org.apache.hadoop:hadoop-azure:{_hadoop()}"
-        options = {
-            "azure_storage_endpoint": f"{server.uri}/{_ACCOUNT}",
-            "azure_storage_account_name": _ACCOUNT,
-            "azure_storage_account_key": key,
-            "allow_http": "true",
-        }
         root = f"abfs://{_BUCKET}@{host}"
-        yield Store("Azure", root, True, settings, package, (key,), options, lambda: _files(folder / "data"))
+        yield Store("Azure", root, True, settings, package, (key,), None, lambda: _files(folder / "data"))
 
 
 @contextmanager
