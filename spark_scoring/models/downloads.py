@@ -6,7 +6,8 @@ is silent for as long. So whoever hears nothing asks the server whether it is st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.answers import failure, is_cut_off, is_tls
 from spark_scoring.models.connection import Asked, has_own_patience
 from spark_scoring.models.model_uri import scheme_of
+from spark_scoring.models.stores import host_of, is_lending, is_registered, stores_of, tracking_of_downloads
 from spark_scoring.spark.platform import is_databricks
 from spark_scoring.spark.steps import size_of
 
@@ -39,22 +41,36 @@ def download(location: str, folder: str, config: ModelConfig) -> str:
         ModelError: If its server is gone.
         Exception: Whatever the client of its store raises.
     """
-    ask = partial(
-        download_artifacts,
-        artifact_uri=location,
-        dst_path=folder,
-        tracking_uri=config.tracking_uri,
-        registry_uri=config.registry,
-    )
     server = place_of(location, config)
-    # On Databricks the credentials belong to the thread that has the notebook.
-    if is_databricks() or has_own_patience() or scheme_of(server) not in {"http", "https"}:
-        return str(ask())
-    return str(_watched(ask, server, partial(size_of, folder)))
+    with asking(location, config) as get:
+        ask = partial(get, artifact_uri=location, dst_path=folder)
+        # On Databricks the credentials belong to the thread that has the notebook.
+        is_watched = scheme_of(server) in {"http", "https"} or is_lending(server)
+        if is_databricks() or has_own_patience() or not is_watched:
+            return str(ask())
+        return str(_watched(ask, server, partial(size_of, folder)))
+
+
+@contextlib.contextmanager
+def asking(location: str, config: ModelConfig) -> Iterator[Callable[..., str]]:
+    """Gives MLflow's download of files, which asks the servers that the job names.
+
+    Args:
+        location: Where the files are.
+        config: The job's model.
+    """
+    if not is_registered(location):
+        yield partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=config.registry)
+        return
+    stores = stores_of(config)
+    with tracking_of_downloads(stores):
+        yield partial(download_artifacts, tracking_uri=stores.tracking, registry_uri=stores.place)
 
 
 def place_of(location: str, config: ModelConfig) -> str:
-    """Returns what is asked for the files at `location`: a tracking server, or the store that they are in."""
+    """Returns what is asked for the files at `location`: a registry, a tracking server, or their store."""
+    if is_registered(location):
+        return stores_of(config).place
     if scheme_of(location) in _TRACKED:
         return str(config.tracking_uri or mlflow.get_tracking_uri())
     return location
@@ -78,15 +94,24 @@ def _watched(ask: Callable[[], T], server: str, size: Callable[[], int]) -> T:
 
 def _why_gone(server: str) -> Exception | None:
     """Returns why a server can't be reached; None where it says anything at all."""
+    # Databricks' client looks for a silent host's address for minutes, whatever it is told.
+    asked = Asked(partial(_greet, server))
+    if not asked.wait(2 * _ANSWER_SECONDS):
+        asked.leave()
+        return TimeoutError(f"it said nothing for {2 * _ANSWER_SECONDS} s")
     try:
-        http_request(
-            get_default_host_creds(server),  # type: ignore[no-untyped-call]
-            "/health",
-            "GET",
-            max_retries=0,
-            timeout=_ANSWER_SECONDS,
-            raise_on_status=False,
-        )
+        asked.answer()
     except Exception as exc:  # whatever its client library raises
         return exc if is_cut_off(exc) or is_tls(exc) else None
     return None
+
+
+def _greet(server: str) -> None:
+    http_request(
+        get_default_host_creds(host_of(server)),  # type: ignore[no-untyped-call]
+        "/health",
+        "GET",
+        max_retries=0,
+        timeout=_ANSWER_SECONDS,
+        raise_on_status=False,
+    )
