@@ -146,7 +146,7 @@ def refuse_absent_store(uri: str) -> None:
             _refuse_absent_sqlite(uri)
         elif scheme in DATABASES:
             _refuse_absent_tables(uri)
-        elif not store_scheme_of(uri) and (folder := local_folder(uri)) is not None:
+        elif store_scheme_of(uri) in {"", "file"} and (folder := local_folder(uri)) is not None:
             _refuse_absent_folder(folder)
     except ModelError:
         raise

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.environment_variables import MLFLOW_UC_OSS_TOKEN
@@ -30,7 +31,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "catalogs.md"
 HOST, SECRET = "DATABRICKS_HOST", "DATABRICKS_TOKEN"
 OSS_SECRET = MLFLOW_UC_OSS_TOKEN.name
 # What a job may write, and the registry that is asked.
-UNITY = {
+UNITY: dict[str, tuple[dict[str, Any], str]] = {
     "databricks as tracking server": ({"tracking_uri": "databricks"}, "databricks-uc"),
     "a profile as tracking server": ({"tracking_uri": "databricks://mine"}, "databricks-uc://mine"),
     "databricks-uc": ({"registry_uri": "databricks-uc"}, "databricks-uc"),
@@ -68,7 +69,7 @@ def server(versions: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
     assert os.listdir() == [], "MLflow's default store is a database in the working directory"
 
 
-def keys_of(kind: str, server: Unity) -> dict[str, str]:
+def keys_of(kind: str, server: Unity) -> dict[str, Any]:
     if kind == OPEN:
         return {"registry_uri": server.of_oss}
     if kind == WORKSPACE:
@@ -80,12 +81,12 @@ def name_in(kind: str) -> str:
     return "flights" if kind == WORKSPACE else MODEL
 
 
-def fetched(uri: str, **keys: str) -> LocalModel:
+def fetched(uri: str, **keys: Any) -> LocalModel:
     config = ModelConfig(uri=uri, **keys)
     return fetch(pin(config), config)
 
 
-def refusal(uri: str, **keys: str) -> ModelError:
+def refusal(uri: str, **keys: Any) -> ModelError:
     started = time.monotonic()
     with pytest.raises(ModelError) as caught:
         fetched(uri, **keys)
@@ -196,8 +197,8 @@ def test_whoever_is_not_let_in_is_told_so(who, kind, server, monkeypatch):
 
 
 @pytest.mark.parametrize("missing", [(SECRET,), (HOST, SECRET)])
-@pytest.mark.parametrize(("uri", "profile"), [("databricks-uc", None), ("databricks-uc://nope", "nope")])
-def test_without_a_host_or_a_token_nobody_is_asked(uri, profile, missing, server, monkeypatch):
+@pytest.mark.parametrize("uri", ["databricks-uc", "databricks-uc://nope"])
+def test_without_a_host_or_a_token_nobody_is_asked(uri, missing, server, monkeypatch):
     for name in missing:
         monkeypatch.delenv(name)
     error = refusal(f"models:/{MODEL}/1", registry_uri=uri)
