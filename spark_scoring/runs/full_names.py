@@ -22,7 +22,8 @@ def with_full_names(job: ScoringJob, spark: SparkSession) -> ScoringJob:
         return name if is_path(name) else full_name(spark, name)
 
     def read(name: str) -> str:
-        return name if is_temporary(spark, name) else whole(name)
+        named = whole(name)
+        return name if named == name or is_temporary(spark, name) else named
 
     def schema(name: str) -> str:
         return name if is_path(name) else full_name(spark, name, least=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -76,7 +77,7 @@ def is_temporary(spark: SparkSession, name: str) -> bool:
     """Tells whether a name is that of a view of this session alone."""
     try:
         return bool(spark.catalog.getTable(name).isTemporary)
-    except PySparkException:
+    except (PySparkException, Py4JJavaError):
         return False
 
 

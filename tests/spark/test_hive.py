@@ -49,7 +49,8 @@ told = {
 }
 spark.sql("USE shop")
 told["short"] = run("short", "numbers")
-told["recorded"] = sorted({row.target for row in spark.table("shop.scoring_runs").where("status = 'succeeded'").collect()})
+runs = spark.table("shop.scoring_runs").where("status = 'succeeded'").collect()
+told["recorded"] = sorted({row.target for row in runs})
 told["sum"] = spark.sql("SELECT sum(prediction) FROM shop.scores").first()[0]
 print("TOLD", json.dumps(told))
 """
