@@ -20,6 +20,7 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
+from spark_scoring.spark.catalogs import catalogs, held_instead, is_catalog, missing_catalog
 from spark_scoring.spark.failures import first_line
 from spark_scoring.spark.file_system import folder_of
 
@@ -115,6 +116,7 @@ def _describe(spark: SparkSession, config: OutputConfig, kind: str) -> Target:
             return target
     else:
         target = Target(config.location, table_name(config), None, kind=kind)
+        refuse_catalog(spark, config.location, kind)
         if not _exists(spark, target):
             return target
         version = latest_version(spark, target.name)
@@ -154,11 +156,59 @@ def _has_special(dtype: DataType) -> bool:
     return isinstance(dtype, MapType) and (_has_special(dtype.keyType) or _has_special(dtype.valueType))
 
 
+def refuse_catalog(spark: SparkSession, table: str, kind: str) -> None:
+    """Looks at the catalog that a table's name is in; the table itself is not looked at.
+
+    Args:
+        spark: The session.
+        table: The table's name.
+        kind: What it is to the job, for messages.
+
+    Raises:
+        TargetError: If it is known to hold no Delta tables, or the name lacks a schema.
+    """
+    held = held_instead(spark, table)
+    if held is not None:
+        raise TargetError(
+            f"{kind} {table} is in the catalog {held[0]}, which holds {held[1]} and no Delta tables",
+            code="target_not_delta",
+            available=f"catalogs: {', '.join(catalogs(spark))}",
+            remedy="name a table in a catalog that holds Delta tables, or a path",
+        )
+    parts = sql.name_parts(table)
+    if len(parts) == 2 and is_catalog(spark, parts[0]):
+        raise TargetError(
+            f"{kind} {table} names no schema: {parts[0]} is a catalog",
+            code="target_schema_missing",
+            remedy=f"write {parts[0]}.SCHEMA.{parts[1]}",
+        )
+
+
+def _no_such_catalog(spark: SparkSession, target: Target) -> TargetError:
+    parts = sql.name_parts(target.location)
+    missing = missing_catalog(spark, target.location)
+    if missing is None:
+        return TargetError(
+            f"{target.kind} {target.location} has {len(parts)} parts, and a table has three at most here: "
+            "catalog.schema.table",
+            code="target_schema_missing",
+            remedy="name a catalog, a schema and a table; a dot inside of a name stands in backticks",
+        )
+    return TargetError(
+        f"there is no catalog {missing} for {target.kind} {target.location}",
+        code="target_schema_missing",
+        available=f"catalogs: {', '.join(catalogs(spark))}",
+        remedy=f"name one of them, or register it in Spark's settings: spark.sql.catalog.{missing}",
+    )
+
+
 def _exists(spark: SparkSession, target: Target) -> bool:
     try:
         spark.sql(f"DESCRIBE TABLE {target.name}").schema  # noqa: B018
         return True
     except AnalysisException as exc:
+        if "REQUIRES_SINGLE_PART_NAMESPACE" in str(exc):
+            raise _no_such_catalog(spark, target) from exc
         if "TABLE_OR_VIEW_NOT_FOUND" not in str(exc):
             raise TargetError(
                 f"{target.kind} {target.location} can't be looked at: {first_line(exc)}",

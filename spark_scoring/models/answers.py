@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from spark_scoring.errors import ConfigurationError, ModelError
-from spark_scoring.models.model_uri import split_uri
+from spark_scoring.models.model_uri import DATABRICKS, DATABRICKS_UNITY, OPEN_UNITY, store_scheme_of
 from spark_scoring.models.plugins import missing_plugin
 from spark_scoring.redaction import redact
 
@@ -31,6 +31,14 @@ _STORES = {
     "ftp": ("mlflow", "the user and the password in the URI"),
     "dbfs": ("databricks-sdk", "DATABRICKS_HOST and DATABRICKS_TOKEN, or a profile"),
 }
+_PROFILE = "check DATABRICKS_HOST and DATABRICKS_TOKEN, or name a profile of ~/.databrickscfg: {}://PROFILE"
+# Who asks a registry of Databricks, or one of Unity Catalog.
+_CATALOGS = {
+    DATABRICKS: _PROFILE.format(DATABRICKS),
+    DATABRICKS_UNITY: _PROFILE.format(DATABRICKS_UNITY),
+    OPEN_UNITY: "check MLFLOW_UC_OSS_TOKEN",
+}
+_OF_DATABRICKS, _UNITY = {DATABRICKS, DATABRICKS_UNITY}, {DATABRICKS_UNITY, OPEN_UNITY}
 _DENIED_CODES = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
 _DENIED = re.compile(
     r"error code 40[13]\b|\b40[13] Client Error|authentication failed|access denied for user|login failed for user"
@@ -41,6 +49,8 @@ _DENIED = re.compile(
     r"|ClientAuthenticationError|AuthorizationFailure|AuthenticationFailed|failed to get credentials",
     re.IGNORECASE,
 )
+# MLflow's word for a Databricks without a host, a token or such a profile.
+_UNSET = re.compile(r"Reading Databricks credential configuration failed")
 _TLS = re.compile(r"SSLError\(|SSL validation failed|\[SSL: |\[SSL\]|CERTIFICATE_VERIFY_FAILED")
 # No answer at all, or a proxy's, which says that there is nobody behind it.
 _NO_CONNECTION = re.compile(
@@ -57,6 +67,8 @@ _NO_ANSWER = re.compile(
 )
 # A server's own word for a file that it does not have.
 _NO_SUCH_FILE = re.compile(r"\"error_code\": ?\"RESOURCE_DOES_NOT_EXIST\"")
+# What Databricks' client says of its settings behind what the server said.
+_SETTINGS = re.compile(r"\.? Config: \w+=.*", re.DOTALL)
 # How clients tell at the end of a long line what happened; the first that is in it counts.
 _REASONS = (
     (re.compile(r"certificate verify failed: ([\w -]+)", re.IGNORECASE), "its certificate is not trusted here: {}"),
@@ -117,6 +129,11 @@ def no_answer(place: str, reason: str) -> ModelError:
     """Returns the error for a server that gave no usable answer."""
     if _store(place) is not None:
         remedy = f"check the URI, its store's settings ({_store_variables(place)}), and that this machine reaches it"
+    elif _scheme(place) in _OF_DATABRICKS:
+        remedy = (
+            f"check DATABRICKS_HOST, or the profile in the URI, and that this machine reaches it; {TIMEOUT}=60 gives a "
+            "slow one more time"
+        )
     else:
         remedy = (
             "check model.tracking_uri and model.registry_uri (MLFLOW_TRACKING_URI otherwise), that it is MLflow's "
@@ -138,7 +155,9 @@ def is_failure(exc: BaseException) -> bool:
 
 def is_denied(exc: BaseException) -> bool:
     """Tells whether a server refused this user."""
-    return getattr(exc, "error_code", None) in _DENIED_CODES or _DENIED.search(_text(exc)) is not None
+    return getattr(exc, "error_code", None) in _DENIED_CODES or any(
+        pattern.search(_text(exc)) is not None for pattern in (_DENIED, _UNSET)
+    )
 
 
 def is_tls(exc: BaseException) -> bool:
@@ -173,7 +192,7 @@ def reason_of(exc: BaseException) -> str:
 
 def first_line(exc: BaseException) -> str:
     """Returns the first line that says something of what a client library says, without secrets."""
-    said = _HEADING.sub("", str(exc).strip()[:_LONGEST])
+    said = _SETTINGS.sub("", _HEADING.sub("", str(exc).strip()[:_LONGEST]))
     # Redacted before it is cut, since half a URI does not show what is a password.
     line = redact(said.split("\n", 1)[0])
     return line if len(line) <= _TOLD else f"{line[:_TOLD].rpartition(' ')[0] or line[:_TOLD]} …"
@@ -203,15 +222,22 @@ def _denied(place: str, cause: BaseException) -> ModelError:
     scheme = _scheme(place)
     if scheme in DATABASES:
         reason, remedy = first_line(cause), "check the user and the password in the URI"
-    elif scheme in {"databricks", "databricks-uc", "uc"}:
-        reason, remedy = reason_of(cause), "check DATABRICKS_HOST and DATABRICKS_TOKEN, or the profile in the URI"
+    elif _UNSET.search(_text(cause)) is not None:
+        return ModelError(
+            f"{redact(place)} can't be asked: nothing here says which workspace it is, and who asks",
+            code="registry_denied",
+            remedy=_CATALOGS.get(scheme, _CATALOGS[DATABRICKS]),
+        )
+    elif scheme in _CATALOGS:
+        reason, remedy = reason_of(cause), _CATALOGS[scheme]
     else:
         reason = f"{reason_of(cause)}; {_sent()}"
         remedy = f"check {USERNAME} and {PASSWORD}, {TOKEN}, ~/.mlflow/credentials, or the credentials in the URI"
+    rights = "the model, its schema and its catalog" if scheme in _UNITY else "the model, its experiment and its run"
     return ModelError(
         f"{redact(place)} refused this user: {reason}",
         code="registry_denied",
-        remedy=f"{remedy}, and that this user may read the model, its experiment and its run",
+        remedy=f"{remedy}, and that this user may read {rights}",
     )
 
 
@@ -239,7 +265,8 @@ def _no_tls(place: str, cause: BaseException) -> ModelError:
 
 
 def _client_missing(place: str, cause: BaseException) -> ModelError:
-    package, _ = _STORES.get(_scheme(place), ("", ""))
+    scheme = _scheme(place)
+    package, _ = _STORES.get("dbfs" if scheme in _OF_DATABRICKS else scheme, ("", ""))
     name = getattr(cause, "name", None)
     return ModelError(
         f"the client of {redact(place)} is not installed here: {first_line(cause)}",
@@ -250,7 +277,7 @@ def _client_missing(place: str, cause: BaseException) -> ModelError:
 
 def _scheme(place: str) -> str:
     try:
-        return split_uri(place).scheme.partition("+")[0]
+        return store_scheme_of(place).partition("+")[0]
     except ModelError:
         return ""
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from spark_scoring.errors import ModelError
 from spark_scoring.models.answers import DATABASES, TIMEOUT, failure, no_answer
-from spark_scoring.models.model_uri import local_folder
+from spark_scoring.models.model_uri import local_folder, store_scheme_of
 from spark_scoring.redaction import redact
 from spark_scoring.spark.platform import is_databricks
 
@@ -146,7 +146,7 @@ def refuse_absent_store(uri: str) -> None:
             _refuse_absent_sqlite(uri)
         elif scheme in DATABASES:
             _refuse_absent_tables(uri)
-        elif (folder := local_folder(uri)) is not None and uri not in {"databricks", "databricks-uc", "uc"}:
+        elif store_scheme_of(uri) in {"", "file"} and (folder := local_folder(uri)) is not None:
             _refuse_absent_folder(folder)
     except ModelError:
         raise

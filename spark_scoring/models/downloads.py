@@ -6,11 +6,11 @@ is silent for as long. So whoever hears nothing asks the server whether it is st
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import mlflow
 from mlflow.artifacts import download_artifacts
@@ -21,6 +21,7 @@ from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.answers import failure, is_cut_off, is_tls
 from spark_scoring.models.connection import Asked, has_own_patience
 from spark_scoring.models.model_uri import scheme_of
+from spark_scoring.models.stores import host_of, is_lending, is_registered, stores_of, tracking_of_downloads
 from spark_scoring.spark.platform import is_databricks
 from spark_scoring.spark.steps import size_of
 
@@ -43,35 +44,53 @@ def download(location: str, folder: str, config: ModelConfig) -> str:
         ModelError: If its server is gone.
         Exception: Whatever the client of its store raises.
     """
-    servers = {"tracking_uri": config.tracking_uri, "registry_uri": config.registry}
-    told: dict[str, Any] = servers if _IS_TOLD_ITS_SERVERS else {}
-    ask = partial(download_artifacts, artifact_uri=location, dst_path=folder, **told)
     server = place_of(location, config)
-    with _set_for_process(config.tracking_uri, config.registry):
+    with asking(location, config) as get:
+        ask = partial(get, artifact_uri=location, dst_path=folder)
         # On Databricks the credentials belong to the thread that has the notebook.
-        if is_databricks() or has_own_patience() or scheme_of(server) not in {"http", "https"}:
+        is_watched = scheme_of(server) in {"http", "https"} or is_lending(server)
+        if is_databricks() or has_own_patience() or not is_watched:
             return str(ask())
         return str(_watched(ask, server, partial(size_of, folder)))
 
 
-@contextmanager
-def _set_for_process(tracking: str | None, registry: str | None) -> Iterator[None]:
-    """Has MLflow 2 ask these servers meanwhile; later ones are told with each call."""
-    if _IS_TOLD_ITS_SERVERS or tracking is None:
-        yield
+@contextlib.contextmanager
+def asking(location: str, config: ModelConfig) -> Iterator[Callable[..., str]]:
+    """Gives MLflow's download of files, which asks the servers that the job names.
+
+    Args:
+        location: Where the files are.
+        config: The job's model.
+    """
+    if not is_registered(location):
+        with _told(config.tracking_uri, config.registry) as get:
+            yield get
+        return
+    stores = stores_of(config)
+    with tracking_of_downloads(stores), _told(stores.tracking, stores.place) as get:
+        yield get
+
+
+@contextlib.contextmanager
+def _told(tracking: str | None, registry: str | None) -> Iterator[Callable[..., str]]:
+    """Tells MLflow's download which servers are asked."""
+    if _IS_TOLD_ITS_SERVERS:
+        yield partial(download_artifacts, tracking_uri=tracking, registry_uri=registry)
         return
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri(tracking)
-    mlflow.set_registry_uri(registry or tracking)
+    mlflow.set_tracking_uri(tracking or before[0])
+    mlflow.set_registry_uri(registry or tracking or before[1])
     try:
-        yield
+        yield download_artifacts
     finally:
         mlflow.set_tracking_uri(before[0])
         mlflow.set_registry_uri(before[1])
 
 
 def place_of(location: str, config: ModelConfig) -> str:
-    """Returns what is asked for the files at `location`: a tracking server, or the store that they are in."""
+    """Returns what is asked for the files at `location`: a registry, a tracking server, or their store."""
+    if is_registered(location):
+        return stores_of(config).place
     if scheme_of(location) in _TRACKED:
         return str(config.tracking_uri or mlflow.get_tracking_uri())
     return location
@@ -95,15 +114,24 @@ def _watched(ask: Callable[[], T], server: str, size: Callable[[], int]) -> T:
 
 def _why_gone(server: str) -> Exception | None:
     """Returns why a server can't be reached; None where it says anything at all."""
+    # Databricks' client looks for a silent host's address for minutes, whatever it is told.
+    asked = Asked(partial(_greet, server))
+    if not asked.wait(2 * _ANSWER_SECONDS):
+        asked.leave()
+        return TimeoutError(f"it said nothing for {2 * _ANSWER_SECONDS} s")
     try:
-        http_request(
-            get_default_host_creds(server),  # type: ignore[no-untyped-call]
-            "/health",
-            "GET",
-            max_retries=0,
-            timeout=_ANSWER_SECONDS,
-            raise_on_status=False,
-        )
+        asked.answer()
     except Exception as exc:  # whatever its client library raises
         return exc if is_cut_off(exc) or is_tls(exc) else None
     return None
+
+
+def _greet(server: str) -> None:
+    http_request(
+        get_default_host_creds(host_of(server)),  # type: ignore[no-untyped-call]
+        "/health",
+        "GET",
+        max_retries=0,
+        timeout=_ANSWER_SECONDS,
+        raise_on_status=False,
+    )

@@ -14,6 +14,9 @@ from spark_scoring.errors import ModelError
 
 MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _VERSION = re.compile(r"[0-9]+", re.ASCII)
+# Registries of Databricks and of Unity Catalog, which may be named without a colon.
+DATABRICKS, DATABRICKS_UNITY, OPEN_UNITY = "databricks", "databricks-uc", "uc"
+_BARE = {DATABRICKS, DATABRICKS_UNITY, OPEN_UNITY}
 _FORMS = "write models:/NAME/VERSION or models:/NAME@ALIAS"
 
 
@@ -58,6 +61,11 @@ def local_folder(location: str) -> str | None:
 def scheme_of(uri: str) -> str:
     """Returns a URI's scheme in lower case; an empty text for a path."""
     return split_uri(uri).scheme
+
+
+def store_scheme_of(uri: str) -> str:
+    """Returns the scheme of a tracking server's or a registry's URI, which may be all of it."""
+    return uri if uri in _BARE else scheme_of(uri)
 
 
 def split_uri(uri: str) -> SplitResult:

@@ -10,9 +10,8 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from mlflow.artifacts import download_artifacts
 from mlflow.models import Model, ModelSignature
@@ -22,7 +21,7 @@ from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.allow import refuse_unless_allowed
 from spark_scoring.models.answers import failure, first_line, is_failure
 from spark_scoring.models.connection import Budget
-from spark_scoring.models.downloads import download, place_of
+from spark_scoring.models.downloads import asking, download, place_of
 from spark_scoring.models.mlmodel import (
     MLMODEL,
     REQUIREMENTS,
@@ -161,20 +160,20 @@ def _read_small_files(
     config: ModelConfig, location: str, budget: Budget | None
 ) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
     """Returns a model's metadata, its requirements, and the sha256 of both files."""
-    small = partial(download_artifacts, tracking_uri=config.tracking_uri, registry_uri=config.registry)
     place = place_of(location, config)
 
-    def read(scratch: str) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
+    def read(scratch: str, small: Callable[..., str]) -> tuple[Model, tuple[str, ...], dict[str, str | None]]:
         files = Remote(location, place, scratch, small)
         metadata, of_metadata = read_metadata(files, config.uri)
         requirements, of_requirements = read_requirements(files)
         return metadata, requirements, {MLMODEL: of_metadata, REQUIREMENTS: of_requirements}
 
     if budget is None:
-        return read("")
+        return read("", download_artifacts)
     # What still downloads when the time is over has its folder taken away.
-    with tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True) as scratch:
-        return budget.ask(lambda: read(scratch), place)
+    folder = tempfile.TemporaryDirectory(dir=scratch_folder(), ignore_cleanup_errors=True)
+    with folder as scratch, asking(location, config) as small:
+        return budget.ask(lambda: read(scratch, small), place)
 
 
 def _at(model: PinnedModel, path: str) -> LocalModel:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from typing import NamedTuple
 
 import mlflow
 from mlflow import MlflowClient
@@ -15,6 +13,8 @@ from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.answers import failure
 from spark_scoring.models.connection import Budget, refuse_absent_store
 from spark_scoring.models.model_uri import RegisteredName, local_folder, registered_name, scheme_of
+from spark_scoring.models.stores import Stores, stores_of
+from spark_scoring.redaction import redact
 
 # Schemes whose files only the tracking server can find.
 _TRACKED = {"runs", "mlflow-artifacts"}
@@ -41,34 +41,13 @@ def resolve_uri(config: ModelConfig, budget: Budget) -> tuple[str, str | None, s
     if scheme != "models":
         return uri, None, None, uri
     registered, stores = registered_name(uri), stores_of(config)
-    return budget.ask(lambda: _resolve(registered, uri, (stores.tracking, config.registry), stores.place), stores.place)
+    stores.refuse_name(registered)
+    return budget.ask(lambda: _resolve(registered, uri, stores), stores.place)
 
 
-class Stores(NamedTuple):
-    """The stores that a job's models are looked up in.
-
-    Attributes:
-        tracking: Its tracking server.
-        place: Its registry.
-    """
-
-    tracking: str
-    place: str
-
-
-def stores_of(config: ModelConfig) -> Stores:
-    """Returns the tracking server and the registry that a job names, or else MLflow's own."""
-    tracking, registry = config.tracking_uri or mlflow.get_tracking_uri(), config.registry
-    if registry is not None and config.tracking_uri is None and not _is_tracking_set():
-        # MLflow opens a store for tracking, too, and its default one is a database in the working directory.
-        tracking = registry
-    return Stores(tracking, registry or (tracking if config.tracking_uri else mlflow.get_registry_uri()))
-
-
-def _resolve(
-    registered: RegisteredName, uri: str, stores: tuple[str, str | None], place: str
-) -> tuple[str, str | None, str | None, str]:
-    for store in dict.fromkeys((place, *filter(None, stores))):
+def _resolve(registered: RegisteredName, uri: str, stores: Stores) -> tuple[str, str | None, str | None, str]:
+    place = stores.place
+    for store in dict.fromkeys((place, stores.tracking)):
         refuse_absent_store(store)
     try:
         client = MlflowClient(*stores)
@@ -79,8 +58,11 @@ def _resolve(
             _refuse_mlflow_2(uri)
             return f"models:/{registered.name}", None, None, client.get_logged_model(registered.name).artifact_location
         version = _version(registered, uri, client)
+        pinned = f"models:/{registered.name}/{version}"
+        if stores.lends:
+            return pinned, registered.name, version, pinned
         location = client.get_model_version_download_uri(registered.name, version)
-        return f"models:/{registered.name}/{version}", registered.name, version, location
+        return pinned, registered.name, version, location
     except ModelError:
         raise
     except MlflowException as exc:
@@ -88,7 +70,7 @@ def _resolve(
         if not _is_absent(exc):
             raise failure(place, exc) from exc
         try:
-            raise _not_found(registered, uri, client) from exc
+            raise _not_found(registered, uri, client, stores) from exc
         except MlflowException as second:
             raise failure(place, second) from second
     except Exception as exc:  # whatever its client library raises
@@ -109,15 +91,25 @@ def _is_absent(exc: MlflowException) -> bool:
     return exc.error_code in _ABSENT and not str(exc).startswith("API request")
 
 
-def _is_tracking_set() -> bool:
-    is_set: Callable[[], bool] = mlflow.is_tracking_uri_set
-    return is_set()
+def _is_without(exc: Exception) -> bool:
+    """Tells whether MLflow's client of a registry lacks what was asked of it."""
+    return isinstance(exc, NotImplementedError) or "is unsupported for models in" in str(exc)
 
 
 def _version(registered: RegisteredName, uri: str, client: MlflowClient) -> str:
     name = registered.name
     if registered.alias is not None:
-        return str(client.get_model_version_by_alias(name, registered.alias).version)
+        try:
+            return str(client.get_model_version_by_alias(name, registered.alias).version)
+        except (NotImplementedError, MlflowException) as exc:
+            if not _is_without(exc):
+                raise
+            raise ModelError(
+                f"{uri} names an alias, and this registry has none",
+                code="alias_not_found",
+                available=_choice(name, client),
+                remedy=f"write models:/{name}/VERSION",
+            ) from exc
     if registered.version is None:
         raise ModelError(
             f"{uri} names a model but no version of it",
@@ -141,7 +133,7 @@ def _version(registered: RegisteredName, uri: str, client: MlflowClient) -> str:
     )
 
 
-def _not_found(registered: RegisteredName, uri: str, client: MlflowClient) -> ModelError:
+def _not_found(registered: RegisteredName, uri: str, client: MlflowClient, stores: Stores) -> ModelError:
     name, alias = registered.name, registered.alias
     available = _versions(name, client)
     if available is None:
@@ -154,11 +146,12 @@ def _not_found(registered: RegisteredName, uri: str, client: MlflowClient) -> Mo
             remedy="check the name, and that model.tracking_uri and model.registry_uri point to the right registry",
         )
     if alias:
+        there = f"registry_uri={redact(stores.place)!r}" if stores.lends else ""
         return ModelError(
             f"the model {name!r} has no alias {alias!r}",
             code="alias_not_found",
             available=available,
-            remedy=f"set it: MlflowClient().set_registered_model_alias({name!r}, {alias!r}, VERSION)",
+            remedy=f"set it: MlflowClient({there}).set_registered_model_alias({name!r}, {alias!r}, VERSION)",
         )
     return ModelError(
         f"{uri} was not found",

@@ -13,7 +13,7 @@ from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.answers import failure
 from spark_scoring.models.connection import Budget, refuse_absent_store
 from spark_scoring.models.pinned import LocalModel
-from spark_scoring.models.registry import stores_of
+from spark_scoring.models.stores import stores_of
 from spark_scoring.record.mlflow_run import experiment_of
 from spark_scoring.spark.steps import step
 
@@ -37,7 +37,7 @@ def register(folder: str, name: str, config: ModelConfig, model: LocalModel) -> 
     for store in dict.fromkeys((tracking, place)):
         budget.ask(partial(refuse_absent_store, store), store)
     try:
-        client = MlflowClient(tracking, config.registry)
+        client = MlflowClient(tracking, place)
         experiment = budget.ask(lambda: experiment_of(client, model.metadata.run_id), tracking)
         return _registered(client, experiment, folder, name, model)
     except ModelError:

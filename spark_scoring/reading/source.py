@@ -21,6 +21,7 @@ from spark_scoring.reading.listing import refuse_endless
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
+from spark_scoring.spark.catalogs import catalogs, missing_catalog
 from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file, message_of
 from spark_scoring.spark.given_frame import refuse_stream
 from spark_scoring.spark.jars import MORE_PACKAGES, avro_package
@@ -150,6 +151,9 @@ def _opened(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
         source = _open(spark, config, files)
         source.df.schema  # noqa: B018  (on Spark Connect this is where a wrong name is found)
     except (PySparkException, Py4JJavaError) as exc:
+        missing = missing_catalog(spark, config.table) if config.table is not None else None
+        if missing is not None:
+            raise _no_catalog(spark, config.table, missing) from exc
         raise _translate(exc, config) from exc
     refuse_stream(source.df, source.location if config.sql is None else "input.sql")
     return source
@@ -276,6 +280,15 @@ def _what_is_there(path: str) -> str | None:
     return ", ".join(entries) or "an empty folder"
 
 
+def _no_catalog(spark: SparkSession, table: str | None, catalog: str) -> InputError:
+    return InputError(
+        f"there is no catalog {catalog} for {table}",
+        code="input_not_found",
+        available=f"catalogs: {', '.join(catalogs(spark))}",
+        remedy=f"name one of them, or register it in Spark's settings: spark.sql.catalog.{catalog}",
+    )
+
+
 def _translate(exc: Exception, config: InputConfig) -> InputError:
     place = config.table or (redact(config.path) if config.path else "input.sql")
     message, text = str(exc), message_of(exc)
@@ -292,7 +305,9 @@ def _translate(exc: Exception, config: InputConfig) -> InputError:
             remedy=f"with spark-submit: --packages {avro_package()}; for a local session: {MORE_PACKAGES}="
             f"{avro_package()} in the environment",
         )
-    if any(condition in message for condition in _NOT_FOUND):
+    # Spark fails so at a name of more parts than its catalogs have.
+    has_many_parts = config.table is not None and len(sql.name_parts(config.table)) > 3 and "INTERNAL_ERROR" in message
+    if has_many_parts or any(condition in message for condition in _NOT_FOUND):
         if config.path is not None:
             return InputError(f"there is nothing at {place}", code="input_not_found", remedy="check input.path")
         named = _NAMED.search(message) if config.sql else None

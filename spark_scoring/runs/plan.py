@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from py4j.protocol import Py4JJavaError
@@ -14,17 +15,19 @@ from pyspark.sql.types import StructType
 
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.delta.replace_where import replace_predicate
-from spark_scoring.delta.table import Target, describe_target
+from spark_scoring.delta.table import Target, describe_target, refuse_catalog
 from spark_scoring.environment.managers import refuse_missing_manager, refuse_where_gpus_are_assigned
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
 from spark_scoring.errors import ScoringError, combine
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
+from spark_scoring.jobs.location import is_path
 from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.jobs.parts import STAMPS
 from spark_scoring.models.pinned import PinnedModel, fetch, pin
 from spark_scoring.publishing.audit import audit_problems
 from spark_scoring.publishing.choice import Publishing, choose_publishing
 from spark_scoring.publishing.quarantine import quarantine_problems
+from spark_scoring.publishing.staged import Staged
 from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.changes import Changes
 from spark_scoring.reading.coverage import coverage_of, plan_increment, refuse_unseen_writers
@@ -34,6 +37,7 @@ from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.snapshot import Snapshot
 from spark_scoring.reading.source import open_frame
+from spark_scoring.runs.full_names import with_full_names
 from spark_scoring.runs.places import Places
 from spark_scoring.runs.request import Replay
 from spark_scoring.scoring.frame import added_columns, kept_schema, result_schema, score_frame
@@ -136,7 +140,7 @@ def make_plan(
         on_pinned: Is called with the model as soon as it is known, whatever the next steps come to.
     """
     with spark_step(spark, "planning"):
-        return _Planner(job, spark, df, replay, on_pinned).report()
+        return _Planner(with_full_names(job, spark), spark, df, replay, on_pinned).report()
 
 
 @dataclass
@@ -173,9 +177,18 @@ class _Planner:
             self._look_at_output(output, target, columns, schema, contract)
         if publishing is not None:
             self.problems += publishing.problems()
+            self._look_at_catalogs(publishing)
             reads_input = self.df is None and self.replay is None
             self.problems += Places.of(job, reads_input=reads_input).problems(self.spark)
         return PlanReport(model, reading, contract, schema, target, publishing, differences, tuple(self.problems))
+
+    def _look_at_catalogs(self, publishing: Publishing) -> None:
+        """Collects which places of their own the record and staged rows can't have."""
+        staging = self.job.staging.location if isinstance(publishing, Staged) else None
+        staged = f"{staging}.rows" if staging is not None and not is_path(staging) else None
+        for kind, name in (("the staging table", staged), ("the runs table", self.job.record.table)):
+            if name is not None and not is_path(name):
+                self._try(partial(refuse_catalog, self.spark, name, kind))
 
     def _try(self, step: Callable[[], T]) -> T | None:
         """Returns what `step` does, or None where it was refused."""

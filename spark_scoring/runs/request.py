@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.delta.table import table_name
 from spark_scoring.errors import ConfigurationError
@@ -13,6 +13,7 @@ from spark_scoring.jobs.fingerprint import Fingerprint
 from spark_scoring.publishing.choice import Publishing, choose_publishing
 from spark_scoring.reading.quarantined import replay_job
 from spark_scoring.record.runs_table import place_of
+from spark_scoring.runs.full_names import with_full_names
 from spark_scoring.runs.places import Places
 from spark_scoring.scoring.stamp import new_run_id, valid_run_id
 from spark_scoring.spark.given_frame import refuse_other_kinds
@@ -52,6 +53,20 @@ class RunRequest:
     repeatable: bool
     df: DataFrame | None = None
     replay: Replay | None = None
+
+    def named_in(self, spark: SparkSession, job: ScoringJob) -> RunRequest:
+        """Returns the request with the whole names of its tables, as the session understands them now.
+
+        Args:
+            spark: The session.
+            job: The job as the caller gave it.
+        """
+        named = with_full_names(job, spark)
+        if named == job:
+            return self
+        replayed = self.replay.run_id if self.replay is not None else None
+        request = RunRequest.of(named, df=self.df, run_id=self.run_id, replay=replayed)
+        return replace(request, repeatable=self.repeatable)
 
     @property
     def target_name(self) -> str:

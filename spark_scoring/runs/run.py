@@ -64,6 +64,7 @@ def score(
     request = RunRequest.of(job, df=df, run_id=run_id, replay=replay)
     # In foreachBatch the rows have a session of their own, whose settings are the ones that count.
     spark = spark or (df.sparkSession if df is not None else get_session())
+    request = request.named_in(spark, job)
     with with_detail(job.errors.detail), _journal(request, spark) as journal:
         return journal.ended(result_of(request, _run_once(request, spark, journal.learn), journal.seconds))
 
@@ -86,6 +87,7 @@ def publish(job: ScoringJob, run_id: str, *, spark: SparkSession | None = None) 
     """
     request = RunRequest.of(job, run_id=run_id)
     spark = spark or get_session()
+    request = request.named_in(spark, job)
     with with_detail(job.errors.detail), _journal(request, spark, by_hand=True) as journal:
         try:
             outcome = find_published(request, spark, journal.learn) or publish_waiting(request, spark, journal.learn)
