@@ -216,6 +216,7 @@ CODES: tuple[Code, ...] = (
     Code("target_not_mapped", "A new column's name has a character that the target takes only with column mapping.", "Turn on column mapping, as the message says, or rename the column.", (TargetError,)),
     Code("target_not_null", "The target takes no nulls in a column in which the result may hold some.", "`ALTER TABLE … ALTER COLUMN … DROP NOT NULL`, or write to a new target; in mode overwrite `output.evolve_schema: true`.", (TargetError,)),
     Code("target_not_readable", "The target can't be looked at.", "Check the name, the rights on it, and that Spark knows its kind of storage.", (TargetError,)),
+    Code("target_not_shared", "The target is on the driver's own disk, and the cluster's executors do not see it.", "Write to `hdfs://`, `s3a://` or `abfss://`, or to a folder that every node mounts.", (TargetError,)),
     Code("target_refused", "The target did not take the result.", "Mend the target as the message says, and run it again.", (TargetError,)),
     Code("target_schema_missing", "The target's schema does not exist in the catalog.", "`CREATE SCHEMA`, or name another one.", (TargetError,)),
     Code("target_type_differs", "A column has another type in the target than in the result.", "Write to a new target, or cast the column in `input.sql`; in mode overwrite `output.evolve_schema: true`.", (TargetError,)),

@@ -200,7 +200,8 @@ def _read(spark: SparkSession, model: LocalModel) -> Any:
     files = own_files(model) if local else files_in_place(model)
     shared = None if local else _shared_folder(spark)
     try:
-        _add_code_from_conf_to_system_path(files, flavor)
+        add_code: Any = _add_code_from_conf_to_system_path
+        add_code(files, flavor)
         data = f"file:{os.path.abspath(os.path.join(files, flavor['model_data']))}"
         return PipelineModel.load(_sent(spark, data, shared) if shared is not None else data)
     except Exception as exc:  # Spark's, a store's, or whatever a stage of the user's raises
@@ -222,11 +223,12 @@ def _read_by_mlflow(model: LocalModel) -> Any:
 
 def _shared_folder(spark: SparkSession) -> str | None:
     """Returns where MLflow's setting, or the cluster's own file system, has a place that every node sees, or None."""
-    if MLFLOW_DFS_TMP.is_set():
-        return str(MLFLOW_DFS_TMP.get())
+    setting: Any = MLFLOW_DFS_TMP
+    if setting.is_set():
+        return str(setting.get())
     context: Any = spark.sparkContext
     system = context._jvm.org.apache.hadoop.fs.FileSystem.getDefaultUri(context._jsc.hadoopConfiguration())
-    return None if system.getScheme() in (None, "file") else str(MLFLOW_DFS_TMP.get())
+    return None if system.getScheme() in (None, "file") else str(setting.get())
 
 
 def _sent(spark: SparkSession, data: str, shared: str) -> str:

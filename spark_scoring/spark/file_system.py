@@ -28,6 +28,16 @@ class Folder:
         self._system = self._path.getFileSystem(context._jsc.hadoopConfiguration())
         self._child = context._jvm.org.apache.hadoop.fs.Path
 
+    @property
+    def scheme(self) -> str:
+        """The scheme of its file system, ``file`` for a disk."""
+        return str(self._system.getUri().getScheme())
+
+    @property
+    def local_path(self) -> str:
+        """Its path without scheme and host."""
+        return str(self._path.toUri().getPath())
+
     def names(self, most: int = 1_000) -> list[str]:
         """Returns the names of what is in it, none where there is no such folder, and its own where it is a file.
 

@@ -117,10 +117,15 @@ def predictions(target: Path) -> dict[int, float]:
 
 
 def test_model_and_jars_are_sent_to_executors_that_see_nothing_of_the_drivers(
-    apart: Cluster, shared: Path, installed: str, submit: Callable[..., Ran]
+    apart: Cluster, driver: Path, shared: Path, installed: str, submit: Callable[..., Ran]
 ) -> None:
     (command,) = re.findall(r"```bash\n(.*SPARK_MASTER.*)\n```", PAGE)
-    ran = submit(command, "model", PATH=f"{installed}{os.pathsep}{os.environ['PATH']}", PYTHONPATH="")
+    wheel = {"PATH": f"{installed}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": ""}
+    # Each executor would write to its own disk what the driver then commits.
+    ran = submit(command.replace(" -- ", " --set output.path=./scored --json -- "), "model", **wheel)
+    assert (ran.code, json.loads(ran.out)["error"]["code"]) == (8, "target_not_shared"), ran.err[-3000:]
+    assert not [file for file in driver.iterdir() if "scor" in file.name]
+    ran = submit(command, "model", **wheel)
     assert ran.code == 0, ran.err[-3000:]
     assert predictions(shared / "scored") == {key: key + 0.5 for key in range(ROWS)}
     runs = DeltaTable(str(shared / "runs")).to_pyarrow_table(columns=["digest"]).to_pydict()

@@ -164,6 +164,7 @@ ELSEWHERE = {
     "target_char_key": "unit/test_target_limits.py::test_a_merge_key_that_is_padded_is_refused",
     "target_identity": "spark/test_target_columns.py::test_a_value_for_what_the_target_counts_is_refused_by_check_and_the_remedy_works",  # noqa: E501
     "target_not_mapped": "unit/test_target_limits.py::test_a_new_column_that_needs_column_mapping_is_refused_where_there_is_none",  # noqa: E501
+    "target_not_shared": "cluster/test_apart.py::test_model_and_jars_are_sent_to_executors_that_see_nothing_of_the_drivers",  # noqa: E501
     "threshold_exceeded": "spark/test_messages.py::test_a_refused_run_names_publish_which_publishes_it_and_says_so_the_second_time",  # noqa: E501
     "types_differ": "unit/test_union_of_files.py::test_types_that_nothing_reconciles_are_named_unless_nobody_needs_the_column",  # noqa: E501
     "unknown_class": "spark/test_remedies.py::test_classes_are_the_models_own_or_those_that_the_job_names",
