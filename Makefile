@@ -54,6 +54,7 @@ test-full: install ## Run all tests, with the heavy sweeps that `make test` leav
 	$(BIN)/python -m pytest $(TWO) tests/unit
 	$(BIN)/python -m pytest $(TWO) --production tests/spark
 	$(BIN)/python -m pytest $(TWO) tests/cluster
+	$(BIN)/python -m pytest tests/places
 	$(MAKE) test-flavors
 
 # Without dependencies of its own: the lock leaves out triton, 1 GB that TensorFlow does not bear in the same process.

@@ -1,4 +1,4 @@
-"""A job of each kind and mode, with what its target holds before, and what it has to hold after, however often it died."""
+"""A job of each kind and mode: what its target holds before, and has to hold after, however often it died."""
 
 from __future__ import annotations
 

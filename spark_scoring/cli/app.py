@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -28,7 +27,7 @@ from spark_scoring.cli.options import (
     TrackingUri,
     Variables,
 )
-from spark_scoring.cli.outcome import Outcome, Request
+from spark_scoring.cli.outcome import Request
 from spark_scoring.cli.style import FORMATS, LEVELS, Style
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.redaction import redact
@@ -300,7 +299,7 @@ def submit(
     as_json: AsJson = False,
 ) -> Request | Callable[[], int]:
     """Score a job file on a cluster, through spark-submit."""
-    from spark_scoring.submit import run
+    from spark_scoring.submit import refuse_lacking, run
 
     arguments = list(submit_args or ())
     if conf is not None and conf.startswith("-"):  # what stands behind -- where there is no CONF
@@ -311,7 +310,8 @@ def submit(
     job = given_job.named_job_file(conf)
     command = commands.submit_command(job, settings or (), variables or (), words, arguments, environment)
     if dry_run:
-        return Request(lambda: Outcome({"command": command}, shlex.join(command)))
+        return Request(partial(commands.show_command, command))
+    refuse_lacking(command)
     return partial(run, command)
 
 

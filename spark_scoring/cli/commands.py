@@ -297,6 +297,16 @@ def submit_command(
     return build_command(conf, [*words, *score_args], submit_args, environment)
 
 
+def show_command(command: Sequence[str]) -> Outcome:
+    """Returns a spark-submit command as it can be pasted, and says what runs where."""
+    from spark_scoring.submit import explain, pasteable
+
+    notes = explain(command)
+    for note in notes:
+        _log.info("%s", note)
+    return Outcome({"command": list(command), "notes": notes}, pasteable(command))
+
+
 def pack(uri: str, output: str, python: str | None, tracking_uri: str | None) -> Outcome:
     """Packs a model's environment."""
     from spark_scoring.environment.pack import pack_environment

@@ -16,6 +16,7 @@ from spark_scoring.errors import ScoringError
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.models.pinned import LocalModel, fetch
 from spark_scoring.publishing.published import Empty, OpenedRun, Outcome
+from spark_scoring.publishing.sight import refuse_unseen
 from spark_scoring.reading.batch import Batch
 from spark_scoring.reading.failed_sql import naming_failed_sql
 from spark_scoring.record.journal import Journal, Learn
@@ -120,6 +121,7 @@ def _start(request: RunRequest, spark: SparkSession, learn: Learn) -> Outcome:
     model = fetch(plan.model, request.job.model)
     learn(model)
     _tell(plan, model)
+    refuse_unseen(spark, plan.target)
     with spark_step(spark, "opening the input"), _naming_sql(request, lambda: plan.reading.source.df):
         batch = plan.reading.open(spark, model)
     metadata = _metadata(request, model, batch)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import os
+import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import mlflow.spark
+from mlflow.environment_variables import MLFLOW_DFS_TMP
 from mlflow.models import ModelSignature
 from mlflow.types.schema import TensorSpec
+from mlflow.utils.model_utils import _add_code_from_conf_to_system_path
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import ArrayType, DoubleType, StructType
@@ -20,11 +26,13 @@ from spark_scoring.errors import ConfigurationError, ModelError
 from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.own_files import files_in_place, own_files
 from spark_scoring.models.pinned import LocalModel, PinnedModel
+from spark_scoring.redaction import redact
 from spark_scoring.scoring.row_key import RowKey
 from spark_scoring.scoring.transformed import OnError, Transformed
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import first_line, message_of
-from spark_scoring.spark.platform import is_connect, is_local
+from spark_scoring.spark.file_system import Folder
+from spark_scoring.spark.platform import is_connect, is_databricks, is_local
 from spark_scoring.worker.failures import LONGEST_KEY, MARK, RowFailure
 from spark_scoring.worker.own_copies import leave_no_bytecode
 from spark_scoring.worker.protocol import Call
@@ -34,6 +42,8 @@ _ROW, _VALUE, _ERROR = "__spark_scoring_row", "__spark_scoring_value", "__spark_
 _ERROR_TYPE = "struct<code: string, stage: string, message: string>"
 # A prediction of the first type is one of the second, without a change of its value.
 _WIDER = {("int", "bigint"), ("int", "double"), ("float", "double"), ("smallint", "int"), ("tinyint", "int")}
+# What Spark says of a file that an executor looked for in vain.
+_ABSENT = ("FileNotFoundException", "does not exist", "FAILED_READ_FILE.FILE_NOT_EXIST", "PATH_NOT_FOUND")
 # The pipeline that this process loaded last, by the application and the model's digest.
 _loaded: dict[tuple[str, str | None], Any] = {}
 
@@ -164,23 +174,8 @@ def transform(
 def _load(spark: SparkSession, model: LocalModel) -> Any:
     key = (spark.sparkContext.applicationId, model.digest)
     if key not in _loaded:
-        logger = logging.getLogger("mlflow.spark")
-        level = logger.level
-        logger.setLevel(logging.WARNING)  # it logs on which file system the files are
-        # A cluster's workers read them, too, so they stay where they are.
-        files = own_files(model) if is_local(spark) else files_in_place(model)
         leave_no_bytecode()
-        try:
-            pipeline = mlflow.spark.load_model(files)
-        except Exception as exc:  # Spark's, MLflow's, or whatever a stage of the user's raises
-            raise ModelError(
-                f"{model.pinned_uri} can't be loaded: {first_line(exc)}",
-                code="model_not_loadable",
-                remedy="on a cluster its files must lie where every node can read them: set MLFLOW_DFS_TMP to such a "
-                "folder",
-            ) from exc
-        finally:
-            logger.setLevel(level)
+        pipeline = _read(spark, model)
         for stage in _stages(pipeline):
             # A row that a stage would drop ends the run instead, so that none is lost silently.
             if stage.hasParam("handleInvalid") and stage.getOrDefault("handleInvalid") == "skip":
@@ -188,6 +183,84 @@ def _load(spark: SparkSession, model: LocalModel) -> Any:
         _loaded.clear()
         _loaded[key] = pipeline
     return _loaded[key]
+
+
+def _read(spark: SparkSession, model: LocalModel) -> Any:
+    """Returns the pipeline, which the executors read: from here, where they are here, or from a folder that they see.
+
+    MLflow would send the files where the session's default file system is another one, whatever MLFLOW_DFS_TMP says,
+    take what is there under the model's own path, and leave its copy behind.
+    """
+    from pyspark.ml import PipelineModel
+
+    if is_databricks():
+        return _read_by_mlflow(model)
+    flavor = model.metadata.flavors["spark"]
+    local = is_local(spark)
+    files = own_files(model) if local else files_in_place(model)
+    shared = None if local else _shared_folder(spark)
+    try:
+        add_code: Any = _add_code_from_conf_to_system_path
+        add_code(files, flavor)
+        data = f"file:{os.path.abspath(os.path.join(files, flavor['model_data']))}"
+        return PipelineModel.load(_sent(spark, data, shared) if shared is not None else data)
+    except Exception as exc:  # Spark's, a store's, or whatever a stage of the user's raises
+        raise _not_loadable(model, exc, files, shared, local) from exc
+
+
+def _read_by_mlflow(model: LocalModel) -> Any:
+    logger = logging.getLogger("mlflow.spark")
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # it logs on which file system the files are
+    files = files_in_place(model)
+    try:
+        return mlflow.spark.load_model(files)
+    except Exception as exc:
+        raise _not_loadable(model, exc, files, None, True) from exc
+    finally:
+        logger.setLevel(level)
+
+
+def _shared_folder(spark: SparkSession) -> str | None:
+    """Returns where MLflow's setting, or the cluster's own file system, has a place that every node sees, or None."""
+    setting: Any = MLFLOW_DFS_TMP
+    if setting.is_set():
+        return str(setting.get())
+    context: Any = spark.sparkContext
+    system = context._jvm.org.apache.hadoop.fs.FileSystem.getDefaultUri(context._jsc.hadoopConfiguration())
+    return None if system.getScheme() in (None, "file") else str(setting.get())
+
+
+def _sent(spark: SparkSession, data: str, shared: str) -> str:
+    """Copies a model's files below `shared` until this process ends, and returns where they are."""
+    folder = Folder(spark, f"{shared.rstrip('/')}/spark-scoring-{uuid.uuid4().hex}")
+    atexit.register(_removed, folder)
+    folder.receive(data)
+    return folder.uri
+
+
+def _removed(folder: Folder) -> None:
+    with suppress(Exception):  # the session, or its JVM, may have ended by now
+        folder.remove()
+
+
+def _not_loadable(model: LocalModel, exc: Exception, files: str, shared: str | None, local: bool) -> ModelError:
+    text = str(exc)
+    if not local and shared is None and any(name in text for name in _ABSENT):
+        return ModelError(
+            f"{model.pinned_uri} can't be loaded: its files are in {files} on the driver's machine, and a Spark ML "
+            "pipeline is read by the executors, which do not see them there",
+            code="model_not_loadable",
+            remedy="set MLFLOW_DFS_TMP, where the driver runs, to a folder that every node sees, such as "
+            "hdfs://HOST/tmp or a mount; the files are copied there until the run ends",
+        )
+    where = f"; MLFLOW_DFS_TMP is {redact(shared)}" if shared is not None else ""
+    return ModelError(
+        f"{model.pinned_uri} can't be loaded: {first_line(exc)}{where}",
+        code="model_not_loadable",
+        remedy="on a cluster its files must lie where every node can read them: set MLFLOW_DFS_TMP to such a folder, "
+        "which this user can write to",
+    )
 
 
 def _raising(contract: Contract, key: RowKey | None) -> str:

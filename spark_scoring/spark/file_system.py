@@ -23,9 +23,20 @@ class Folder:
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
         context: Any = spark.sparkContext
+        self.uri = uri
         self._path = context._jvm.org.apache.hadoop.fs.Path(uri)
         self._system = self._path.getFileSystem(context._jsc.hadoopConfiguration())
         self._child = context._jvm.org.apache.hadoop.fs.Path
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its file system, ``file`` for a disk."""
+        return str(self._system.getUri().getScheme())
+
+    @property
+    def local_path(self) -> str:
+        """Its path without scheme and host."""
+        return str(self._path.toUri().getPath())
 
     def names(self, most: int = 1_000) -> list[str]:
         """Returns the names of what is in it, none where there is no such folder, and its own where it is a file.
@@ -49,6 +60,15 @@ class Folder:
     def touch(self, name: str) -> None:
         """Makes an empty file of that name in it."""
         self._system.create(self._child(self._path, name), True).close()
+
+    def receive(self, local: str) -> None:
+        """Makes it, of a folder of this machine, as a ``file:`` URI; what lies above it is made, too.
+
+        Raises:
+            Py4JJavaError: If it can't be written.
+        """
+        self._system.mkdirs(self._path.getParent())
+        self._system.copyFromLocalFile(False, False, self._child(local), self._path)
 
     def remove(self) -> None:
         """Removes it with all that is in it, where it is there."""

@@ -25,13 +25,29 @@ def spark_home() -> Path | None:
 
 def spark_settings() -> dict[str, str]:
     """Returns the settings of ``spark-defaults.conf``, and those that ``PYSPARK_SUBMIT_ARGS`` gives."""
-    home = spark_home()
-    folder = os.environ.get("SPARK_CONF_DIR") or (str(home / "conf") if home is not None else "")
-    settings = {}
+    return {**default_settings(spark_home()), **_submit_settings()}
+
+
+def conf_folder(home: Path | None) -> Path | None:
+    """Returns the folder in which the Spark in `home` looks for its settings."""
+    folder = os.environ.get("SPARK_CONF_DIR")
+    if folder:
+        return Path(folder)
+    return home / "conf" if home is not None else None
+
+
+def default_settings(home: Path | None) -> dict[str, str]:
+    """Returns the settings of ``spark-defaults.conf`` for the Spark in `home`."""
+    folder = conf_folder(home)
+    return read_settings(folder / "spark-defaults.conf") if folder is not None else {}
+
+
+def read_settings(file: Path) -> dict[str, str]:
+    """Returns the settings of a file of Spark's properties, none where it can't be read."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        lines = (Path(folder) / "spark-defaults.conf").read_text(encoding="utf-8").splitlines() if folder else ()
-        settings = {match.group(1): match.group(2) for line in lines if (match := _LINE.match(line))}
-    return {**settings, **_submit_settings()}
+        lines = file.read_text(encoding="utf-8").splitlines()
+        return {match.group(1): match.group(2) for line in lines if (match := _LINE.match(line))}
+    return {}
 
 
 def _submit_settings() -> dict[str, str]:

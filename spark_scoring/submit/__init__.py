@@ -1,13 +1,14 @@
 """Builds and runs the `spark-submit` that scores a job file on a cluster.
 
 The driver runs here, in this Python, and reads the job file and the model registry; the executors need neither this
-package nor the registry. Beside this file lies only the application, since spark-submit puts its folder on `sys.path`.
+package nor the registry. What is known of the kinds of cluster stands in `masters.py`.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,18 +20,21 @@ from pathlib import Path
 
 from spark_scoring.environment.manifest import FOLDER, PYTHON, read_manifest
 from spark_scoring.errors import ConfigurationError, ScoringError
+from spark_scoring.redaction import is_secret_name
 from spark_scoring.spark.jars import OWN_JARS, delta_package, own_jars
 from spark_scoring.spark.java import check_process
 from spark_scoring.spark.jvm import Termination, delayed_signals
 from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.spark.session import DELTA_CONF
+from spark_scoring.spark.settings import default_settings, read_settings
+from spark_scoring.submit import masters
 
 # Names the file for the driver's stdout: spark-submit would mix that with the driver's stderr.
 RESULT_FILE = "SPARK_SCORING_RESULT_FILE"
 
 # How long a driver may take to cancel its job and to say how it ended.
 _ENDING = 60.0
-_APPLICATION = Path(__file__).parent / "application.py"
+_APPLICATION = Path(__file__).parent / "running" / "application.py"
 _WITHOUT_VALUE = {"--verbose", "-v", "--supervise", "--help", "-h", "--version", "--usage-error"}
 _CONF = ("--conf", "-c")
 # The options that matter here, each with the setting that says the same.
@@ -42,6 +46,7 @@ _SETTINGS = {
     "--jars": "spark.jars",
     "--archives": "spark.archives",
 }
+_PROPERTIES = "--properties-file"
 _JARS = ("spark.jars.packages", "spark.jars", "spark.driver.extraClassPath")
 
 Option = tuple[str, ...]
@@ -56,7 +61,7 @@ def build_command(
         conf: The job file.
         score_args: What follows it on the command line of ``spark-scoring score``.
         submit_args: Options of spark-submit. They win over ours; packages, archives and SQL extensions are joined
-            with ours.
+            with ours, and so are those of ``spark-defaults.conf``.
         environment: An archive of ``spark-scoring env pack``, whose Python the executors then run.
 
     Raises:
@@ -64,32 +69,87 @@ def build_command(
     """
     options = list(_options(submit_args))
     given = _given(options)
-    if given.get("spark.submit.deployMode") == "cluster":
-        raise ConfigurationError(
-            "the driver can't run inside the cluster: the job file and this package are here",
-            code="deploy_mode",
-            remedy="leave --deploy-mode cluster out",
-        )
+    submit = Path(_find_submit())
+    known = {**_defaults(options, submit), **given}
+    master = masters.master_of(known)
+    masters.refuse_cluster_mode(known)
     ours: list[Option] = []
-    if not any("delta-spark" in given.get(key, "") for key in _JARS):
+    if not any("delta-spark" in known.get(key, "") for key in _JARS):
         option, key, delta = _delta()
-        ours.append((option, _joined(given.get(key), delta)))
+        ours.append((option, _joined(known.get(key), delta)))
         options = [one for one in options if one[0] != option]
-    settings = {"spark.app.name": "spark-scoring", "spark.pyspark.driver.python": sys.executable, **DELTA_CONF}
+    settings = {key: value for key, value in DELTA_CONF.items() if key not in known}
+    if "spark.app.name" not in known:
+        settings["spark.app.name"] = "spark-scoring"
+    # What is set for every Spark on this machine knows nothing of this Python, which has this package.
+    if "spark.pyspark.driver.python" not in given:
+        settings["spark.pyspark.driver.python"] = sys.executable
     if environment is not None:
-        _refuse_unfit(environment, given)
+        _refuse_unfit(environment, given, master)
         archive = f"{os.path.abspath(environment)}#{FOLDER}"
-        ours.append(("--archives", _joined(given.get("spark.archives"), archive)))
+        ours.append(("--archives", _joined(known.get("spark.archives"), archive)))
         options = [option for option in options if option[0] != "--archives"]
         settings["spark.pyspark.python"] = PYTHON
-    elif given.get("spark.master", "local").startswith("local") and "PYSPARK_PYTHON" not in os.environ:
+    elif master.startswith("local") and "spark.pyspark.python" not in known and "PYSPARK_PYTHON" not in os.environ:
         settings["spark.pyspark.python"] = sys.executable
     extensions = "spark.sql.extensions"
-    if extensions in given and DELTA_CONF[extensions] not in given[extensions]:
-        options.append(("--conf", f"{extensions}={_joined(given[extensions], DELTA_CONF[extensions])}"))
-    ours += [("--conf", f"{key}={value}") for key, value in settings.items() if key not in given]
+    if extensions in known and DELTA_CONF[extensions] not in known[extensions]:
+        options.append(("--conf", f"{extensions}={_joined(known[extensions], DELTA_CONF[extensions])}"))
+    ours += [("--conf", f"{key}={value}") for key, value in settings.items()]
     words = [word for option in (*ours, *options) for word in option]
-    return [str(_find_submit()), *words, str(_APPLICATION), "score", conf, *score_args]
+    return [str(submit), *words, str(_APPLICATION), "score", conf, *score_args]
+
+
+def pasteable(command: Sequence[str]) -> str:
+    """Returns a command of `build_command` as a shell takes it, whatever Spark the shell's own environment names.
+
+    It holds what was typed, secrets too: without them it would not be the command.
+    """
+    home = _own_home(command[0])
+    return " ".join((*([f"SPARK_HOME={shlex.quote(home)}"] if home is not None else []), shlex.join(command)))
+
+
+def refuse_lacking(command: Sequence[str]) -> None:
+    """Refuses a command that this machine lacks something for, which spark-submit would tell late or by a trace.
+
+    Raises:
+        ConfigurationError: If its cluster needs a setting that is nowhere.
+    """
+    options = _options_of(command)
+    known = {**_defaults(options, Path(command[0])), **_given(options)}
+    for error in masters.lacking(known, Path(command[0]).resolve().parent.parent):
+        raise error
+
+
+def explain(command: Sequence[str]) -> list[str]:
+    """Returns what there is to know of a command of `build_command`: what runs where, and what it lacks."""
+    options = _options_of(command)
+    known = {**_defaults(options, Path(command[0])), **_given(options)}
+    notes = masters.notes(known)
+    secrets = sorted(filter(is_secret_name, _given(options)))
+    if secrets:
+        notes.append(f"secret    whoever sees the command sees {', '.join(secrets)}; spark-defaults.conf hides it")
+    lacking = masters.lacking(known, Path(command[0]).resolve().parent.parent)
+    return notes + [f"lacking   {error.message}; {error.remedy}" for error in lacking]
+
+
+def _options_of(command: Sequence[str]) -> list[Option]:
+    return list(_options(command[1 : command.index(str(_APPLICATION))]))
+
+
+def _defaults(options: Iterable[Option], submit: Path) -> dict[str, str]:
+    """Returns the settings that spark-submit reads from a file, one of the options' or its own."""
+    named = [value[0] for name, *value in options if name == _PROPERTIES]
+    return read_settings(Path(named[-1])) if named else default_settings(submit.resolve().parent.parent)
+
+
+def _own_home(submit: str) -> str | None:
+    """Returns the Spark that a spark-submit lies in.
+
+    Otherwise pip's spark-submit asks the first python3 on the PATH where Spark is, or takes another Spark's jars.
+    """
+    home = Path(submit).resolve().parent.parent
+    return str(home) if (home / "jars").is_dir() else None
 
 
 def run(command: Sequence[str]) -> int:
@@ -103,10 +163,9 @@ def run(command: Sequence[str]) -> int:
         KeyboardInterrupt: If that came before there was anything to print.
     """
     environment = dict(os.environ)
-    home = Path(command[0]).resolve().parent.parent
-    if (home / "jars").is_dir():
-        # Otherwise pip's spark-submit asks the first python3 on the PATH where Spark is, or takes another Spark's jars.
-        environment["SPARK_HOME"] = str(home)
+    home = _own_home(command[0])
+    if home is not None:
+        environment["SPARK_HOME"] = home
     check_process()
     with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
         result = Path(folder) / "result"
@@ -163,7 +222,7 @@ def _no_result(code: int) -> ScoringError:
     return error
 
 
-def _refuse_unfit(environment: str, given: Mapping[str, str]) -> None:
+def _refuse_unfit(environment: str, given: Mapping[str, str], master: str) -> None:
     """Refuses an archive that the executors could not use."""
     manifest = read_manifest(environment)
     here = ".".join(map(str, sys.version_info[:2]))
@@ -173,7 +232,7 @@ def _refuse_unfit(environment: str, given: Mapping[str, str]) -> None:
             code="python_differs",
             remedy=f"pack it with --python {here}, or run this command with Python {manifest.python}",
         )
-    if given.get("spark.master", "local").startswith("local"):
+    if master.startswith("local"):
         raise ConfigurationError(
             "--env is for the executors of a cluster, and the master is local",
             code="bad_submit_option",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 import sysconfig
 import time
 import urllib.request
@@ -28,6 +30,27 @@ GPUS = ("3", "GPU-5f0c")
 _SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 _NOTE = re.compile(r"^spark-scoring \S+ pid (\d+): (\w+) (\S+)$", re.MULTILINE)
 _PATIENCE = 90
+
+# A program of its own, since a session of this process would be the other tests' one.
+_TRAIN = """
+import sys
+import mlflow
+import pandas as pd
+from mlflow.models import infer_signature
+from pyspark.ml import Pipeline
+from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.regression import LinearRegression
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+rows = spark.range(20).selectExpr("double(id) a", "double(id % 3) b", "id + 2 * (id % 3) target")
+stages = [VectorAssembler(inputCols=["a", "b"], outputCol="features"), LinearRegression(labelCol="target")]
+signature = infer_signature(pd.DataFrame({"a": [1.0], "b": [1.0]}), pd.Series([1.0]))
+mlflow.spark.save_model(Pipeline(stages=stages).fit(rows), sys.argv[1], signature=signature, pip_requirements=[])
+"""
+
+# A process that has mounts of its own, by root or by whoever may play it.
+_NAMESPACE = ["unshare", "--mount", *([] if os.getuid() == 0 else ["--map-root-user"])]
 
 # The tests' JVMs live for seconds: what they compile well would never pay off.
 JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -88,8 +111,18 @@ class Cluster:
 
     def submit_options(self, *more: str) -> list[str]:
         """Returns spark-submit's options for an application of one core on each node, beside the tests' session."""
-        settings = {
-            "spark.pyspark.python": self.python,
+        settings = {"spark.pyspark.python": self.python, **self._settings()}
+        confs = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+        return ["--master", self.master, *confs, *more]
+
+    def write_settings(self, folder: Path) -> None:
+        """Writes the same as what is set for every Spark, but for the master and the executors' Python."""
+        folder.mkdir(exist_ok=True)
+        lines = [f"{key} {value}\n" for key, value in self._settings().items()]
+        (folder / "spark-defaults.conf").write_text("".join(lines))
+
+    def _settings(self) -> dict[str, str]:
+        return {
             "spark.cores.max": "2",
             "spark.executor.cores": "1",
             "spark.executor.memory": "600m",
@@ -103,8 +136,6 @@ class Cluster:
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
             "spark.databricks.delta.snapshotPartitions": "2",
         }
-        confs = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
-        return ["--master", self.master, *confs, *more]
 
 
 def make_python(folder: Path) -> str:
@@ -120,11 +151,12 @@ def make_python(folder: Path) -> str:
 
 
 @contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
+def running_cluster(folder: Path, hidden: Path | None = None) -> Iterator[Cluster]:
     """Starts a cluster on free loopback ports, waits until both workers have registered, and ends it.
 
     Args:
         folder: Where logs and work folders go.
+        hidden: A folder that is empty for the workers and their executors, as if it were on another machine.
     """
     python = make_python(folder / "python")
     with ExitStack() as processes:
@@ -135,9 +167,25 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             # Two for the tier's session, and two for an application beside it.
             resources = ["--cores", "4", "--memory", "2g", "--work-dir", str(folder / node / "work")]
             resources += ["--properties-file", str(_gpus(folder / f"{node}.conf"))]
-            processes.enter_context(_daemon(folder / node, "worker.Worker", [*resources, master]))
+            processes.enter_context(_daemon(folder / node, "worker.Worker", [*resources, master], hidden))
         _await(lambda: _alive_workers(port) == len(NODES), "both workers", log)
         yield Cluster(master, python, folder)
+
+
+def train_pipeline(folder: Path) -> None:
+    """Saves a Spark ML pipeline that returns a + 2 b."""
+    command = [sys.executable, "-c", _TRAIN, str(folder)]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYSPARK_PYTHON": sys.executable})
+
+
+def can_hide() -> bool:
+    """Tells whether this user may give a process mounts of its own."""
+    return shutil.which("unshare") is not None and subprocess.run([*_NAMESPACE, "true"]).returncode == 0
+
+
+def without(hidden: Path, command: Sequence[str]) -> list[str]:
+    """Returns a command that runs `command` where a folder is empty, as if it were on another machine."""
+    return [*_NAMESPACE, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *command]
 
 
 def _gpus(conf: Path) -> Path:
@@ -152,7 +200,7 @@ def _gpus(conf: Path) -> Path:
 
 
 @contextmanager
-def _daemon(folder: Path, name: str, arguments: Sequence[str] = ()) -> Iterator[Path]:
+def _daemon(folder: Path, name: str, arguments: Sequence[str] = (), hidden: Path | None = None) -> Iterator[Path]:
     """Runs one of Spark's daemons and yields its log's path."""
     temporary = folder / "tmp"
     temporary.mkdir(parents=True)
@@ -170,6 +218,8 @@ def _daemon(folder: Path, name: str, arguments: Sequence[str] = ()) -> Iterator[
     }
     command = [str(_SPARK_CLASS), f"org.apache.spark.deploy.{name}"]
     command += ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0", *arguments]
+    if hidden is not None:
+        command = without(hidden, command)
     log = folder / "log"
     with log.open("w") as stream:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=stream, stderr=stream)

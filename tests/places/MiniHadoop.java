@@ -28,42 +28,45 @@ public class MiniHadoop {
         MiniDFSCluster hdfs = new MiniDFSCluster.Builder(conf, new File(folder, "hdfs")).numDataNodes(1).build();
         hdfs.waitActive();
         String uri = "hdfs://127.0.0.1:" + hdfs.getNameNodePort();
-        MiniYARNCluster nodes = null;
+        Configuration client = new Configuration(false);
+        client.set(FileSystem.FS_DEFAULT_NAME_KEY, uri);
+        client.set("yarn.application.classpath", "");
         if (yarn) {
             conf.set(FileSystem.FS_DEFAULT_NAME_KEY, uri);
-            conf.set("yarn.nodemanager.resource.memory-mb", "4096");
-            conf.set("yarn.scheduler.minimum-allocation-mb", "128");
-            conf.set("yarn.scheduler.capacity.root.queues", "default");
-            conf.set("yarn.scheduler.capacity.root.default.capacity", "100");
-            conf.set("yarn.scheduler.capacity.maximum-am-resource-percent", "1");
-            // A machine of tests may be short of disk, and its JVMs map more than they use.
-            conf.set("yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage", "100");
-            conf.set("yarn.nodemanager.vmem-check-enabled", "false");
-            conf.set("yarn.application.classpath", "");
-            conf.set("yarn.minicluster.fixed.ports", "false");
-            nodes = new MiniYARNCluster("yarn", 2, 1, 1);
-            nodes.init(conf);
-            nodes.start();
-            if (!nodes.waitForNodeManagersToConnect(60000)) {
-                throw new IllegalStateException("no node has registered");
-            }
-            Configuration client = new Configuration(false);
-            client.set(FileSystem.FS_DEFAULT_NAME_KEY, uri);
+            Configuration running = startYarn(conf);
             for (String key : new String[] {"yarn.resourcemanager.address", "yarn.resourcemanager.scheduler.address"}) {
-                client.set(key, nodes.getConfig().get(key));
+                client.set(key, running.get(key));
             }
-            client.set("yarn.application.classpath", "");
-            File files = new File(folder, "conf");
-            files.mkdirs();
-            for (String name : new String[] {"core-site.xml", "yarn-site.xml"}) {
-                try (FileOutputStream file = new FileOutputStream(new File(files, name))) {
-                    client.writeXml(file);
-                }
+        }
+        File files = new File(folder, "conf");
+        files.mkdirs();
+        for (String name : new String[] {"core-site.xml", "yarn-site.xml"}) {
+            try (FileOutputStream file = new FileOutputStream(new File(files, name))) {
+                client.writeXml(file);
             }
         }
         System.out.println("READY " + uri);
         System.out.flush();
         while (System.in.read() >= 0) {
         }
+    }
+
+    private static Configuration startYarn(Configuration conf) throws Exception {
+        conf.set("yarn.nodemanager.resource.memory-mb", "4096");
+        conf.set("yarn.scheduler.minimum-allocation-mb", "128");
+        conf.set("yarn.scheduler.capacity.root.queues", "default");
+        conf.set("yarn.scheduler.capacity.root.default.capacity", "100");
+        conf.set("yarn.scheduler.capacity.maximum-am-resource-percent", "1");
+        // A machine of tests may be short of disk, and its JVMs map more than they use.
+        conf.set("yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage", "100");
+        conf.set("yarn.nodemanager.vmem-check-enabled", "false");
+        conf.set("yarn.application.classpath", "");
+        MiniYARNCluster nodes = new MiniYARNCluster("yarn", 2, 1, 1);
+        nodes.init(conf);
+        nodes.start();
+        if (!nodes.waitForNodeManagersToConnect(60000)) {
+            throw new IllegalStateException("no node has registered");
+        }
+        return nodes.getConfig();
     }
 }

@@ -14,6 +14,7 @@ import pyspark
 
 from spark_scoring.spark import maven
 from spark_scoring.spark.jars import remembered_jars
+from tests.cluster.cluster import without
 
 _SOURCE = Path(__file__).parent / "MiniHadoop.java"
 _JARS = Path(pyspark.__file__).parent / "jars"
@@ -29,12 +30,18 @@ class Hadoop:
     Attributes:
         uri: Of its HDFS, as ``hdfs://127.0.0.1:PORT``; whoever runs the tests may write there.
         conf: The folder of its settings, for ``HADOOP_CONF_DIR``.
-        logs: The folder below which the containers' logs are.
+        folder: Where its files and the containers' logs are.
     """
 
     uri: str
     conf: Path
-    logs: Path
+    folder: Path
+
+    def files(self, *words: str) -> str:
+        """Runs a command of ``hadoop fs``, such as ``-put FILE URI``, and returns what it printed."""
+        command = [_java(), "-XX:TieredStopAtLevel=1", "-cp", f"{self.conf}{os.pathsep}{_JARS}/*"]
+        command += ["org.apache.hadoop.fs.FsShell", *words]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=120).stdout
 
 
 @contextmanager
@@ -49,18 +56,24 @@ def hdfs(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def yarn(folder: Path) -> Iterator[Hadoop]:
-    """Starts an HDFS, and a YARN of two nodes that has it as its file system, and ends both."""
-    with _running(folder, "yarn") as running:
+def yarn(folder: Path, hidden: Path) -> Iterator[Hadoop]:
+    """Starts an HDFS, and a YARN of two nodes that has it as its file system, and ends both.
+
+    Args:
+        folder: Where their files and logs go; it is made where it is not there.
+        hidden: A folder that is empty for them and for what runs on them, as if it were on another machine.
+    """
+    with _running(folder, "yarn", hidden=hidden) as running:
         yield running
 
 
 @contextmanager
-def _running(folder: Path, *words: str) -> Iterator[Hadoop]:
+def _running(folder: Path, *words: str, hidden: Path | None = None) -> Iterator[Hadoop]:
     folder.mkdir(parents=True, exist_ok=True)
-    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
     # The rest of Hadoop is Spark's own, of the same version, and comes first as its logging does.
-    command = [str(java), "-Xmx512m", "-cp", f"{_JARS}/*{os.pathsep}{_daemons()}", str(_SOURCE), str(folder), *words]
+    command = [_java(), "-Xmx512m", "-cp", f"{_JARS}/*{os.pathsep}{_daemons()}", str(_SOURCE), str(folder), *words]
+    if hidden is not None:
+        command = without(hidden, command)
     log = folder / "log"
     with log.open("wb") as stream:
         # It ends with its stdin, also where this process is killed.
@@ -75,6 +88,11 @@ def _running(folder: Path, *words: str) -> Iterator[Hadoop]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _java() -> str:
+    home = os.environ.get("JAVA_HOME")
+    return str(Path(home, "bin", "java")) if home else "java"
 
 
 def _uri(process: subprocess.Popen[bytes], log: Path) -> str:

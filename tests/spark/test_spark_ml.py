@@ -167,7 +167,8 @@ def test_a_signature_that_declares_another_type_is_refused_before_anything_runs(
 
 
 def test_a_changed_model_is_not_loaded(spark, job, regression, monkeypatch):
-    monkeypatch.setattr("mlflow.spark.load_model", lambda *_: pytest.fail("it was loaded"))
+    for loads in ("mlflow.spark.load_model", "pyspark.ml.PipelineModel.load"):
+        monkeypatch.setattr(loads, lambda *_: pytest.fail("it was loaded"))
     with refused(4, "digest_mismatch"):
         score(job({"model.uri": regression, "model.digest": f"sha256:{0:064}"}), spark=spark)
 

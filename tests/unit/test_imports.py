@@ -43,7 +43,7 @@ def files() -> list[Path]:
 
 
 # Programs that are started and never imported; they stand where `python -m spark_scoring` does.
-PROGRAMS = {"submit/application.py", "environment/start.py", "spark/resolving/resolve_jars.py"}
+PROGRAMS = {"submit/running/application.py", "environment/start.py", "spark/resolving/resolve_jars.py"}
 
 
 def room(file: Path) -> str:

@@ -138,7 +138,9 @@ ELSEWHERE = {
     "malformed_payload": "spark/test_payloads.py::test_a_malformed_request_is_isolated_where_the_job_says_so",
     "model_raised": "spark/test_messages.py::test_the_ways_on_are_named_and_each_of_them_works",
     "model_timeout": "spark/test_time_limits.py::test_a_call_that_hangs_costs_its_rows_and_one_that_raises_its_row",
+    "no_container_image": "unit/test_submit.py::test_kubernetes_without_an_image_goes_as_the_message_says",
     "no_dataframe": "spark/test_streaming.py::test_what_is_no_dataframe_is_told_as_that_and_one_is_made_of_it",
+    "no_hadoop_conf": "unit/test_submit.py::test_yarn_without_hadoops_files_is_refused_and_goes_as_the_message_says",
     "no_jars": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "no_place_beside": "unit/test_remedies.py::test_a_target_without_a_place_beside_it_is_given_one",
     "no_python": "unit/test_environment.py::test_the_interpreter_may_be_named",
@@ -162,6 +164,7 @@ ELSEWHERE = {
     "target_char_key": "unit/test_target_limits.py::test_a_merge_key_that_is_padded_is_refused",
     "target_identity": "spark/test_target_columns.py::test_a_value_for_what_the_target_counts_is_refused_by_check_and_the_remedy_works",  # noqa: E501
     "target_not_mapped": "unit/test_target_limits.py::test_a_new_column_that_needs_column_mapping_is_refused_where_there_is_none",  # noqa: E501
+    "target_not_shared": "cluster/test_apart.py::test_model_and_jars_are_sent_to_executors_that_see_nothing_of_the_drivers",  # noqa: E501
     "threshold_exceeded": "spark/test_messages.py::test_a_refused_run_names_publish_which_publishes_it_and_says_so_the_second_time",  # noqa: E501
     "types_differ": "unit/test_union_of_files.py::test_types_that_nothing_reconciles_are_named_unless_nobody_needs_the_column",  # noqa: E501
     "unknown_class": "spark/test_remedies.py::test_classes_are_the_models_own_or_those_that_the_job_names",

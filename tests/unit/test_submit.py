@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from spark_scoring import submit
+from spark_scoring.cli import main
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.spark.jars import delta_package
 from spark_scoring.spark.session import DELTA_CONF
-from spark_scoring.submit import build_command, run
+from spark_scoring.submit import build_command, explain, pasteable, refuse_lacking, run
 from tests.unit.programs import environment, interruptible, is_running, wait_for
 
 CLUSTER = ["--master", "spark://host:7077"]
@@ -156,6 +157,163 @@ def test_without_any_spark_it_says_where_it_looked(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError, match="neither in pyspark, nor in SPARK_HOME, nor on the PATH"):
         build_command("job.yml", [], ["--jars", "delta-spark.jar"])
+
+
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    """Writes a spark-defaults.conf for every Spark, and returns its folder."""
+
+    def write(text=""):
+        (tmp_path / "conf").mkdir(exist_ok=True)
+        (tmp_path / "conf" / "spark-defaults.conf").write_text(text)
+        monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path / "conf"))
+        return tmp_path / "conf"
+
+    for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "MASTER", "DEPLOY_MODE", "PYSPARK_PYTHON"):
+        monkeypatch.delenv(name, raising=False)
+    write()
+    return write
+
+
+def test_what_is_set_for_every_spark_is_joined_and_wins_as_an_option_does(conf):
+    conf(
+        "spark.master yarn\nspark.jars.packages org.example:one:1\nspark.sql.extensions=org.example.E\n"
+        "spark.sql.catalog.spark_catalog org.example.Catalog\nspark.pyspark.driver.python /without/this/package\n"
+    )
+    command = build_command("job.yml", [], [])
+    assert values_of(command, "--packages") == [f"org.example:one:1,{delta_package()}"]
+    settings = settings_of(command)
+    assert settings["spark.sql.extensions"] == f"org.example.E,{DELTA_CONF['spark.sql.extensions']}"
+    assert "spark.sql.catalog.spark_catalog" not in settings
+    assert settings["spark.pyspark.driver.python"] == sys.executable
+    assert "spark.pyspark.python" not in settings, "the master is not local"
+
+
+def test_a_delta_that_is_set_for_every_spark_is_left_alone(conf):
+    conf("spark.jars /opt/delta-spark_2.13-4.0.0.jar\n")
+    assert "--packages" not in build_command("job.yml", [], CLUSTER)
+
+
+def test_a_file_of_settings_takes_the_place_of_the_one_for_every_spark(conf, tmp_path):
+    conf("spark.jars.packages org.example:one:1\n")
+    (tmp_path / "own.conf").write_text("spark.jars.packages org.example:two:2\nspark.master yarn\n")
+    command = build_command("job.yml", [], ["--properties-file", str(tmp_path / "own.conf")])
+    assert values_of(command, "--packages") == [f"org.example:two:2,{delta_package()}"]
+    assert "spark.pyspark.python" not in settings_of(command)
+
+
+@pytest.mark.parametrize("way", ["option", "file", "environment"])
+def test_a_driver_in_the_cluster_is_refused_whoever_asks_for_it(conf, monkeypatch, way):
+    if way == "file":
+        conf("spark.submit.deployMode cluster\n")
+    if way == "environment":
+        monkeypatch.setenv("DEPLOY_MODE", "cluster")
+    options = ["--deploy-mode", "cluster"] if way == "option" else []
+    for master in ("yarn", "k8s://https://host:6443", "spark://host:7077"):
+        with pytest.raises(ConfigurationError, match="inside the cluster") as caught:
+            build_command("job.yml", [], ["--master", master, *options])
+        assert caught.value.code == "deploy_mode"
+    assert build_command("job.yml", [], ["--master", "yarn", "--deploy-mode", "client"])
+
+
+YARN = ["--master", "yarn"]
+
+
+def test_yarn_without_hadoops_files_is_refused_and_goes_as_the_message_says(conf, tmp_path, monkeypatch):
+    command = build_command("job.yml", [], YARN)
+    with pytest.raises(ConfigurationError, match="neither HADOOP_CONF_DIR nor YARN_CONF_DIR") as caught:
+        refuse_lacking(command)
+    assert caught.value.code == "no_hadoop_conf"
+    hadoop = tmp_path / "hadoop"
+    hadoop.mkdir()
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(hadoop))
+    with pytest.raises(ConfigurationError, match=r"no yarn-site\.xml in HADOOP_CONF_DIR="):
+        refuse_lacking(command)
+    refuse_lacking(
+        build_command("job.yml", [], [*YARN, "--conf", "spark.hadoop.yarn.resourcemanager.address=host:8032"])
+    )
+    (hadoop / "yarn-site.xml").touch()
+    refuse_lacking(command)
+
+
+def test_yarn_may_be_set_up_where_spark_itself_looks(conf):
+    (conf() / "spark-env.sh").write_text("export HADOOP_CONF_DIR=/etc/hadoop/conf\n")
+    refuse_lacking(build_command("job.yml", [], YARN))
+
+
+KUBERNETES = ["--master", "k8s://https://host:6443"]
+
+
+def test_kubernetes_without_an_image_goes_as_the_message_says(conf):
+    with pytest.raises(ConfigurationError, match="no image is named") as caught:
+        refuse_lacking(build_command("job.yml", [], KUBERNETES))
+    assert caught.value.code == "no_container_image"
+    for key in ("spark.kubernetes.container.image", "spark.kubernetes.executor.container.image"):
+        refuse_lacking(build_command("job.yml", [], [*KUBERNETES, "--conf", f"{key}=registry/spark:4.2.0"]))
+
+
+def test_the_printed_command_is_what_a_shell_makes_of_it_under_the_spark_that_it_is_for(program, monkeypatch):
+    file = program('printf "%s\\n" "$SPARK_HOME" "$@"')
+    monkeypatch.setattr(submit, "_find_submit", lambda: file)
+    command = build_command("a job.yml", ["--var", "day=it's"], [*CLUSTER, "--conf", 'spark.a=b $c "d" `e`; f'])
+    monkeypatch.setenv("SPARK_HOME", "/another/spark")
+    ran = subprocess.run(pasteable(command), shell=True, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == [str(file.parent.parent), *command[1:]]
+
+
+def test_what_runs_where_is_told_for_each_kind_of_cluster(conf):
+    told = {
+        master: "\n".join(explain(build_command("job.yml", [], ["--master", master])))
+        for master in ("local[2]", "spark://host:7077", "yarn", "k8s://https://host:6443")
+    }
+    assert told["local[2]"].count("\n") == 0
+    assert [master for master, text in told.items() if "no test has run it" in text] == ["k8s://https://host:6443"]
+    for master in ("spark://host:7077", "yarn", "k8s://https://host:6443"):
+        assert all(f"{one} " in told[master] for one in ("driver", "python", "jars", "files", "Spark ML"))
+    assert "HADOOP_CONF_DIR" in told["yarn"]
+    assert "spark.kubernetes.container.image" in told["k8s://https://host:6443"]
+
+
+def test_what_is_lacking_is_told_where_nothing_is_run(cli_of_submit, conf):
+    code, out, err = cli_of_submit("--dry-run", "--", *YARN, "--conf", "spark.hadoop.fs.s3a.secret.key=abc")
+    assert (code, out.count("\n")) == (0, 1)
+    assert "spark.hadoop.fs.s3a.secret.key=abc" in out, "without it, it would not be the command"
+    assert "lacking   YARN" in err
+    assert "sees spark.hadoop.fs.s3a.secret.key" in err
+    assert "abc" not in err
+    code, out, err = cli_of_submit("--", *YARN)
+    assert (code, out) == (2, "")
+    assert "HADOOP_CONF_DIR" in err
+
+
+@pytest.fixture
+def cli_of_submit(tmp_path, capfd, monkeypatch):
+    """Runs `submit` with a job file, and returns its exit code and what it printed."""
+    job = tmp_path / "job.yml"
+    job.write_text("model: {uri: m/1}\ninput: {table: t}\noutput: {table: s}\n")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["spark-scoring", "submit", str(job), *words])
+        return (main(), *capfd.readouterr())
+
+    return run
+
+
+def test_the_application_is_of_the_package_beside_it(tmp_path):
+    # From a checkout that only the working directory named, and where another version is on the path.
+    other = tmp_path / "spark_scoring"
+    other.mkdir()
+    (other / "__init__.py").write_text("raise ImportError('the other one')\n")
+    application = next(word for word in build_command("job.yml", [], CLUSTER) if word.endswith("application.py"))
+    for path in ("", str(tmp_path)):
+        ran = subprocess.run(
+            [sys.executable, application, "--version"],
+            env={**os.environ, "PYTHONPATH": path},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("code", [0, 2, 3, 4, 5, 6, 7, 8, 130])

@@ -91,6 +91,6 @@ def test_it_holds_all_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) ->
     package = ROOT / "spark_scoring"
     files = (file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
     assert names == {str(file.relative_to(ROOT)) for file in files}
-    assert {"spark_scoring/spark/log4j2.properties", "spark_scoring/submit/application.py"} <= names
+    assert {"spark_scoring/spark/log4j2.properties", "spark_scoring/submit/running/application.py"} <= names
     assert "spark_scoring/py.typed" in names, "type checkers of those who import it read its annotations"
     assert {"spark_scoring/worker/loader.py", "spark_scoring/worker/models.py"} <= names

@@ -1,7 +1,16 @@
 """The file that spark-submit runs: the command `spark-scoring`, inside an application that it has started."""
 
+import importlib
 import os
 import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # The package that this file is a part of, also where that is a checkout that only the working directory named, or
+    # where another one is installed.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+    importlib.import_module("spark_scoring")
+    del sys.path[0]
 
 from spark_scoring.cli import main
 from spark_scoring.submit import RESULT_FILE, driver_file
