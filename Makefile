@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-COMPAT := .venv-compat
-COMPAT_STAMP := $(COMPAT)/.installed
+PLACES := .venv-places
+AZURITE := $(PLACES)/.installed
 FLAVORS := .venv-flavors
 FLAVORS_STAMP := $(FLAVORS)/.installed
 # Two at once: a test of a few rows keeps less than one core busy.
@@ -18,7 +18,7 @@ OTHERS := -W default
 # Extras are kept: pip looks at a package's newest version where another asks for it with an extra that is not locked.
 COMPILE := uv pip compile --generate-hashes --quiet --no-strip-extras --no-emit-index-url --no-header --no-annotate --extra dev
 
-.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-compat check lint docs bench bench-check bench-failures lock clean
+.PHONY: help install demo test test-unit test-spark test-cluster test-full test-flavors test-places test-matrix check lint docs bench bench-check bench-failures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +54,6 @@ test-full: install ## Run all tests, with the heavy sweeps that `make test` leav
 	$(BIN)/python -m pytest $(TWO) tests/unit
 	$(BIN)/python -m pytest $(TWO) --production tests/spark
 	$(BIN)/python -m pytest $(TWO) tests/cluster
-	$(BIN)/python -m pytest tests/places
 	$(MAKE) test-flavors
 
 # Without dependencies of its own: the lock leaves out triton, 1 GB that TensorFlow does not bear in the same process.
@@ -68,26 +67,27 @@ $(FLAVORS_STAMP): .lock/flavors.txt pyproject.toml
 test-flavors: $(FLAVORS_STAMP) ## Score models of every flavor, also Keras, TensorFlow, PyTorch, transformers, prophet, in .venv-flavors (6 GB; needs Python 3.11)
 	$(FLAVORS)/bin/python -m pytest $(OTHERS) tests/spark/test_flavors.py
 
-$(COMPAT_STAMP): .lock/compat.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, the only one that Spark 3.5 and pandas 3 share; name it: make PYTHON=python3.11 test-compat" >&2; exit 2; }
-	@test -d $(COMPAT) || $(PYTHON) -m venv $(COMPAT)
-	$(COMPAT)/bin/python -m pip install --quiet --require-hashes -r .lock/compat.txt
-	$(COMPAT)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	@touch $(COMPAT_STAMP)
+$(AZURITE): tests/places/azurite/package-lock.json
+	@mkdir -p $(PLACES)
+	cp tests/places/azurite/package.json tests/places/azurite/package-lock.json $(PLACES)/
+	npm ci --prefix $(PLACES) --no-audit --no-fund --silent
+	@touch $(AZURITE)
 
-test-compat: $(COMPAT_STAMP) ## Run the unit and spark tiers on Spark 3.5 and pandas 3, in .venv-compat (needs Python 3.11)
-	@$(COMPAT)/bin/python -m spark_scoring.spark.java
-	$(COMPAT)/bin/python -m pytest $(OTHERS) $(TWO) -m "not full" tests/unit
-	$(COMPAT)/bin/python -m pytest $(OTHERS) $(TWO) -m "not full" tests/spark
+test-places: install $(AZURITE) ## Run every mode on S3, Azure and HDFS, each by a server on this machine, and submit to YARN (needs Node.js)
+	$(BIN)/python -m pytest tests/places
+
+test-matrix: install ## Run what depends on versions with each combination of Spark, Delta, MLflow, Python and pandas (7 GB); ONLY=TEXT chooses some
+	$(BIN)/python -m tests.matrix.run $(ONLY)
 
 lint: install ## Run ruff and mypy, strict for the package
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: install ## Write what comes from the code: docs/errors.md, conf/databricks.yml
+docs: install ## Write what comes from the code and from what tests saw: docs/errors.md, docs/what-runs-where.md, conf/databricks.yml
 	$(BIN)/python -m spark_scoring.error_codes > docs/errors.md
 	$(BIN)/python -m spark_scoring.starter.bundle > conf/databricks.yml
+	$(BIN)/python -m tests.what_runs_where > docs/what-runs-where.md
 
 check: lint test ## Run ruff, mypy and the tests, as CI does
 
@@ -102,8 +102,8 @@ bench-failures: install ## Time what staging and bad rows cost; appends to tests
 
 lock: ## Resolve the locked dependencies anew (needs uv)
 	$(COMPILE) --universal --python-version 3.10 --constraint .lock/constraints.txt pyproject.toml -o .lock/dev.txt
-	$(COMPILE) --python-platform linux --python-version 3.11 --override .lock/compat-constraints.txt pyproject.toml -o .lock/compat.txt
 	$(COMPILE) --extra flavors --no-emit-package triton --python-platform linux --python-version 3.11 --constraint .lock/dev.txt pyproject.toml -o .lock/flavors.txt
+	$(BIN)/python -m tests.matrix.run --lock
 
 clean: ## Remove what the targets made, but for .venv
 	rm -rf spark-scoring-demo dist build spark-warehouse metastore_db derby.log .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -21,6 +21,7 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:Reserved
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--production", action="store_true", help="spark tier: with the settings that users have, slower")
+    parser.addoption("--connect", action="store_true", help="spark tier: over Spark Connect, to a server beside it")
 
 
 @dataclass

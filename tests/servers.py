@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,24 @@ def program(folder: Path, command: list[str], port: int, **environment: str) -> 
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
+
+
+@contextlib.contextmanager
+def connect_server(folder: Path, conf: dict[str, str]) -> Iterator[Server]:
+    """A Spark Connect server, with a working directory of its own; it takes connections once it is up."""
+    port = free_port()
+    spark = Path(find_spec("pyspark").origin).parent
+    settings = {**conf, "spark.connect.grpc.binding.port": str(port), "spark.connect.grpc.binding.address": "127.0.0.1"}
+    words = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+    command = [
+        str(spark / "bin" / "spark-submit"),
+        "--class",
+        "org.apache.spark.sql.connect.service.SparkConnectServer",
+    ]
+    variables = {"SPARK_HOME": str(spark), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    with program(folder, [*command, *words, "spark-internal"], port, **variables) as server:
+        server.wait_for_port()
+        yield server
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from packaging.version import Version
 from spark_scoring.errors import ConfigurationError
 
 # Of each Spark, the Delta that is tried with it; see docs/what-runs-where.md.
-_TAKE = {(3, 5): "3.3.2", (4, 0): "4.4.0", (4, 1): "4.4.0", (4, 2): "4.4.0"}
+_TAKE: dict[tuple[int, ...], str] = {(3, 5): "3.3.2", (4, 0): "4.4.0", (4, 1): "4.4.0", (4, 2): "4.4.0"}
 # What Java says where a class or a method that one of the two was compiled with is not in the other.
 _UNLINKED = re.compile(
     r"java\.lang\.(?:NoClassDefFoundError|NoSuchMethodError|NoSuchFieldError|AbstractMethodError|"

@@ -61,7 +61,7 @@ def spark(settings: dict[str, str], stores: dict[str, Store]) -> Iterator[SparkS
 
 def file_system(spark: SparkSession, place: str) -> tuple[Any, Any]:
     """Returns the file system of a path or a URI, and the path as Hadoop has it."""
-    path = spark._jvm.org.apache.hadoop.fs.Path(place)  # type: ignore[union-attr]
+    path = spark._jvm.org.apache.hadoop.fs.Path(place)
     return path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), path
 
 

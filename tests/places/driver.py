@@ -50,7 +50,7 @@ def _score_until_it_is_in(job: ScoringJob, spark: SparkSession, run_id: str) -> 
 
 def data_files(spark: SparkSession, place: str) -> set[str]:
     """Returns the files of data right below a URI, by the file system itself."""
-    path = spark._jvm.org.apache.hadoop.fs.Path(place)  # type: ignore[union-attr]
+    path = spark._jvm.org.apache.hadoop.fs.Path(place)
     system = path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
     if not system.exists(path):
         return set()

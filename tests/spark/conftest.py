@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,10 @@ from pyspark.sql import SparkSession
 
 from spark_scoring import ScoringJob, get_session
 from spark_scoring.errors import ScoringError
+from spark_scoring.spark.maven import session_jars
+from spark_scoring.spark.session import _LOCAL_CONF, DELTA_CONF
 from tests import models
+from tests.servers import connect_server
 
 # For tables of ten rows, compiling a query takes longer than running it, as do the imports of a new Python worker.
 QUICK = {
@@ -31,13 +35,32 @@ def spark(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config)
     defaults = {"spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))}
     if not pytestconfig.getoption("--production"):
         defaults |= QUICK
-    (conf / "spark-defaults.conf").write_text("".join(f"{key} {value}\n" for key, value in defaults.items()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPARK_CONF_DIR", str(conf))
+    with contextlib.ExitStack() as held:
+        patch = held.enter_context(pytest.MonkeyPatch.context())
+        if pytestconfig.getoption("--connect"):
+            settings = {**DELTA_CONF, **_LOCAL_CONF, **session_jars(), **defaults, "spark.driver.memory": "2g"}
+            server = held.enter_context(connect_server(tmp_path_factory.mktemp("server"), settings))
+            patch.setenv("SPARK_REMOTE", f"sc://127.0.0.1:{server.port}")
+        else:
+            (conf / "spark-defaults.conf").write_text("".join(f"{key} {value}\n" for key, value in defaults.items()))
+            patch.setenv("SPARK_CONF_DIR", str(conf))
         session = get_session()
-    session.conf.set("spark.sql.shuffle.partitions", 2)
-    yield session
-    session.stop()
+        session.conf.set("spark.sql.shuffle.partitions", 2)
+        yield session
+        session.stop()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Leaves out a test that itself looks into the JVM, which a client over Spark Connect does not have."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if call.excinfo is None or not item.config.getoption("--connect"):
+        return
+    asker = [str(entry.path) for entry in call.excinfo.traceback if "site-packages" not in str(entry.path)][-1:]
+    if "JVM_ATTRIBUTE_NOT_SUPPORTED" in str(call.excinfo.value) and asker and "/tests/" in asker[0]:
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, "Skipped: it looks into the JVM")
 
 
 @pytest.fixture(scope="session")

@@ -136,6 +136,7 @@ ELSEWHERE = {
     "jars_unreachable": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
     "log_store_not_safe": "spark/test_stores.py::test_an_increment_is_not_taken_where_two_runs_could_take_it",
     "malformed_payload": "spark/test_payloads.py::test_a_malformed_request_is_isolated_where_the_job_says_so",
+    "mlflow_too_old": "unit/test_registries.py::test_a_logged_model_is_not_looked_for_by_an_older_mlflow",
     "model_raised": "spark/test_messages.py::test_the_ways_on_are_named_and_each_of_them_works",
     "model_timeout": "spark/test_time_limits.py::test_a_call_that_hangs_costs_its_rows_and_one_that_raises_its_row",
     "no_container_image": "unit/test_submit.py::test_kubernetes_without_an_image_goes_as_the_message_says",
