@@ -99,7 +99,7 @@ def program(folder: Path, command: list[str], port: int, **environment: str) -> 
 
 
 @contextlib.contextmanager
-def connect_server(folder: Path, conf: dict[str, str]) -> Iterator[Server]:
+def connect_server(folder: Path, conf: dict[str, str], **environment: str) -> Iterator[Server]:
     """A Spark Connect server, with a working directory of its own; it takes connections once it is up."""
     port = free_port()
     spark = Path(find_spec("pyspark").origin).parent
@@ -111,7 +111,7 @@ def connect_server(folder: Path, conf: dict[str, str]) -> Iterator[Server]:
         "org.apache.spark.sql.connect.service.SparkConnectServer",
     ]
     variables = {"SPARK_HOME": str(spark), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    with program(folder, [*command, *words, "spark-internal"], port, **variables) as server:
+    with program(folder, [*command, *words, "spark-internal"], port, **{**variables, **environment}) as server:
         server.wait_for_port()
         yield server
 

@@ -8,8 +8,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from mlflow.utils import env_manager as mlflow_managers
+from mlflow.utils.databricks_utils import is_databricks_connect
 
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.spark.platform import is_connect, is_databricks
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -64,6 +66,22 @@ def refuse_where_gpus_are_assigned(spark: SparkSession, env_manager: str) -> Non
         f"({_GPUS})",
         code="env_manager_without_gpus",
         remedy="use spark-scoring env pack and submit --env, with model.env_manager: local",
+    )
+
+
+def refuse_on_connect(spark: SparkSession, env_manager: str) -> None:
+    """Refuses an environment manager over Spark Connect, where MLflow makes environments on Databricks alone.
+
+    Raises:
+        ConfigurationError: If the session is one to another server.
+    """
+    if env_manager == "local" or not is_connect(spark) or is_databricks() or is_databricks_connect(spark):
+        return
+    raise ConfigurationError(
+        f"model.env_manager: {env_manager} makes no environment over Spark Connect: MLflow does so on Databricks alone",
+        code="env_manager_on_connect",
+        remedy="install what the model requires (spark-scoring inspect) on the server and its workers, and write "
+        "model.env_manager: local",
     )
 
 

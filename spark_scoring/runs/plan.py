@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 from spark_scoring.contract import Contract, Terms, check_contract
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.delta.table import Target, describe_target, refuse_catalog
-from spark_scoring.environment.managers import refuse_missing_manager, refuse_where_gpus_are_assigned
+from spark_scoring.environment.managers import refuse_missing_manager, refuse_on_connect, refuse_where_gpus_are_assigned
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
 from spark_scoring.errors import ScoringError, combine
 from spark_scoring.jobs.config import OutputConfig, ScoringJob
@@ -158,6 +158,7 @@ class _Planner:
         """Returns everything that is known, and everything that stands in the way."""
         job, output = self.job, self.job.output
         self._try(lambda: refuse_missing_manager(job.model.env_manager))
+        self._try(lambda: refuse_on_connect(self.spark, job.model.env_manager))
         self._try(lambda: refuse_where_gpus_are_assigned(self.spark, job.model.env_manager))
         pinned = self._try(lambda: pin(job.model))
         differences = compare_requirements(pinned, self.spark) if pinned is not None else ()

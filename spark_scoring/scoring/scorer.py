@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from spark_scoring.contract import Contract, Terms, check_contract
-from spark_scoring.environment.managers import refuse_missing_manager, refuse_where_gpus_are_assigned
+from spark_scoring.environment.managers import refuse_missing_manager, refuse_on_connect, refuse_where_gpus_are_assigned
 from spark_scoring.environment.requirements import compare_requirements, refuse_differences
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
@@ -202,6 +202,7 @@ def load_scorer(
     )
     added = added_columns("prediction", on_error)
     refuse_missing_manager(job.model.env_manager)
+    refuse_on_connect(spark, job.model.env_manager)
     refuse_where_gpus_are_assigned(spark, job.model.env_manager)
     model = pin(job.model)
     different = compare_requirements(model, spark)

@@ -16,6 +16,7 @@ from spark_scoring.spark.jvm import start_session
 from spark_scoring.spark.maven import session_jars
 from spark_scoring.spark.packages import check_packages
 from spark_scoring.spark.platform import is_databricks, is_submitted
+from spark_scoring.spark.remote import refuse_absent_server
 from spark_scoring.spark.scratch import scratch_folder
 from spark_scoring.spark.steps import step
 
@@ -54,7 +55,7 @@ def get_session() -> SparkSession:
 
     Raises:
         ConfigurationError: If pyspark or Delta's jars are missing, or there is no JDK that it can use, or this process
-            can't start one.
+            can't start one, or nobody answers at `SPARK_REMOTE`.
     """
     check_packages()
     from pyspark.sql import SparkSession
@@ -63,6 +64,7 @@ def get_session() -> SparkSession:
     if current is not None:
         return current
     if is_databricks() or os.environ.get("SPARK_REMOTE"):
+        refuse_absent_server()
         return SparkSession.builder.getOrCreate()
     if is_submitted():  # spark-submit has started the JVM, with the jars of its command line
         return _submitted(SparkSession.builder)

@@ -130,6 +130,7 @@ ELSEWHERE = {
     "duplicate_field": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",
     "duplicate_input": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",
     "duplicate_output": "spark/test_methods.py::test_classes_that_differ_in_case_alone_are_refused_for_columns_and_fine_for_the_top",  # noqa: E501
+    "env_manager_on_connect": "cluster/test_connect_server.py::test_what_mlflow_can_not_do_there_is_refused_before_anything_is_written",
     "fixed_output_length": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",  # noqa: E501
     "increment_taken": "spark/test_incremental.py::test_of_two_runs_from_one_state_only_one_is_published",
     "jars_differ": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
@@ -160,6 +161,7 @@ ELSEWHERE = {
     "run_id_taken": "spark/test_remedies.py::test_a_run_id_of_another_job_is_refused_and_one_of_its_own_taken",
     "run_not_found": "spark/test_remedies.py::test_a_run_that_is_not_known_is_published_by_its_id",
     "runs_table_not_readable": "spark/test_remedies.py::test_a_runs_table_is_read_where_a_run_has_it",
+    "spark_unreachable": "cluster/test_connect_server.py::test_a_server_that_is_not_there_is_told",
     "storage_failed": "spark/test_storage_faults.py::test_a_full_disk",
     "streaming_input": "spark/test_streaming.py::test_the_page_s_programs",
     "target_char_key": "unit/test_target_limits.py::test_a_merge_key_that_is_padded_is_refused",

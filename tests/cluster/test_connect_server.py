@@ -1,0 +1,117 @@
+"""A Spark Connect server of its own: in another process, another working directory, and another Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from spark_scoring.spark import maven, session
+from tests.cluster.cluster import JVM, train_pipeline
+from tests.conftest import Registry
+from tests.servers import connect_server
+
+ROOT = Path(__file__).parents[2]
+CONF = {
+    **session.DELTA_CONF,
+    "spark.master": "local[2]",
+    "spark.driver.memory": "1g",
+    "spark.driver.extraJavaOptions": JVM,
+    "spark.sql.shuffle.partitions": "2",
+    "spark.ui.enabled": "false",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with connect_server(tmp_path_factory.mktemp("server"), {**CONF, **maven.session_jars()}) as running:
+        yield f"sc://127.0.0.1:{running.port}"
+
+
+@pytest.fixture
+def client(registry: Registry, adds: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of a client, with the page's model and rows."""
+    if not registry.client.search_registered_models("name = 'flights'"):
+        registry.register("flights", adds, alias="champion")
+    write_deltalake(str(tmp_path / "rows"), pd.DataFrame({"a": [1.0, 2.0], "b": [0.5, 0.5]}))
+    program = tmp_path / "spark-scoring"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m spark_scoring "$@"\n')
+    program.chmod(0o755)
+    return {
+        **os.environ,
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "MLFLOW_TRACKING_URI": registry.uri,
+        "JAVA_HOME": "/nowhere",
+    }
+
+
+def ask(environment: dict[str, str], folder: Path, command: str, server: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-e", "-c", command],
+        env={**environment, "SERVER": server},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def command() -> str:
+    page = (ROOT / "docs" / "connect.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    return str(block).strip()
+
+
+def test_the_page_s_command(server: str, client: dict[str, str], tmp_path: Path) -> None:
+    done = ask(client, tmp_path, command(), server)
+    assert done.returncode == 0, done.stderr[-3000:]
+    scored = DeltaTable(str(tmp_path / "scores"))
+    assert sorted(scored.to_pandas()["prediction"]) == [1.5, 2.5]
+    assert "collate" not in str(scored.schema().to_json())
+
+
+def test_what_mlflow_can_not_do_there_is_refused_before_anything_is_written(
+    server: str, client: dict[str, str], tmp_path: Path
+) -> None:
+    train_pipeline(tmp_path / "pipeline")
+    ml = ask(client, tmp_path, f"{command()} --json --set model.uri={tmp_path}/pipeline", server)
+    assert (ml.returncode, json.loads(ml.stdout)["error"]["code"]) == (4, "spark_model_on_connect"), ml.stderr[-2000:]
+    managed = ask(client, tmp_path, f"{command()} --json --set model.env_manager=virtualenv", server)
+    said = json.loads(managed.stdout)["error"]
+    assert (managed.returncode, said["code"]) == (2, "env_manager_on_connect"), managed.stderr[-2000:]
+    assert not (tmp_path / "scores").exists()
+
+
+def test_a_server_that_is_not_there_is_told(client: dict[str, str], tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = ask(client, tmp_path, f"{command()} --json", "sc://127.0.0.1:1")
+    assert time.monotonic() - started < 60
+    said = json.loads(done.stdout)["error"]
+    assert (done.returncode, said["code"]) == (2, "spark_unreachable"), done.stderr[-3000:]
+    assert "127.0.0.1:1" in said["message"]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.full
+def test_a_server_that_lacks_the_model_s_packages_is_told(client: dict[str, str], tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = {"spark.pyspark.python": str(tmp_path / "bare" / "bin" / "python")}
+    (tmp_path / "server").mkdir()
+    settings = {**CONF, **maven.session_jars(), **python}
+    with connect_server(tmp_path / "server", settings, PYSPARK_PYTHON=python["spark.pyspark.python"]) as running:
+        done = ask(client, tmp_path, f"{command()} --json", f"sc://127.0.0.1:{running.port}")
+    said = json.loads(done.stdout)["error"]
+    assert (done.returncode, said["code"]) == (4, "package_missing"), done.stderr[-3000:]
+    assert not DeltaTable.is_deltatable(str(tmp_path / "scores"))
