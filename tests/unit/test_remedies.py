@@ -130,7 +130,7 @@ ELSEWHERE = {
     "duplicate_field": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",
     "duplicate_input": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",
     "duplicate_output": "spark/test_methods.py::test_classes_that_differ_in_case_alone_are_refused_for_columns_and_fine_for_the_top",  # noqa: E501
-    "env_manager_on_connect": "cluster/test_connect_server.py::test_what_mlflow_can_not_do_there_is_refused_before_anything_is_written",
+    "env_manager_on_connect": "cluster/test_connect_server.py::test_what_mlflow_can_not_do_there_is_refused_before_anything_is_written",  # noqa: E501
     "fixed_output_length": "unit/test_remedies.py::test_what_the_contract_or_a_target_refuses_is_taken_once_it_is_mended",  # noqa: E501
     "increment_taken": "spark/test_incremental.py::test_of_two_runs_from_one_state_only_one_is_published",
     "jars_differ": "unit/test_jars.py::test_jars_are_named_for_a_machine_without_a_network",
