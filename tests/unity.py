@@ -1,7 +1,7 @@
 """A server that answers as MLflow's clients of Unity Catalog ask it: Databricks', and the open-source server's.
 
-It is no Databricks, and no Unity Catalog. Its paths are those that MLflow's clients ask, its answers have the fields
-that they read, and its refusals are worded as Databricks' and Unity Catalog's documentation have them.
+It is no Databricks, and no Unity Catalog. Its paths are those that MLflow's clients ask, and its answers have the
+fields that they read; the words of its refusals are the tests' own.
 """
 
 from __future__ import annotations

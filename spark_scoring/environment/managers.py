@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,8 @@ def refuse_on_connect(spark: SparkSession, env_manager: str) -> None:
     Raises:
         ConfigurationError: If the session is one to another server.
     """
-    if env_manager == "local" or not is_connect(spark) or is_databricks() or is_databricks_connect(spark):
+    on_databricks: Callable[[SparkSession], bool] = is_databricks_connect
+    if env_manager == "local" or not is_connect(spark) or is_databricks() or on_databricks(spark):
         return
     raise ConfigurationError(
         f"model.env_manager: {env_manager} makes no environment over Spark Connect: MLflow does so on Databricks alone",

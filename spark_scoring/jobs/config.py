@@ -6,6 +6,7 @@ The keys are those of the job file. Reading files, ``--set`` and ``${…}`` is `
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
@@ -221,6 +223,7 @@ class ScoringJob(Keys):
     staging: StagingConfig = StagingConfig()
     record: RecordConfig = RecordConfig()
     vars: dict[str, str | int | float | bool | date | datetime | None] = Field(default_factory=dict)
+    _as_written: ScoringJob | None = PrivateAttr(None)
 
     @model_validator(mode="before")
     @classmethod
@@ -325,4 +328,12 @@ class ScoringJob(Keys):
 
     def identity(self, script: str | None = None) -> Fingerprint:
         """Returns the fingerprint, also as earlier versions of this package would have written it."""
-        return fingerprint(self, self.model.script, script)
+        written = self._as_written
+        own = fingerprint(self, self.model.script, script)
+        return own if written is None else replace(own, short_names=written.identity(script))
+
+    def renamed(self, parts: Mapping[str, Any]) -> ScoringJob:
+        """Returns the job with parts in which tables have their whole names; it remembers how they were written."""
+        job = self.model_copy(update=dict(parts))
+        job._as_written = self
+        return job

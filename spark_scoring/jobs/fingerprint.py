@@ -81,14 +81,17 @@ class Fingerprint:
     Attributes:
         current: What this version writes: ``2:`` and a sha256.
         version_1: What version 1 wrote for the same job; None if it has keys that version 1 did not know.
+        short_names: What was written for the same job before its tables got their whole names; None if it has those.
     """
 
     current: str
     version_1: str | None
+    short_names: Fingerprint | None = None
 
     def is_of(self, kept: str) -> bool:
         """Whether `kept`, the fingerprint that a run left behind, is of this job."""
-        return kept in (self.current, self.version_1)
+        earlier = self.short_names is not None and self.short_names.is_of(kept)
+        return earlier or kept in (self.current, self.version_1)
 
 
 def fingerprint(job: BaseModel, script: str | None, digest: str | None = None) -> Fingerprint:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
@@ -50,13 +51,20 @@ class Batch:
     def counted(self, spark: SparkSession) -> tuple[DataFrame, Callable[[], int | None]]:
         """Returns the rows, and a function that counts them once they were scored.
 
-        Where Delta's log knows the count already, that is it. Otherwise an `Observation` below the model node counts.
+        Where Delta's log knows the count already, that is it. Otherwise an `Observation` below the model node counts;
+        None where a server does not hand it out.
         """
-        if self.rows_in is not None or is_connect(spark):
+        if self.rows_in is not None:
             return self.source.df, lambda: self.rows_in
         observation = Observation()
-        observed = self.source.df.observe(observation, F.count(F.lit(1)).alias("rows"))
-        return observed, lambda: int(observation.get["rows"])
+        try:
+            observed = self.source.df.observe(observation, F.count(F.lit(1)).alias("rows"))
+        except PySparkException:  # over Spark Connect before Spark 4
+            if is_connect(spark):
+                return self.source.df, lambda: None
+            raise
+        # A server of Spark Connect says nothing of some commands, such as MERGE.
+        return observed, lambda: observation.get.get("rows")
 
     def place_of(self, spark: SparkSession, contract: Contract, error: ScoringError) -> str | None:
         """Returns where a row of files stands that fails as `error` says, or None where that can't be told.

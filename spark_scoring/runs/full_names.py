@@ -41,4 +41,4 @@ def with_full_names(job: ScoringJob, spark: SparkSession) -> ScoringJob:
         name = getattr(section, key, None)
         if name is not None and (named := naming(name)) != name:
             changes[part] = section.model_copy(update={key: named})
-    return job.model_copy(update=changes) if changes else job
+    return job.renamed(changes) if changes else job

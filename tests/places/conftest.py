@@ -28,7 +28,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     params = getattr(getattr(item, "callspec", None), "params", {})
     if seen is not None and (report.when == "call" or report.failed):
         store, mode, way = (params.get(key, "") for key in ("store", "mode", "way"))
-        keep(Seen(store, mode, way, seen.args[0], "passed" if report.passed else "failed"))
+        what = " ".join(filter(None, (seen.args[0], params.get("when"))))
+        keep(Seen(store, mode, way, what, "passed" if report.passed else "failed"))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 
 from spark_scoring.contract.matrix import TABLE
 from tests.flavors.table import table
+from tests.what_runs_where import page as page_of_places
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -22,6 +23,10 @@ def test_the_docs_show_the_very_table_that_decides():
 
 def test_the_docs_show_the_very_models_that_the_tests_score():
     assert table() in (DOCS / "models.md").read_text(encoding="utf-8"), "python -m tests.flavors prints it"
+
+
+def test_the_page_of_places_and_versions_is_what_the_tests_saw():
+    assert (DOCS / "what-runs-where.md").read_text(encoding="utf-8") == page_of_places(), "make docs writes it"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

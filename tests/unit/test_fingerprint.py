@@ -82,3 +82,14 @@ def test_a_job_with_such_a_key_is_another_one_and_none_that_version_0_1_knew():
     changed = fingerprint(with_a_newer_key(newer=8), None)
     assert changed.version_1 is None
     assert not changed.is_of(job(BASE).fingerprint())
+
+
+def test_a_job_with_whole_names_is_recognised_by_what_it_wrote_with_short_ones():
+    written = ScoringJob.from_options({"model.uri": "models:/m/1", "input.table": "flights", "output.table": "scores"})
+    whole = written.renamed({"input": written.input.model_copy(update={"table": "main.shop.flights"})})
+    assert whole.input.table == "main.shop.flights"
+    assert whole.fingerprint() != written.fingerprint()
+    assert whole.identity().is_of(written.fingerprint())
+    assert whole.identity().is_of(written.identity().version_1)
+    assert not written.identity().is_of(whole.fingerprint())
+    assert not whole.identity().is_of(written.renamed({"output": None}).fingerprint())
