@@ -110,7 +110,12 @@ def _describe(spark: SparkSession, config: OutputConfig, kind: str) -> Target:
     if config.path is not None:
         path = absolute(config.path)
         target = Target(path, table_name(config), path, kind=kind, log_store=log_store_of(spark, path))
-        version = latest_version(spark, target.name)
+        try:
+            version = latest_version(spark, target.name)
+        except Py4JJavaError as exc:
+            if "is not a directory" not in str(exc):  # HDFS's word of a file, below which it is asked for a log
+                raise
+            version = None
         if version is None:
             refuse_foreign_files(path, kind, spark)
             return target
