@@ -117,7 +117,7 @@ def test_a_path_that_is_not_a_delta_table(spark, job, tmp_path):
         ({"input.path": "/nowhere"}, "input_not_found", "there is nothing at /nowhere"),
         ({"input.path": "/nowhere", "input.format": "parquet"}, "input_not_found", "there is nothing at /nowhere"),
         ({"input.table": "nowhere"}, "input_not_found", "there is no table or view nowhere"),
-        ({"input.table": "no.such.thing"}, "input_not_found", "there is no table or view no.such.thing"),
+        ({"input.table": "no.such.thing"}, "input_not_found", "there is no catalog no for no.such.thing"),
         ({"input.sql": "SELEKT 1"}, "bad_sql", "input.sql is not Spark SQL"),
         ({"input.sql": "SELECT x FROM nowhere"}, "input_not_found", "no table or view nowhere, which input.sql names"),
         ({"input.where": "id >"}, "bad_sql", "input.where is no condition on"),
