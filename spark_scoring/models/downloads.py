@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import mlflow
 from mlflow.artifacts import download_artifacts
+from mlflow.tracking._model_registry import utils as model_registry
+from mlflow.tracking._tracking_service import utils as tracking_service
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
@@ -77,14 +80,30 @@ def _told(tracking: str | None, registry: str | None) -> Iterator[Callable[..., 
     if _IS_TOLD_ITS_SERVERS:
         yield partial(download_artifacts, tracking_uri=tracking, registry_uri=registry)
         return
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-    mlflow.set_tracking_uri(tracking or before[0])
-    mlflow.set_registry_uri(registry or tracking or before[1])
-    try:
+    with _as_it_was():
+        if tracking is not None:
+            mlflow.set_tracking_uri(tracking)
+        if registry is not None or tracking is not None:
+            mlflow.set_registry_uri(registry or tracking or "")
         yield download_artifacts
+
+
+@contextlib.contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Puts back which servers this process asks: MLflow 2 notes them in its modules and in variables."""
+    variables = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    noted: list[tuple[Any, str]] = [(tracking_service, "_tracking_uri"), (model_registry, "_registry_uri")]
+    before = [getattr(module, name) for module, name in noted]
+    try:
+        yield
     finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
+        for (module, name), value in zip(noted, before, strict=True):
+            setattr(module, name, value)
+        for variable, text in variables.items():
+            if text is None:
+                os.environ.pop(variable, None)
+            else:
+                os.environ[variable] = text
 
 
 def place_of(location: str, config: ModelConfig) -> str:
