@@ -262,7 +262,14 @@ def saying(answer: Callable[[str], Answer], certificate: Path | None = None) -> 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with listening(Handler, certificate) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def listening(handler: type[BaseHTTPRequestHandler], certificate: Path | None = None) -> Iterator[str]:
+    """A web server by `handler`; yields its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

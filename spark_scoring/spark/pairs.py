@@ -30,7 +30,7 @@ def refuse_unfit_pair(spark: str, delta: str) -> None:
     why = _why_unfit(Version(spark), Version(delta))
     if why is None:
         return
-    take = _TAKE.get(Version(spark).release[:2])
+    take = _to_take(spark)
     raise ConfigurationError(
         f"delta-spark {delta} does not work with pyspark {spark}: {why}",
         code="versions_differ",
@@ -38,6 +38,10 @@ def refuse_unfit_pair(spark: str, delta: str) -> None:
         if take
         else 'pip install "spark-scoring[local]" --upgrade brings a Spark and a Delta that do',
     )
+
+
+def _to_take(spark: str) -> str | None:
+    return _TAKE.get(Version(spark).release[:2])
 
 
 def _why_unfit(spark: Version, delta: Version) -> str | None:
@@ -63,7 +67,7 @@ def unfit_pair(exc: BaseException, spark: str) -> ConfigurationError | None:
     missing = _UNLINKED.search(str(exc))
     if missing is None:
         return None
-    take = _TAKE.get(Version(spark).release[:2])
+    take = _to_take(spark)
     return ConfigurationError(
         f"the session's Delta is not for Spark {spark}: one lacks {missing.group(1).replace('/', '.')} of the other",
         code="versions_differ",
