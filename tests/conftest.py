@@ -6,14 +6,17 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from tests import models
 from tests.points import Points
 
-# MLflow's default, a database in the working directory, would hide a registry that somebody forgot to pass on.
-os.environ["MLFLOW_TRACKING_URI"] = "sqlite:////dev/null/every-test-names-its-registry.db"
+# MLflow's default, a database in the working directory, would hide a registry that somebody forgot to pass on. MLflow 2
+# would try for 100 s to open this one in each process that saves a model; MLflow 3 knows no folders.
+_NOWHERE = "file:///dev/null/runs" if mlflow.__version__.startswith("2.") else "sqlite:////dev/null/runs.db"
+os.environ["MLFLOW_TRACKING_URI"] = _NOWHERE
 # A test's JVM spends much of its time on compiling itself; the quick compiler alone needs less of it. The cache's size
 # is named, since the one that this compiler has by default is so small that a long session does little but clean it.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC")

@@ -6,7 +6,7 @@ import sys
 
 from tests.cases import DIRECT_MODES, STAGED_MODES
 from tests.matrix import results as matrix
-from tests.matrix.combinations import COMBINATIONS
+from tests.matrix.combinations import COMBINATIONS, tiers
 from tests.places import results as places
 
 STORES = ("local disk", "S3", "Azure", "HDFS")
@@ -47,12 +47,13 @@ Increments on S3 ran with the setting that says that no other driver writes ([st
 
 ## Versions
 
-Linux, Java 17. *Unit*: registries, models, requests, packages, the command line. *Spark*: modes, staging, increments,
-types, files, models, streams. *Connect*: the same calls over Spark Connect. A number is how many tests passed; a test
-that a combination has no use for is left out.
+Linux, Java 17. *Unit*: models, results, online scoring, the command line. *Servers*: registries with and without users,
+packages, served models, once for each MLflow. *Spark*: modes, staging, increments, types, files, models, streams.
+*Connect*: the same calls over Spark Connect. A number is how many tests passed; a test that a combination has no use
+for is left out.
 
-| Python | Spark | Delta | MLflow | pandas | unit | spark | connect |
-|---|---|---|---|---|---|---|---|
+| Python | Spark | Delta | MLflow | pandas | unit | servers | spark | connect |
+|---|---|---|---|---|---|---|---|---|
 {_versions()}
 
 Refused at the start, with the version to take (`versions_differ`): a Delta of another Spark, such as 3.3 on Spark 4 or
@@ -104,8 +105,9 @@ def _versions() -> str:
     seen = {(one.combination, one.tier): one for one in matrix.kept()}
     lines = []
     for one in COMBINATIONS:
-        tiers = [seen.get((one.name, tier)) for tier in ("unit", "spark", "connect")]
-        cells = [one.python, one.spark, one.delta, one.mlflow, one.pandas, *map(_counted, tiers)]
+        cells = [one.python, one.spark, one.delta, one.mlflow, one.pandas]
+        for tier in ("unit", "servers", "spark", "connect"):
+            cells.append(_counted(seen.get((one.name, tier))) if tier in tiers(one) else _NOT_SEEN)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -17,6 +17,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import DataType, StructType
 
+from spark_scoring.spark.globs import as_written
+
 _DEFAULT = "CURRENT_DEFAULT"
 _GENERATED = "delta.generationExpression"
 _IDENTITY = "delta.identity."
@@ -84,14 +86,13 @@ def _may_count_or_generate(detail: Mapping[str, Any]) -> bool:
 
 def _fields_of_log(spark: SparkSession, log: str) -> list[dict[str, Any]]:
     """Returns the fields of a table's schema as the newest of its log has them, with what Delta notes of each."""
-    # Spark hides no name that is given itself; what stands in brackets in it is no pattern.
-    reader = spark.read.option("__globPaths__", False)
-    name = F.col("_metadata.file_name")
-    commits = reader.option("pathGlobFilter", "*.json").text(log).where(name.rlike(_COMMIT))
+    # Spark hides no name that is given itself.
+    log, name = as_written(log), F.col("_metadata.file_name")
+    commits = spark.read.option("pathGlobFilter", "*.json").text(log).where(name.rlike(_COMMIT))
     of_commits = commits.select(name.alias("file"), F.get_json_object("value", "$.metaData.schemaString").alias("text"))
     newest = of_commits.where("text IS NOT NULL").orderBy(F.desc("file")).first()
     if newest is None:
-        checkpoints = reader.option("pathGlobFilter", "*.checkpoint*.parquet").parquet(log)
+        checkpoints = spark.read.option("pathGlobFilter", "*.checkpoint*.parquet").parquet(log)
         of_checkpoints = checkpoints.select(name.alias("file"), F.col("metaData.schemaString").alias("text"))
         newest = of_checkpoints.where("text IS NOT NULL").orderBy(F.desc("file")).first()
     fields: list[dict[str, Any]] = json.loads(newest["text"])["fields"] if newest is not None else []

@@ -9,6 +9,8 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from spark_scoring.spark.globs import as_written
+
 # What Spark and Delta say of a place where there is no table.
 _ABSENT = (
     "DELTA_MISSING_DELTA_TABLE",
@@ -62,7 +64,7 @@ def id_in_first_commit(spark: SparkSession, path: str) -> str | None:
         PySparkException: If there is no such commit, or it can't be read.
         Py4JJavaError: Likewise.
     """
-    actions = spark.read.option("__globPaths__", False).text(f"{path}/{_FIRST_COMMIT}")
+    actions = spark.read.text(as_written(f"{path}/{_FIRST_COMMIT}"))
     ids = actions.select(F.get_json_object("value", "$.metaData.id").alias("id"))
     row: Any = ids.where("id IS NOT NULL").first()
     return row["id"] if row is not None else None

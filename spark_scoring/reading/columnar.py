@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
-from urllib.parse import unquote
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -24,7 +23,9 @@ from spark_scoring.reading.listing import (
     files_of,
     folder_columns,
     load,
+    meant,
     only,
+    patterns,
     reader,
     refused,
     unreadable,
@@ -115,7 +116,7 @@ class ColumnarFiles:
             for cell in group.cells
             if (dtype := cell.read_as()) is not None and cell.name.lower() not in names
         ]
-        return reader(self.spark, self.path, self.kind).schema(T.StructType([*own, *self.folders])).load(self.path)
+        return reader(self.spark, self.kind).schema(T.StructType([*own, *self.folders])).load(meant(self.path))
 
 
 def open_columnar(
@@ -130,7 +131,7 @@ def open_columnar(
     """Returns the rows of Parquet, ORC or Avro files, lazily; see `files.open_files`."""
     columnar = _open(spark, path, config, model_input)
     if columnar is None:
-        return reader(spark, path, str(config.format)).load(path)
+        return reader(spark, str(config.format)).load(meant(path))
     if columnar.bad and (not tolerant or not columnar.union.values):
         raise refused(columnar.bad[0].path, columnar.bad[0].message)
     for name, kind in columnar.union.left_out.items():
@@ -177,9 +178,9 @@ def _needs(
         if cell is None or (dtype := cell.read_as()) is None:
             return False
         schema = T.StructType([T.StructField(cell.name, dtype)])
-        frame = reader(spark, group.files[0], kind).schema(schema).option("__globPaths__", False)
+        frame = reader(spark, kind).schema(schema)
         try:
-            return frame.load(_paths(group.files)).where(f"{sql.quote(cell.name)} IS NOT NULL").isEmpty()
+            return frame.load(patterns(group.files)).where(f"{sql.quote(cell.name)} IS NOT NULL").isEmpty()
         except SPARK_ERRORS:
             return False
 
@@ -194,10 +195,6 @@ def _needs(
         kept,
         is_null,
     )
-
-
-def _paths(files: Sequence[str]) -> list[str]:
-    return [unquote(file) for file in files]
 
 
 def _columns(

@@ -19,6 +19,7 @@ from spark_scoring.reading.listing import (
     files_of,
     folder_columns,
     load,
+    meant,
     only,
     reader,
     refused,
@@ -72,7 +73,7 @@ def _frame(
     names = {field.name.lower() for field in folders}
     schema = _schema(spark, path, options, tolerant)
     own = [field for field in schema.fields if field.name.lower() not in names]
-    return reader(spark, path, "json", options).schema(StructType([*own, *folders])).load(path)
+    return reader(spark, "json", options).schema(StructType([*own, *folders])).load(meant(path))
 
 
 def _beyond_one(spark: SparkSession, path: str, options: dict[str, Any]) -> list[BadFile]:
@@ -94,7 +95,7 @@ def _with_odd_lines(spark: SparkSession, path: str, options: dict[str, Any]) -> 
     if "encoding" in options:  # Spark reads texts as UTF-8
         return files_of(spark, path)
     try:
-        return _odd(reader(spark, path, "text").load(path))
+        return _odd(reader(spark, "text").load(meant(path)))
     except SPARK_ERRORS as exc:
         if not may_be_bad_file(exc):
             raise
@@ -138,7 +139,7 @@ def _spans_lines(spark: SparkSession, path: str) -> bool:
 def _schema(spark: SparkSession, path: str, options: dict[str, Any], tolerant: bool) -> StructType:
     """Returns the files' schema: of all that can be read, where single ones may be bad."""
     try:
-        return reader(spark, path, "json", options).load(path).schema
+        return reader(spark, "json", options).load(meant(path)).schema
     except SPARK_ERRORS as exc:
         file, fault = bad_file(exc)
         if not may_be_bad_file(exc) or (file is not None and not tolerant):
@@ -155,7 +156,7 @@ def _schema(spark: SparkSession, path: str, options: dict[str, Any], tolerant: b
 def _good(spark: SparkSession, files: list[str], options: dict[str, Any]) -> list[str]:
     """Returns the files that can be read, found by halves."""
     try:
-        load(spark, files, "json", options)
+        load(spark, files, "json", options).schema  # noqa: B018  (Spark Connect opens nothing before)
     except SPARK_ERRORS as exc:
         if not may_be_bad_file(exc):
             raise

@@ -20,6 +20,7 @@ from spark_scoring.errors import InputError
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file, may_be_bad_file
+from spark_scoring.spark.globs import as_written
 
 PATH = "_metadata.file_path"
 SPARK_ERRORS = (PySparkException, Py4JJavaError)
@@ -46,15 +47,17 @@ class BadFile:
     message: str
 
 
-def reader(spark: SparkSession, path: str, kind: str, options: Mapping[str, Any] | None = None) -> DataFrameReader:
-    """Returns Spark's reader of a format, for a path that is meant as it is written where that exists."""
+def reader(spark: SparkSession, kind: str, options: Mapping[str, Any] | None = None) -> DataFrameReader:
+    """Returns Spark's reader of a format."""
     spark_reader = spark.read.format(kind)
     for name, value in (options or {}).items():
         spark_reader = spark_reader.option(name, value)
-    if "://" not in path and os.path.exists(path):
-        # What is there under this very name is meant, and not all that its brackets and stars would match.
-        spark_reader = spark_reader.option("__globPaths__", False)
     return spark_reader
+
+
+def meant(path: str) -> str:
+    """Returns the pattern that an input's path is: of what is there under this very name, that alone."""
+    return as_written(path) if "://" not in path and os.path.exists(path) else path
 
 
 def refuse_endless(path: str) -> None:
@@ -72,13 +75,17 @@ def refuse_endless(path: str) -> None:
 
 def load(spark: SparkSession, files: Sequence[str], kind: str, options: Mapping[str, Any] | None = None) -> DataFrame:
     """Opens single files, named as their metadata spells them."""
-    paths = [unquote(file) for file in files]
-    return reader(spark, paths[0], kind, options).option("__globPaths__", False).load(paths)
+    return reader(spark, kind, options).load(patterns(files))
+
+
+def patterns(files: Sequence[str]) -> list[str]:
+    """Returns the patterns of single files, named as their metadata spells them."""
+    return [as_written(unquote(file)) for file in files]
 
 
 def files_of(spark: SparkSession, path: str) -> list[str]:
     """Returns the files that hold anything, as their metadata spells them; opens none."""
-    return sorted(row[0] for row in reader(spark, path, "binaryFile").load(path).select(PATH).collect())
+    return sorted(row[0] for row in reader(spark, "binaryFile").load(meant(path)).select(PATH).collect())
 
 
 def without(frame: DataFrame, files: Collection[str]) -> DataFrame:
@@ -94,13 +101,13 @@ def only(frame: DataFrame, files: Collection[str]) -> DataFrame:
 def folder_columns(spark: SparkSession, path: str) -> list[T.StructField]:
     """Returns the columns that folders such as ``store=007`` make: texts, as they are written there."""
     own = {field.name.lower() for field in _CONTENT}
-    fields = reader(spark, path, "binaryFile").load(path).schema.fields
+    fields = reader(spark, "binaryFile").load(meant(path)).schema.fields
     return [T.StructField(f.name, T.StringType(), True, {UNTYPED: True}) for f in fields if f.name.lower() not in own]
 
 
 def contents(spark: SparkSession, path: str, folders: Sequence[T.StructField] = ()) -> DataFrame:
     """Returns the files with their bytes, and the columns that their folders make."""
-    return reader(spark, path, "binaryFile").schema(T.StructType([*_CONTENT, *folders])).load(path)
+    return reader(spark, "binaryFile").schema(T.StructType([*_CONTENT, *folders])).load(meant(path))
 
 
 def with_folder_types(

@@ -89,6 +89,12 @@ COMBINATIONS = (
 )
 
 
+def tiers(combination: Combination) -> list[str]:
+    """Returns which tests run with a combination: those of MLflow's servers with the first that has this MLflow."""
+    first = next(one for one in COMBINATIONS if one.mlflow == combination.mlflow)
+    return ["unit", *(["servers"] if combination == first else []), "spark", "connect"]
+
+
 def find_python(version: str) -> str | None:
     """Returns a Python of that version: one on the PATH that starts, or one of pyenv's."""
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))

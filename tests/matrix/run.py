@@ -16,21 +16,20 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.matrix.combinations import COMBINATIONS, ROOT, Combination, find_python
+from tests.matrix.combinations import COMBINATIONS, ROOT, Combination, find_python, tiers
 from tests.matrix.results import Outcome, keep
 
-# What depends on the versions of others: types, modes, Delta's commands, MLflow's stores and models.
-_UNIT = (
-    *("cli", "imports", "registries", "served", "online", "packaging", "packages", "pairs", "protocol", "results"),
-    "row_by_row",
-)
+# What depends on the versions of others: types, modes, Delta's commands, MLflow's models; and MLflow's servers.
+_UNIT = ("cli", "imports", "online", "packages", "pairs", "protocol", "results", "row_by_row")
+_SERVERS = ("packaging", "registries", "served")
 _SPARK = (
-    *("catalog_targets", "conversions", "fidelity", "file_kinds", "first_steps", "golden", "hints", "history"),
-    *("incremental", "nested_inputs", "odd_models", "once", "outputs", "payloads", "scoring", "spark_ml", "staged"),
-    *("stamps", "streaming", "target_columns", "text_types", "write_modes"),
+    *("catalog_targets", "conversions", "fidelity", "file_kinds", "first_steps", "golden", "history", "incremental"),
+    *("nested_inputs", "odd_models", "once", "outputs", "payloads", "scoring", "spark_ml", "staged", "streaming"),
+    *("target_columns", "text_types", "write_modes"),
 )
 TESTS = {
     "unit": [f"tests/unit/test_{name}.py" for name in _UNIT],
+    "servers": [f"tests/unit/test_{name}.py" for name in _SERVERS],
     "spark": [f"tests/spark/test_{name}.py" for name in _SPARK],
     "connect": ["tests/cluster/test_connect.py"],
 }
@@ -55,8 +54,8 @@ def main() -> None:
             _say(f"{combination.name}: not run, there is no python{combination.python} here")
             continue
         install(combination, python)
-        for tier, files in TESTS.items():
-            outcome = run(combination, tier, files)
+        for tier in tiers(combination):
+            outcome = run(combination, tier, TESTS[tier])
             keep(outcome)
             failed += outcome.failed
             _say(f"{combination.name}: {tier}: {outcome.passed} passed, {outcome.failed} failed")
