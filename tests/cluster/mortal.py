@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from spark_scoring import ScoringJob, score
@@ -67,7 +68,10 @@ def dying_within(number: int, files_of: Callable[[SparkSession, str], set[str]])
 
 
 def die() -> None:
-    """Kills the driver: this process and its JVM, which are a group of their own."""
+    """Kills the driver: its JVM, which may be of another group, and this process."""
+    jvm = getattr(SparkContext._gateway, "proc", None)
+    if jvm is not None:
+        os.kill(jvm.pid, signal.SIGKILL)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

@@ -65,7 +65,7 @@ _SQL = "sqlalchemy<2.1"
 _LOWEST = (
     "numpy==1.23.5",
     "packaging==21.3",
-    "pyarrow==11.0.0",
+    "pyarrow==14.0.1",
     "pydantic==2.5.0",
     "pydantic-core==2.14.1",
     "pyyaml==6.0.1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,9 @@ class SparksTables:
 
     def rows(self, place: str) -> pd.DataFrame | None:
         system, path = file_system(self._spark, f"{place}/_delta_log")
-        return self._spark.read.format("delta").load(place).toPandas() if system.exists(path) else None
+        names = [status.getPath().getName() for status in system.listStatus(path)] if system.exists(path) else []
+        has_commit = any(re.fullmatch(r"\d+\.json", name) for name in names)  # else somebody died before the first
+        return self._spark.read.format("delta").load(place).toPandas() if has_commit else None
 
     def commits(self, place: str) -> list[str]:
         return [row.userMetadata or "" for row in self._spark.sql(f"DESCRIBE HISTORY delta.`{place}`").collect()]

@@ -40,6 +40,8 @@ def cases(
     tattles: str,
     exists: Callable[[str], bool],
     tables: Tables,
+    environment: dict[str, str],
+    tmp_path: Path,
     way: str,
     mode: str,
 ) -> Iterator[Iterator[Case]]:
@@ -51,10 +53,14 @@ def cases(
             case.prepare(spark)
             yield case
 
+    key, value = "spark.delta.logStore.s3a.impl", "io.delta.storage.S3SingleDriverLogStore"
     if mode == "increment" and not store.is_safe:
-        spark.conf.set("spark.delta.logStore.s3a.impl", "io.delta.storage.S3SingleDriverLogStore")
+        spark.conf.set(key, value)
+        conf = (Path(environment["SPARK_CONF_DIR"]) / "spark-defaults.conf").read_text()
+        (tmp_path / "spark-defaults.conf").write_text(f"{conf}{key} {value}\n")
+        environment["SPARK_CONF_DIR"] = str(tmp_path)
     yield made()
-    spark.conf.unset("spark.delta.logStore.s3a.impl")
+    spark.conf.unset(key)
 
 
 @pytest.mark.seen("run and rerun")
