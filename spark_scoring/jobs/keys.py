@@ -62,7 +62,7 @@ def kind_of(root: type[BaseModel], dotted: str) -> Kind:
     """Returns what a dotted key of `root` holds, by its type."""
     kind: Any = root
     for name in dotted.split("."):
-        part = next((candidate for candidate in (kind, *get_args(kind)) if _is_part(candidate)), None)
+        part = part_of(kind)
         if part is None:  # a name below params or replace_where
             break
         kind = part.model_fields[name].annotation if name in part.model_fields else str
@@ -72,8 +72,12 @@ def kind_of(root: type[BaseModel], dotted: str) -> Kind:
     return "number" if leaves & {int, float, bool} and str not in leaves else "text"
 
 
-def _is_part(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def part_of(annotation: Any) -> type[BaseModel] | None:
+    """Returns the part of a job that a field of this type holds, or None."""
+    candidates = [annotation, *get_args(annotation)]
+    # Before Python 3.11, list[str] is an instance of type, and no class.
+    classes = (one for one in candidates if isinstance(one, type) and get_origin(one) is None)
+    return next((one for one in classes if issubclass(one, BaseModel)), None)
 
 
 def _leaves(kind: Any) -> Iterator[Any]:

@@ -16,7 +16,8 @@ def literal(text: str) -> str:
     """Returns `text` as a string literal that no setting reads otherwise: what may be an escape is spelled in hex."""
     if text.isprintable() and "'" not in text and "\\" not in text and "${" not in text:
         return f"'{text}'"
-    return f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"
+    # No decode(), which Spark 3.5 can't work out where a function wants its options.
+    return f"CAST(X'{text.encode().hex()}' AS STRING)"
 
 
 def value_literal(value: Any) -> str:

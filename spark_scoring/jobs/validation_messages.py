@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from spark_scoring.errors import ConfigurationError, ScoringError, combine
+from spark_scoring.jobs.keys import part_of
 
 # pydantic names the branch of a union it tried as if it were a key.
 _UNION_BRANCHES = {"int", "float", "str", "bool", "date", "datetime", "literal['all','keys']", "tuple[str, ...]"}
@@ -113,11 +114,9 @@ def _without_prefix(message: str) -> str:
 def _part(root: type[BaseModel], parents: Sequence[Any]) -> type[BaseModel]:
     part = root
     for name in parents:
-        kind = part.model_fields[name].annotation
-        candidates = [kind, *get_args(kind)]
-        part = next(
-            candidate for candidate in candidates if isinstance(candidate, type) and issubclass(candidate, BaseModel)
-        )
+        inner = part_of(part.model_fields[name].annotation)
+        assert inner is not None  # pydantic found a fault below it
+        part = inner
     return part
 
 

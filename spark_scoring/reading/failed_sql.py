@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from spark_scoring.errors import InputError, ScoringError
 from spark_scoring.jobs.config import InputConfig
 from spark_scoring.spark.conditions import PYTHON_RAISED, fragments, is_analysis, is_of_rows, reason
-from spark_scoring.spark.failures import message_of
+from spark_scoring.spark.failures import from_worker, message_of
 
 _SPARK_ERRORS = (PySparkException, Py4JJavaError)
 # What a failure of SQL looks like to who does not know the job's.
@@ -72,6 +72,8 @@ def _key_of_fragment(config: InputConfig, cause: BaseException, *, own_rows: boo
 
 def _may_be_the_input(cause: BaseException) -> bool:
     """Tells whether it is worth reading the input again: SQL refused a value, or a Python function of the SQL's."""
+    if from_worker(cause) is not None:  # ours says itself what it was
+        return False
     return is_of_rows(cause) or reason(cause).startswith(PYTHON_RAISED)
 
 

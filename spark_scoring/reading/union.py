@@ -296,8 +296,9 @@ def _contracted(cell: Cell, wanted: str, terms: Terms) -> tuple[str, tuple[RowFa
 
 
 def moment(micros: str) -> str:
-    """SQL for the TIMESTAMP_NTZ of so many microseconds."""
-    return f"timestampadd(MICROSECOND, {micros}, {_ORIGIN})"
+    """SQL for the TIMESTAMP_NTZ of so many microseconds; before Spark 4, timestampadd keeps 32 bits of them."""
+    days, rest = f"CAST(({micros}) div 86400000000 AS INT)", f"CAST(({micros}) % 86400000000 AS DECIMAL(20, 0))"
+    return f"({_ORIGIN} + make_dt_interval({days}, 0, 0, {rest} / 1000000))"
 
 
 def widest(types: Sequence[T.DataType]) -> T.DataType | None:

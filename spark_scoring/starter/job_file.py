@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from spark_scoring.jobs.config import ScoringJob
 from spark_scoring.jobs.descriptions import DESCRIPTIONS
-from spark_scoring.jobs.keys import PATH_KEYS
+from spark_scoring.jobs.keys import PATH_KEYS, part_of
 from spark_scoring.jobs.schema import EDITOR_LINE
 
 _WIDE = 30
@@ -34,7 +34,7 @@ def job_text(
     lines = [EDITOR_LINE, *(f"# {note}".rstrip() for note in notes)]
     lines += ["# A key that is commented out shows its default. Relative paths start at this file's folder.", ""]
     for key, field in ScoringJob.model_fields.items():
-        part = _part_of(field.annotation)
+        part = part_of(field.annotation)
         if part is None:
             lines += _declared(key, variables)
             continue
@@ -56,11 +56,6 @@ def _declared(key: str, variables: Mapping[str, str]) -> list[str]:
         return [f"# {key}: {{}}    # {DESCRIPTIONS[key]}"]
     given = [f"{f'  {name}: null':<{_WIDE}}  # must be given: --var {name}=…" for name in variables.values()]
     return [f"{key}:  # {DESCRIPTIONS[key]}", *given]
-
-
-def _part_of(annotation: Any) -> type[BaseModel] | None:
-    candidates = [annotation, *getattr(annotation, "__args__", ())]
-    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def _defaults(part: type[BaseModel]) -> list[tuple[str, Any]]:

@@ -426,7 +426,8 @@ def test_types_that_nothing_reconciles_are_named_with_both_files(seen, tmp_path)
 
 
 def test_pandas_own_parquet_is_read_to_the_microsecond(seen, tmp_path):
-    frame = pd.DataFrame({"t": pd.to_datetime(["2024-01-01 00:00:00.000001", "1960-01-01 00:00:00.9", None])})
+    moments = pd.to_datetime(["2024-01-01 00:00:00.000001", "1960-01-01 00:00:00.9", None])
+    frame = pd.DataFrame({"t": moments.astype("datetime64[ns]")})
     frame["z"] = frame["t"].dt.tz_localize("UTC")
     frame.to_parquet(tmp_path / "rows.parquet")
     assert pq.read_schema(tmp_path / "rows.parquet").field("t").type == pa.timestamp("ns")
@@ -445,6 +446,8 @@ LACKING = {
 
 @pytest.mark.parametrize("shown", LACKING)
 def test_a_type_that_spark_lacks_stops_only_those_who_want_it(shown, seen, tmp_path):
+    if shown == "FLOAT16" and seen.spark.version < "4":
+        pytest.skip("Spark 3 opens no file that has it")
     path = tmp_path / "r.parquet"
     pq.write_table(pa.table({"x": [1.0], "n": pa.array([2], pa.uint32()), "odd": LACKING[shown]}), path)
     assert seen({"x": "double", "n": "long"}, path, "parquet") == [(1.0, 2)]

@@ -86,8 +86,9 @@ def read_records(text: str, dialect: Dialect, width: int) -> Any:
         table = _by_hand(text, dialect, width)
     if dialect.nulls:
         absent = pa.array(dialect.nulls, pa.string())
-        columns = [pc.if_else(pc.is_in(column, absent), None, column) for column in table.columns]
-        table = pa.table(columns, names=table.column_names)
+        columns = [column.combine_chunks() for column in table.columns]  # if_else breaks chunks, as of pyarrow 14
+        present = [pc.if_else(pc.is_in(column, absent), None, column) for column in columns]
+        table = pa.table(present, names=table.column_names)
     return table
 
 
