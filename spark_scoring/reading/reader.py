@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
@@ -116,4 +117,4 @@ def _counted(files: int) -> str:
 
 def _few(bad: Sequence[BadFile]) -> str:
     more = f" and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
-    return "; ".join(f"{redact(file.path)}: {file.message}" for file in bad[:_SHOWN]) + more
+    return "; ".join(f"{redact(unquote(file.path))}: {file.message}" for file in bad[:_SHOWN]) + more

@@ -58,9 +58,10 @@ class Combination:
         ]
 
 
-# PySpark 3.5 asks for numpy below 2; MLflow 2 works with no SQLAlchemy 2.1.
+# PySpark 3.5 asks for numpy below 2. MLflow 2 works with no SQLAlchemy 2.1, and its model server with no Starlette 1.
 _NUMPY = "numpy<2"
 _SQL = "sqlalchemy<2.1"
+_STARLETTE = "starlette<1"
 # As old as the package itself says that they may be.
 _LOWEST = (
     "numpy==1.23.5",
@@ -79,20 +80,24 @@ _LOWEST = (
 COMBINATIONS = (
     Combination("3.10", "3.5.0", "3.2.0", "2.19.0", "2.0.3", _LOWEST),
     Combination("3.11", "3.5.8", "3.3.2", "3.17.2", "3.0.5", (_NUMPY,)),
-    Combination("3.11", "4.0.5", "4.0.1", "2.22.5", "2.2.3", (_SQL,)),
+    Combination("3.11", "4.0.5", "4.0.1", "2.22.5", "2.2.3", (_SQL, _STARLETTE)),
     Combination("3.12", "4.0.5", "4.4.0", "3.17.2", "2.3.3"),
     Combination("3.12", "4.1.1", "4.1.0", "3.17.2", "2.3.3"),
     Combination("3.12", "4.1.4", "4.4.0", "3.5.1", "2.3.3"),
     Combination("3.12", "4.2.0", "4.4.0", "3.17.2", "2.3.3"),
     Combination("3.13", "4.2.0", "4.4.0", "3.17.2", "3.0.5"),
-    Combination("3.10", "4.2.0", "4.4.0", "2.22.5", "2.3.3", (_SQL,)),
+    Combination("3.10", "4.2.0", "4.4.0", "2.22.5", "2.3.3", (_SQL, _STARLETTE)),
 )
 
 
 def tiers(combination: Combination) -> list[str]:
-    """Returns which tests run with a combination: those of MLflow's servers with the first that has this MLflow."""
+    """Returns which tests run with a combination: those of MLflow's servers with the first that has this MLflow.
+
+    Spark 3 does not bring Spark Connect's server along, and Maven has it for some of its versions only.
+    """
     first = next(one for one in COMBINATIONS if one.mlflow == combination.mlflow)
-    return ["unit", *(["servers"] if combination == first else []), "spark", "connect"]
+    servers = ["servers"] if combination == first else []
+    return ["unit", *servers, "spark", *([] if combination.spark.startswith("3.") else ["connect"])]
 
 
 def find_python(version: str) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
@@ -39,7 +40,8 @@ def save(
     """
     columns = _schema(inputs or A_AND_B)
     returns = Schema([ColSpec(output)]) if isinstance(output, str) else _schema(output) if output else None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("A_MODEL_IS_SAVED", "1")
         warnings.simplefilter("ignore")  # MLflow recommends type hints and examples
         mlflow.pyfunc.save_model(
             str(path),

@@ -32,7 +32,9 @@ def save(path, model, inputs=A_AND_B, output=1.0) -> str:
 
 
 @pytest.fixture(scope="module")
-def rows(spark, numbers):
+def rows(spark, numbers, pytestconfig):
+    if pytestconfig.getoption("--connect"):
+        pytest.skip("these are trained in the JVM")
     return spark.read.format("delta").load(numbers).selectExpr("*", "a + 2 * b target", "IF(a > 9, 1, 0) code").cache()
 
 
