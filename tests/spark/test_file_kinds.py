@@ -426,8 +426,8 @@ def test_types_that_nothing_reconciles_are_named_with_both_files(seen, tmp_path)
 
 
 def test_pandas_own_parquet_is_read_to_the_microsecond(seen, tmp_path):
-    moments = pd.to_datetime(["2024-01-01 00:00:00.000001", "1960-01-01 00:00:00.9", None])
-    frame = pd.DataFrame({"t": moments.astype("datetime64[ns]")})
+    times = pd.to_datetime(["2024-01-01 00:00:00.000001", "1960-01-01 00:00:00.9", None])
+    frame = pd.DataFrame({"t": times}).astype("datetime64[ns]")
     frame["z"] = frame["t"].dt.tz_localize("UTC")
     frame.to_parquet(tmp_path / "rows.parquet")
     assert pq.read_schema(tmp_path / "rows.parquet").field("t").type == pa.timestamp("ns")
