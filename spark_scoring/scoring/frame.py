@@ -100,7 +100,10 @@ def score_frame(
 
 def _kept(own: StructField) -> Column:
     column = F.col(sql.quote(own.name))
-    return column if UNTYPED not in own.metadata else column.alias(own.name, metadata=_as_written(own).metadata)
+    if UNTYPED not in own.metadata:
+        return column
+    # A column alone would keep its metadata in Spark 4.0, where none is named in its place.
+    return F.coalesce(column).alias(own.name, metadata=_as_written(own).metadata)
 
 
 def _as_written(field: StructField) -> StructField:
