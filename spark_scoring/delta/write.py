@@ -215,6 +215,12 @@ def explain_failure(exc: Exception, target: Target) -> ScoringError:
             code="target_exists",
             remedy="nothing was written; choose another target or mode",
         )
+    if "No FileSystem for scheme" in text:  # over Spark Connect nobody could ask before
+        return TargetError(
+            f"this Spark has no client for the storage of {place}",
+            code="storage_failed",
+            remedy="nothing was written; add the client to the server's Spark with --packages: docs/stores.md",
+        )
     if any(mark in text for mark in _STORAGE):
         return TargetError(
             f"the storage of {place} did not take the result: {_storage_message(text)}",

@@ -185,7 +185,8 @@ def _filtered(source: Source, where: str | None) -> Source:
         return source
     try:
         rows = source.df.where(where)
-        rows.schema  # noqa: B018
+        # Over Spark Connect a filter takes its rows' schema over, and nobody looks at it but within another query.
+        rows.select("*").schema  # noqa: B018
     except PySparkException as exc:
         raise InputError(
             f"input.where is no condition on {source.location}: {message_of(exc)}",

@@ -47,7 +47,7 @@ def test_avro_that_is_missing_is_told(job, spark, tmp_path, monkeypatch):
     def missing(self, path):
         raise PySparkException("Failed to find data source: avro. Avro is built-in but external data source module")
 
-    monkeypatch.setattr("pyspark.sql.DataFrameReader.load", missing)
+    monkeypatch.setattr(type(spark.read), "load", missing)
     with refused(5, "avro_missing") as caught:
         score(job({"input.path": str(tmp_path / "in"), "input.format": "avro"}), spark=spark)
     assert "--packages org.apache.spark:spark-avro_2.1" in caught.value.remedy

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
+from packaging.version import Version
 
 from spark_scoring import load_scorer
 from tests import models
@@ -16,6 +18,8 @@ from tests import models
 POINT = Object([Property("i", DataType.integer), Property("t", DataType.datetime, required=False)])
 FLAT = TensorSpec(np.dtype("float64"), (-1, 3))
 
+# As MLflow itself gives an array of no numbers to a model.
+LOSES_TYPES = Version(mlflow.__version__) < Version("2.22")
 # name: the input, a column of rows in SQL, and what the model sees, or the code of that row's error.
 SEEN: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "longs": (
@@ -24,7 +28,7 @@ SEEN: dict[str, tuple[Any, list[tuple[str, str]]]] = {
             ("array(1L, 9007199254740993L)", "x = i[int 1, int 9007199254740993]"),
             ("array(1L, null)", "null_in_required"),
             ("cast(null as array<bigint>)", "null_in_required"),
-            ("cast(array() as array<bigint>)", "x = i[]"),
+            ("cast(array() as array<bigint>)", "x = f[]" if LOSES_TYPES else "x = i[]"),
         ],
     ),
     "floats": (
