@@ -50,7 +50,7 @@ Increments on S3 ran with the setting that says that no other driver writes ([st
 Linux, Java 17. *Unit*: models, results, online scoring, the command line. *Servers*: registries with and without users,
 packages, served models, once for each MLflow. *Spark*: modes, staging, increments, types, files, models, streams.
 *Connect*: the same calls over Spark Connect. A number is how many tests passed; a test that a combination has no use
-for is left out.
+for is left out. *Not run*: no run on what the code has come to since is kept.
 
 | Python | Spark | Delta | MLflow | pandas | unit | servers | spark | connect |
 |---|---|---|---|---|---|---|---|---|
