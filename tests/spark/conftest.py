@@ -116,9 +116,10 @@ def read(path: str, columns: str = "*", order: str = "id") -> pd.DataFrame:
     found = query.read_all()
     # pyarrow 14 has no views.
     older = {str(DataType.string_view()): DataType.utf8(), str(DataType.binary_view()): DataType.binary()}
-    plain = [field.with_type(older.get(str(field.type), field.type)) for field in found.schema]
-    columns = [column.cast(field.type) for column, field in zip(found.columns, plain, strict=True)]
-    return pa.table(Table.from_arrays(columns, schema=Schema(plain))).to_pandas()
+    fields = [found.schema.field(number) for number in range(found.num_columns)]
+    plain = [field.with_type(older.get(str(field.type), field.type)) for field in fields]
+    cast = [column.cast(field.type) for column, field in zip(found.columns, plain, strict=True)]
+    return pa.table(Table.from_arrays(cast, schema=Schema(plain))).to_pandas()
 
 
 def version(path: str) -> int | None:
