@@ -109,7 +109,7 @@ def own(spark, target) -> str:
     try:
         spark.sql(OWN.format(f"{target}_of_nobody"))
     except PySparkException:
-        if spark.version >= "4.1":
+        if spark.version >= "4.2":
             raise
         pytest.skip("no IDENTITY in this SQL")
     return OWN.format(target)
