@@ -92,7 +92,7 @@ class Output:
             time_zone: Whose wall clock a datetime is.
         """
         if self.spec["type"] not in _TRANSPORT:
-            schema = sql.literal(_json_type(self.spec).simpleString())
+            schema = sql.literal(sql.ddl(_json_type(self.spec)))
             parsed = f"from_json(nullif({value}, ''), {schema}, {_JSON_OPTIONS})"
             return _from_json(parsed, self.spec, time_zone, 0)
         nan = f"CAST('NaN' AS {self.spark_type.simpleString()})"

@@ -217,8 +217,8 @@ def explain_failure(exc: Exception, target: Target) -> ScoringError:
         )
     if "No FileSystem for scheme" in text:  # over Spark Connect nobody could ask before
         return TargetError(
-            f"this Spark has no client for the storage of {place}",
-            code="storage_failed",
+            f"{place} can't be written: this Spark has no client for its storage",
+            code="target_not_readable",
             remedy="nothing was written; add the client to the server's Spark with --packages: docs/stores.md",
         )
     if any(mark in text for mark in _STORAGE):

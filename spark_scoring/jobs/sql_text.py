@@ -13,11 +13,20 @@ _SUBSTITUTED = re.compile(r"\$\{\S+?\}")
 
 
 def literal(text: str) -> str:
-    """Returns `text` as a string literal that no setting reads otherwise: what may be an escape is spelled in hex."""
-    if text.isprintable() and "'" not in text and "\\" not in text and "${" not in text:
-        return f"'{text}'"
-    # No decode(), which Spark 3.5 can't work out where a function wants its options.
-    return f"CAST(X'{text.encode().hex()}' AS STRING)"
+    """Returns `text` as a string literal that no setting reads otherwise: what may be an escape is spelled in hex.
+
+    Where Spark takes no function, as for the name of a field, a type or an option, it takes this.
+    """
+    return f"'{text}'" if _is_plain(text) else f"CAST(X'{text.encode().hex()}' AS STRING)"
+
+
+def job_literal(text: str) -> str:
+    """Returns `text` as a literal in a job's own SQL: always in this spelling, since runs are recognised by it."""
+    return f"'{text}'" if _is_plain(text) else f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and "'" not in text and "\\" not in text and "${" not in text
 
 
 def value_literal(value: Any) -> str:
@@ -32,7 +41,7 @@ def value_literal(value: Any) -> str:
         return f"TIMESTAMP'{value.isoformat(sep=' ')}'"
     if isinstance(value, date):
         return f"DATE'{value.isoformat()}'"
-    return literal(str(value))
+    return job_literal(str(value))
 
 
 def name_parts(name: str) -> list[str]:

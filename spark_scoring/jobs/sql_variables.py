@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from spark_scoring.jobs.sql_pieces import pieces
-from spark_scoring.jobs.sql_text import literal
+from spark_scoring.jobs.sql_text import job_literal
 from spark_scoring.jobs.variables import REFERENCE, Lookup, Variable, is_name, unsafe
 
 # After these stands a table.
@@ -154,7 +154,7 @@ class _Filling:
         parts = []
         for fixed, filled in filled_parts:
             parts += [f"{quote}{fixed}{quote}"] if fixed else []
-            parts += [literal(filled)] if filled else []
+            parts += [job_literal(filled)] if filled else []
         return parts[0] if len(parts) == 1 else f"concat({', '.join(parts)})"
 
     def _in_backticks(self, text: str) -> str:

@@ -23,10 +23,8 @@ from spark_scoring.reading.listing import (
     files_of,
     folder_columns,
     load,
-    meant,
+    load_all,
     only,
-    patterns,
-    reader,
     refused,
     unreadable,
     with_folder_types,
@@ -116,7 +114,7 @@ class ColumnarFiles:
             for cell in group.cells
             if (dtype := cell.read_as()) is not None and cell.name.lower() not in names
         ]
-        return reader(self.spark, self.kind).schema(T.StructType([*own, *self.folders])).load(meant(self.path))
+        return load_all(self.spark, self.path, self.kind, schema=T.StructType([*own, *self.folders]))
 
 
 def open_columnar(
@@ -131,7 +129,7 @@ def open_columnar(
     """Returns the rows of Parquet, ORC or Avro files, lazily; see `files.open_files`."""
     columnar = _open(spark, path, config, model_input)
     if columnar is None:
-        return reader(spark, str(config.format)).load(meant(path))
+        return load_all(spark, path, str(config.format))
     if columnar.bad and (not tolerant or not columnar.union.values):
         raise refused(columnar.bad[0].path, columnar.bad[0].message)
     for name, kind in columnar.union.left_out.items():
@@ -178,9 +176,8 @@ def _needs(
         if cell is None or (dtype := cell.read_as()) is None:
             return False
         schema = T.StructType([T.StructField(cell.name, dtype)])
-        frame = reader(spark, kind).schema(schema)
         try:
-            return frame.load(patterns(group.files)).where(f"{sql.quote(cell.name)} IS NOT NULL").isEmpty()
+            return load(spark, group.files, kind, schema=schema).where(f"{sql.quote(cell.name)} IS NOT NULL").isEmpty()
         except SPARK_ERRORS:
             return False
 

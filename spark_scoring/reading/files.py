@@ -24,9 +24,8 @@ from spark_scoring.reading.listing import (
     files_of,
     folder_columns,
     load,
-    meant,
+    load_all,
     only,
-    reader,
     refused,
     unreadable,
     with_folder_types,
@@ -162,7 +161,7 @@ def empty_files(spark: SparkSession, path: str, config: InputConfig) -> list[Bad
     """
     if config.format in TEXTUAL:
         return []
-    frame = reader(spark, "binaryFile").load(meant(path))
+    frame = load_all(spark, path, "binaryFile")
     named, held = ({_plain(file) for file in files} for files in (frame.inputFiles(), files_of(spark, path)))
     return [BadFile(file, "bad_file", "it is empty") for file in sorted(named - held)]
 
@@ -223,7 +222,7 @@ def _split_csv(
     taken = {field.name.lower() for field in folders}
     schema = _split_schema(spark, path, options, required_columns(config, model_input), tolerant)
     own = [field for field in schema.fields if field.name.lower() not in taken]
-    return reader(spark, "csv", options).schema(StructType([*own, *folders])).load(meant(path))
+    return load_all(spark, path, "csv", options, StructType([*own, *folders]))
 
 
 def _replaced(frame: DataFrame) -> list[RowFault]:

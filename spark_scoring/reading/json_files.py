@@ -19,9 +19,8 @@ from spark_scoring.reading.listing import (
     files_of,
     folder_columns,
     load,
-    meant,
+    load_all,
     only,
-    reader,
     refused,
     unreadable,
     with_folder_types,
@@ -73,7 +72,7 @@ def _frame(
     names = {field.name.lower() for field in folders}
     schema = _schema(spark, path, options, tolerant)
     own = [field for field in schema.fields if field.name.lower() not in names]
-    return reader(spark, "json", options).schema(StructType([*own, *folders])).load(meant(path))
+    return load_all(spark, path, "json", options, StructType([*own, *folders]))
 
 
 def _beyond_one(spark: SparkSession, path: str, options: dict[str, Any]) -> list[BadFile]:
@@ -95,7 +94,7 @@ def _with_odd_lines(spark: SparkSession, path: str, options: dict[str, Any]) -> 
     if "encoding" in options:  # Spark reads texts as UTF-8
         return files_of(spark, path)
     try:
-        return _odd(reader(spark, "text").load(meant(path)))
+        return _odd(load_all(spark, path, "text"))
     except SPARK_ERRORS as exc:
         if not may_be_bad_file(exc):
             raise
@@ -139,7 +138,7 @@ def _spans_lines(spark: SparkSession, path: str) -> bool:
 def _schema(spark: SparkSession, path: str, options: dict[str, Any], tolerant: bool) -> StructType:
     """Returns the files' schema: of all that can be read, where single ones may be bad."""
     try:
-        return reader(spark, "json", options).load(meant(path)).schema
+        return load_all(spark, path, "json", options).schema
     except SPARK_ERRORS as exc:
         file, fault = bad_file(exc)
         if not may_be_bad_file(exc) or (file is not None and not tolerant):

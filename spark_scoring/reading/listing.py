@@ -47,17 +47,16 @@ class BadFile:
     message: str
 
 
-def reader(spark: SparkSession, kind: str, options: Mapping[str, Any] | None = None) -> DataFrameReader:
-    """Returns Spark's reader of a format."""
-    spark_reader = spark.read.format(kind)
-    for name, value in (options or {}).items():
-        spark_reader = spark_reader.option(name, value)
-    return spark_reader
-
-
-def meant(path: str) -> str:
-    """Returns the pattern that an input's path is: of what is there under this very name, that alone."""
-    return as_written(path) if "://" not in path and os.path.exists(path) else path
+def load_all(
+    spark: SparkSession,
+    path: str,
+    kind: str,
+    options: Mapping[str, Any] | None = None,
+    schema: T.StructType | None = None,
+) -> DataFrame:
+    """Opens the files of an input's path, which is a pattern: of what is there under this very name, that alone."""
+    there = "://" not in path and os.path.exists(path)
+    return _reader(spark, kind, options, schema).load(as_written(path) if there else path)
 
 
 def refuse_endless(path: str) -> None:
@@ -73,19 +72,27 @@ def refuse_endless(path: str) -> None:
         )
 
 
-def load(spark: SparkSession, files: Sequence[str], kind: str, options: Mapping[str, Any] | None = None) -> DataFrame:
+def load(
+    spark: SparkSession,
+    files: Sequence[str],
+    kind: str,
+    options: Mapping[str, Any] | None = None,
+    schema: T.StructType | None = None,
+) -> DataFrame:
     """Opens single files, named as their metadata spells them."""
-    return reader(spark, kind, options).load(patterns(files))
+    return _reader(spark, kind, options, schema).load([as_written(unquote(file)) for file in files])
 
 
-def patterns(files: Sequence[str]) -> list[str]:
-    """Returns the patterns of single files, named as their metadata spells them."""
-    return [as_written(unquote(file)) for file in files]
+def _reader(
+    spark: SparkSession, kind: str, options: Mapping[str, Any] | None, schema: T.StructType | None
+) -> DataFrameReader:
+    reader = spark.read.format(kind).options(**(options or {}))
+    return reader if schema is None else reader.schema(schema)
 
 
 def files_of(spark: SparkSession, path: str) -> list[str]:
     """Returns the files that hold anything, as their metadata spells them; opens none."""
-    return sorted(row[0] for row in reader(spark, "binaryFile").load(meant(path)).select(PATH).collect())
+    return sorted(row[0] for row in load_all(spark, path, "binaryFile").select(PATH).collect())
 
 
 def without(frame: DataFrame, files: Collection[str]) -> DataFrame:
@@ -101,13 +108,13 @@ def only(frame: DataFrame, files: Collection[str]) -> DataFrame:
 def folder_columns(spark: SparkSession, path: str) -> list[T.StructField]:
     """Returns the columns that folders such as ``store=007`` make: texts, as they are written there."""
     own = {field.name.lower() for field in _CONTENT}
-    fields = reader(spark, "binaryFile").load(meant(path)).schema.fields
+    fields = load_all(spark, path, "binaryFile").schema.fields
     return [T.StructField(f.name, T.StringType(), True, {UNTYPED: True}) for f in fields if f.name.lower() not in own]
 
 
 def contents(spark: SparkSession, path: str, folders: Sequence[T.StructField] = ()) -> DataFrame:
     """Returns the files with their bytes, and the columns that their folders make."""
-    return reader(spark, "binaryFile").schema(T.StructType([*_CONTENT, *folders])).load(meant(path))
+    return load_all(spark, path, "binaryFile", schema=T.StructType([*_CONTENT, *folders]))
 
 
 def with_folder_types(

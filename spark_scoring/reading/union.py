@@ -155,7 +155,7 @@ def unite(groups: Sequence[Group], needs: Needs) -> Union:
         shown, dtype, ways = column
         fields.append(T.StructField(shown, dtype))
         for group in good:
-            value, row = ways.get(group, (f"CAST(NULL AS {dtype.simpleString()})", ()))
+            value, row = ways.get(group, (f"CAST(NULL AS {sql.ddl(dtype)})", ()))
             values[group].append(value)
             row_faults[group] += row
     return Union(
@@ -277,7 +277,7 @@ def _two_of(cells: Mapping[Group, Cell]) -> Sequence[tuple[Group, Cell]]:
 
 def _widened(cell: Cell, dtype: T.DataType) -> tuple[str, tuple[RowFault, ...]]:
     value, faults = cell.value()
-    return (value if cell.type == dtype else f"CAST({value} AS {dtype.simpleString()})"), faults
+    return (value if cell.type == dtype else f"CAST({value} AS {sql.ddl(dtype)})"), faults
 
 
 def _contracted(cell: Cell, wanted: str, terms: Terms) -> tuple[str, tuple[RowFault, ...]]:

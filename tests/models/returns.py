@@ -26,6 +26,7 @@ CASES = {
     "frame": lambda: pd.DataFrame({"b": ["x", None, "z"], "a": [1.0, NAN, INF]}),
     "dict": lambda: {"a": np.array([1.0, NAN, INF]), "b": ["x", None, "z"]},
     "objects": lambda: [{"label": "a", "tags": ["x", None]}, {"label": None, "tags": []}, {"label": "c"}],
+    "odd names": lambda: [{"it's": MOMENT, "on time": 1.5, "a`b": "x", "c:d": 1, "ü": True}, {}, {"it's": None}],
     "maps": lambda: [{"a": 1.5, "b": NAN}, {}, {"c": None}],
     "records": lambda: [{"a": 2**53 + 1, "b": 0.5}, {"a": None, "b": 1}, {"a": -1, "b": None}],
     "tuples": lambda: [(2**53 + 1, 0.5), (None, 1), (-1, None)],

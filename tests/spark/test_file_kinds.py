@@ -411,6 +411,13 @@ def test_types_that_differ_are_cast_as_the_contract_casts(case, order, seen, tmp
     assert seen({"x": wanted}, tmp_path, "parquet") == in_order(*expected)
 
 
+def test_a_column_of_fields_of_any_name_may_be_in_one_file_alone(seen, tmp_path):
+    pq.write_table(pa.table({"x": [1.0], "it's": [{"on time": 1.5}]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"x": [2.0]}), tmp_path / "b.parquet")
+    assert seen({"x": "double"}, tmp_path, "parquet") == [1.0, 2.0]
+    assert seen.columns == ["x", "it's"]
+
+
 def test_types_that_nothing_reconciles_are_named_with_both_files(seen, tmp_path):
     pq.write_table(pa.table({"x": [1.0], "y": ["t"]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"x": ["1"], "y": [1]}), tmp_path / "b.parquet")

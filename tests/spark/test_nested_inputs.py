@@ -67,6 +67,16 @@ SEEN: dict[str, tuple[Any, list[tuple[str, str]]]] = {
             ("cast(null as array<float>)", "null_in_required"),
         ],
     ),
+    "an object of odd names": (
+        ColSpec(Object([Property("it's", DataType.long), Property("on time", DataType.datetime)]), "x"),
+        [
+            (
+                "named_struct(\"it's\", 1, 'on time', timestamp_ntz'2024-01-01')",
+                "x = {it's: int 1, on time: 2024-01-01T00:00:00}",
+            ),
+            ("named_struct(\"it's\", null, 'on time', timestamp_ntz'2024-01-01')", "null_in_required"),
+        ],
+    ),
     "a nested tensor": (
         TensorSpec(np.dtype("float64"), (-1, 2, 1), "x"),
         [

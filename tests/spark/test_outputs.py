@@ -20,6 +20,18 @@ from tests.sweeps import swept
 
 TAGGED = Object([Property("label", DataType.string), Property("tags", Array(DataType.string), required=False)])
 A_AND_B: list[ColSpec | TensorSpec] = [ColSpec("double", "a"), ColSpec("string", "b")]
+ODD = Object(
+    [
+        Property(name, kind, required=False)
+        for name, kind in {
+            "it's": DataType.datetime,
+            "on time": DataType.double,
+            "a`b": DataType.string,
+            "c:d": DataType.long,
+            "ü": DataType.boolean,
+        }.items()
+    ]
+)
 PAIR = Object([Property("x", Object([Property("a", DataType.long), Property("b", DataType.boolean)]))])
 NULLS = [(2**53 + 1, 0.5), (None, 1.0), (-1, None)]
 ROWS = [(1.0, "x"), (NAN, None), (INF, "z")]
@@ -56,6 +68,11 @@ RETURNED: dict[str, tuple[list[Any], str, list[Any]]] = {
     "tuples": ([ColSpec("long", "a"), ColSpec("double", "b")], "struct<a:bigint,b:double>", NULLS),
     "pairs": ([ColSpec(PAIR)], "struct<x:struct<a:bigint,b:boolean>>", [((1, True),), ((2, None),), (None,)]),
     "instants": ([ColSpec("datetime")], "timestamp", [MOMENT, None, MOMENT]),
+    "odd names": (
+        [ColSpec(ODD)],
+        "struct<a`b:string,c:d:bigint,it's:timestamp,on time:double,ü:boolean>",
+        [("x", 1, MOMENT, 1.5, True), (None,) * 5, (None,) * 5],
+    ),
     "maps": ([ColSpec(Map(DataType.double))], "map<string,double>", [{"a": 1.5, "b": NAN}, {}, {"c": None}]),
 }
 
@@ -114,7 +131,7 @@ def test_the_column_holds_what_the_model_returned(spark, tmp_path, case, on_erro
     assert same(found, expected), found
 
 
-@pytest.mark.parametrize("case", RETURNED)
+@pytest.mark.parametrize("case", [case for case in RETURNED if case != "odd names"])  # Spark's text has no quotes
 def test_a_result_type_in_place_of_declared_outputs_holds_the_same(spark, tmp_path, case):
     _, spark_type, expected = RETURNED[case]
     signature = ModelSignature(Schema([ColSpec("long", "id")]))

@@ -15,6 +15,7 @@ from spark_scoring.cli.given_job import read_job
 from spark_scoring.delta.replace_where import replace_predicate
 from spark_scoring.errors import ConfigurationError, ModelError, ScoringError, drop_telling_causes
 from spark_scoring.jobs.config import ScoringJob
+from spark_scoring.jobs.sql_text import job_literal
 from spark_scoring.jobs.yaml_file import read_yaml
 from spark_scoring.models.pinned import pin
 from spark_scoring.publishing.staging_table import staging_place
@@ -155,7 +156,7 @@ def test_as_set_and_var_and_as_a_whole_job_file(tmp_path):
             if job is not None and variables:
                 # Whatever a variable brings into SQL is one literal: a number, or the text as it was typed.
                 typed = variables[0].partition("=")[2]
-                assert job.input.where.removeprefix("a = ") in {sql.literal(typed), typed if is_number(typed) else ""}
+                assert job.input.where.removeprefix("a = ") in {job_literal(typed), typed if is_number(typed) else ""}
         file = tmp_path / "hostile.yml"
         file.write_bytes(text.encode("utf-8", "surrogatepass"))
         built(lambda file=file: ScoringJob.from_yaml(file))
@@ -179,11 +180,19 @@ def test_as_names_and_literals():
         assert sql.name_parts(sql.quote_name(text)) == sql.name_parts(text)
     for text in HOSTILE:
         if not any("\ud800" <= char <= "\udfff" for char in text):
-            written = sql.literal(text)
-            inside = written.removeprefix("CAST(X").removesuffix(" AS STRING)")
-            assert inside[0] == inside[-1] == "'"
-            assert not set(inside[1:-1]) & {"'", "\\", "\0", "\n"}
-            assert "${" not in written
+            insides = {
+                sql.literal(text).removeprefix("CAST(X").removesuffix(" AS STRING)"),
+                job_literal(text).removeprefix("decode(unhex(").removesuffix("), 'UTF-8')"),
+            }
+            for inside in insides:
+                assert inside[0] == inside[-1] == "'"
+                assert not set(inside[1:-1]) & {"'", "\\", "\0", "\n"}
+                assert "${" not in inside
+
+
+def test_a_value_that_is_filled_into_sql_is_spelled_as_ever():
+    """A run that an earlier version left behind is told by the job's SQL."""
+    assert sql.value_literal("O'Hare") == "decode(unhex('4f2748617265'), 'UTF-8')"
 
 
 def test_as_a_value_to_replace():

@@ -7,7 +7,7 @@ import pytest
 from spark_scoring.cli.given_job import read_job
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.jobs.config import ScoringJob
-from spark_scoring.jobs.sql_text import literal
+from spark_scoring.jobs.sql_text import job_literal
 
 JOB = """
 model: {{uri: "models:/flights@{alias}"}}
@@ -90,7 +90,7 @@ PIECES = ["1 OR 1=1", "31; DROP TABLE t", "x'", "31 --", "31--", "a/*b*/", "`x`"
 
 @pytest.mark.parametrize("value", [*PIECES, "id", "true", "", "\\", "${spark.app.name}", "\0", "a'b\\"])
 def test_a_piece_of_sql_is_a_text_in_sql(value, load):
-    assert load(where="day = ${day}", day=value).input.where == f"day = {literal(value)}"
+    assert load(where="day = ${day}", day=value).input.where == f"day = {job_literal(value)}"
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_text_inside_quotes_stays_inside(value, quote, write):
         path = write(f"model: {{uri: m}}\ninput: {{table: t, where: {quoted(template)}}}\nvars: {{v: null, n: 5}}")
         return ScoringJob.from_yaml(path, variables={"v": value}).input.where
 
-    assert where(f"a = {quote}${{v}}{quote}") == f"a = {literal(value)}"
+    assert where(f"a = {quote}${{v}}{quote}") == f"a = {job_literal(value)}"
     around = where(f"a = {quote}1${{v}}2{quote} AND b")
-    assert around == f"a = concat({quote}1{quote}, {literal(value)}, {quote}2{quote}) AND b"
+    assert around == f"a = concat({quote}1{quote}, {job_literal(value)}, {quote}2{quote}) AND b"
 
 
 @pytest.mark.parametrize(
