@@ -202,7 +202,7 @@ CODES: tuple[Code, ...] = (
     Code("staging_gone", "The staging table of the run does not exist any more.", "Run it again with the same run id; nothing was published twice.", (ScoringError,)),
     Code("staging_is_link", "The folder in which rows would wait is a link to another place.", "Remove the link, or name the place itself: `staging.location`.", (TargetError,)),
     Code("storage_failed", "The storage did not take the result: it is full, or this user may not write there.", "Make room, or grant the right, and run it again with the same run id.", (TargetError,)),
-    Code("store_client_missing", "The store that has the model's files needs a Python package that is not installed.", "Install it, such as `pip install boto3` for `s3://`.", (ModelError,)),
+    Code("store_client_missing", "The registry, or the store that has the model's files, needs a Python package that is not installed, or another version of it.", "Install it, such as `pip install boto3` for `s3://`.", (ModelError,)),
     Code("store_denied", "The store that has the model's files refused this user, or has no keys to go by.", "Set what its client takes, such as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.", (ModelError,)),
     Code("streaming_input", "The rows are a stream, and a run scores rows that end.", "Score its micro-batches with `foreachBatch`, or the stream itself with `load_scorer(…).transform`: see streaming.md.", (ConfigurationError,)),
     Code("submit_failed", "spark-submit ended before the driver gave a result; the exit code is its own.", "See what it said; what was not committed is not in the target.", (ScoringError,)),

@@ -31,6 +31,8 @@ _STORES = {
     "ftp": ("mlflow", "the user and the password in the URI"),
     "dbfs": ("databricks-sdk", "DATABRICKS_HOST and DATABRICKS_TOKEN, or a profile"),
 }
+# Which versions MLflow works with where the newest one is none of them: 2.22 and 3.5 can't import SQLAlchemy 2.1.
+_OTHER_VERSIONS = {"sqlalchemy": '"sqlalchemy<2.1"'}
 _PROFILE = "check DATABRICKS_HOST and DATABRICKS_TOKEN, or name a profile of ~/.databrickscfg: {}://PROFILE"
 # Who asks a registry of Databricks, or one of Unity Catalog.
 _CATALOGS = {
@@ -264,15 +266,19 @@ def _no_tls(place: str, cause: BaseException) -> ModelError:
     return ModelError(f"{redact(place)} is not used: {reason}", code="registry_tls", remedy=remedy)
 
 
-def _client_missing(place: str, cause: BaseException) -> ModelError:
+def _client_missing(place: str, cause: ImportError) -> ModelError:
     scheme = _scheme(place)
     package, _ = _STORES.get("dbfs" if scheme in _OF_DATABRICKS else scheme, ("", ""))
-    name = getattr(cause, "name", None)
-    return ModelError(
-        f"the client of {redact(place)} is not installed here: {first_line(cause)}",
-        code="store_client_missing",
-        remedy=f"install it: pip install {package or name or 'its package'}",
-    )
+    name = (cause.name or "").partition(".")[0]
+    if package or isinstance(cause, ModuleNotFoundError):
+        message = f"the client of {redact(place)} is not installed here: {first_line(cause)}"
+        remedy = f"install it: pip install {package or name or 'its package'}"
+    else:
+        said = first_line(cause).removesuffix(f" ({cause.path})")
+        message = f"the client of {redact(place)} can't be imported here: {said}"
+        other = _OTHER_VERSIONS.get(name, f"another version of {name or 'what it is imported from'}")
+        remedy = f"the versions here do not go together: pip install --upgrade mlflow, or install {other}"
+    return ModelError(message, code="store_client_missing", remedy=remedy)
 
 
 def _scheme(place: str) -> str:

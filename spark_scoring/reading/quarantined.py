@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StructType
 
 from spark_scoring.delta.history import find_runs
 from spark_scoring.delta.metadata import RunMetadata
@@ -53,6 +54,15 @@ class Quarantined:
         ids = spark.table(resolved.name).select(F.col(_ID).alias(REPLAYED))
         rows = self.source.df.join(ids, REPLAYED, "left_anti").select(self.source.df.columns)
         return Batch(replace(self.source, df=rows))
+
+
+def input_schema(df: DataFrame) -> StructType:
+    """Returns the schema of the rows that are scored, without what tells quarantined ones apart.
+
+    It drops no column: over Spark Connect 4.2, ``df["name"]`` of a table in memory can't be resolved any more once
+    ``df.isStreaming`` and then a ``df.drop(…)`` were looked at (measured).
+    """
+    return StructType([field for field in df.schema if field.name != REPLAYED])
 
 
 def resolved_place(quarantine: str) -> OutputConfig:

@@ -32,7 +32,7 @@ from spark_scoring.publishing.target import target_problems
 from spark_scoring.reading.changes import Changes
 from spark_scoring.reading.coverage import coverage_of, plan_increment, refuse_unseen_writers
 from spark_scoring.reading.failed_sql import naming_failed_sql
-from spark_scoring.reading.quarantined import REPLAYED, Quarantined, open_quarantined
+from spark_scoring.reading.quarantined import Quarantined, input_schema, open_quarantined
 from spark_scoring.reading.reader import InputReader
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.reading.snapshot import Snapshot
@@ -169,7 +169,7 @@ class _Planner:
         target = self._try(lambda: describe_target(self.spark, output)) if output is not None else None
         reader = self._reader(model)
         whole = self._try(lambda: self._open(reader))
-        columns = whole.source.df.drop(REPLAYED).schema if whole is not None else None
+        columns = input_schema(whole.source.df) if whole is not None else None
         contract = self._contract(called, reader, whole, columns) if called and whole and columns is not None else None
         reading = self._reading(reader, whole, target)
         schema = result_schema(columns, contract) if columns is not None and contract and contract.ok else None

@@ -14,7 +14,7 @@ from spark_scoring.publishing.effects import Note, each_once, new_table, table_e
 from spark_scoring.publishing.staged import Staged
 from spark_scoring.publishing.staging_table import staging_place
 from spark_scoring.reading.changes import Changes
-from spark_scoring.reading.quarantined import REPLAYED
+from spark_scoring.reading.quarantined import input_schema
 from spark_scoring.record.runs_table import is_there
 from spark_scoring.redaction import redact
 from spark_scoring.runs.plan import PlanReport
@@ -51,7 +51,7 @@ def _of_quarantine(spark: SparkSession, place: OutputConfig, report: PlanReport)
     """Returns what the first row that fails would do, where there is no quarantine yet."""
     if is_there(spark, place) or report.reading is None:
         return []
-    whole_rows = report.reading.source.df.drop(REPLAYED).schema
+    whole_rows = input_schema(report.reading.source.df)
     made, *mapping = table_effects(describe_target(spark, place, "the quarantine"), place, whole_rows, "the quarantine")
     return [f"{made}, if a row fails", *mapping]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,9 +18,11 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from spark_scoring.spark import maven, session
+from tests import models
 from tests.cluster.cluster import JVM, train_pipeline
 from tests.conftest import Registry
 from tests.servers import connect_server
+from tests.unit.programs import interruptible, wait_for
 
 ROOT = Path(__file__).parents[2]
 CONF = {
@@ -102,6 +105,57 @@ def test_a_server_that_is_not_there_is_told(client: dict[str, str], tmp_path: Pa
     assert (done.returncode, said["code"]) == (2, "spark_unreachable"), done.stderr[-3000:]
     assert "127.0.0.1:1" in said["message"]
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def slow(server: str, client: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A client whose model has been called, and takes 20 seconds."""
+    marker = tmp_path / "called"
+    model = models.save(tmp_path / "waits", "waits", config={"marker": str(marker), "seconds": 20})
+    words = ["score", "--model", model, "--input", "./rows", "--output", "./scores", "--json", "--run-id", "nightly"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "spark_scoring", *words],
+        env={**client, "SPARK_REMOTE": server},
+        cwd=tmp_path,
+        preexec_fn=interruptible,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        wait_for(lambda: marker.exists() or started.poll() is not None, 240)
+        yield started
+        started.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full)])
+def test_what_an_interrupted_client_has_started_writes_nothing_afterwards(
+    slow: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    slow.send_signal(number)
+    out, err = slow.communicate(timeout=60)
+    assert json.loads(out)["status"] == "interrupted", err[-3000:]
+    assert "nothing was written to the target" in err
+    # The model returns meanwhile, and its rows could be committed, as those of a client are that is killed.
+    time.sleep(30)
+    assert not DeltaTable.is_deltatable(str(tmp_path / "scores"))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("later", [0, 30])
+def test_what_a_killed_client_has_started_may_be_written_and_the_same_run_again_writes_no_row_twice(
+    slow: subprocess.Popen[str], client: dict[str, str], server: str, tmp_path: Path, later: int
+) -> None:
+    slow.kill()
+    time.sleep(later)
+    assert DeltaTable.is_deltatable(str(tmp_path / "scores")) == (later > 0)
+    done = subprocess.run(
+        slow.args, env={**client, "SPARK_REMOTE": server}, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    said = json.loads(done.stdout)
+    if later:
+        assert said["status"] == "already_published", done.stderr[-3000:]
+    time.sleep(30 - later)
+    assert sorted(DeltaTable(str(tmp_path / "scores")).to_pandas()["prediction"]) == [1.5, 2.5], said
 
 
 @pytest.mark.full

@@ -56,6 +56,19 @@ def test_a_store_whose_client_is_not_installed_is_told_with_the_line_to_type(uri
     assert installed in str(error.remedy)
 
 
+def test_a_client_of_another_version_than_mlflow_can_use_is_told_with_the_one_to_take():
+    file = "/usr/lib/python3/site-packages/sqlalchemy/pool/__init__.py"
+    said = f"cannot import name 'FallbackAsyncAdaptedQueuePool' from 'sqlalchemy.pool' ({file})"
+    raised = ImportError(said, name="sqlalchemy.pool", path=file)
+    error = failure("sqlite:///mlflow.db", raised)
+    assert error.code == "store_client_missing"
+    assert error.message == (
+        "the client of sqlite:///mlflow.db can't be imported here: cannot import name 'FallbackAsyncAdaptedQueuePool' "
+        "from 'sqlalchemy.pool'"
+    )
+    assert 'install "sqlalchemy<2.1"' in str(error.remedy)
+
+
 @pytest.mark.parametrize(
     "said",
     [
