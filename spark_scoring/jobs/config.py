@@ -33,8 +33,9 @@ from spark_scoring.jobs.parts import (
     STAMPS,
     Keys,
     Part,
+    refuse_keys,
     refuse_twice,
-    refuse_version,
+    refuse_unwritable,
     rows_or_ratio,
     valid_columns,
     valid_duration,
@@ -75,6 +76,7 @@ class InputConfig(Part):
             raise ValueError("name what to read: one of table, sql, path")
         if len(named) > 1:
             raise ValueError(f"name one source, not {' and '.join(named)}")
+        refuse_keys(self.path or "")
         if self.format is not None and self.path is None:
             raise ValueError(f"format goes with path, not with {named[0]}")
         if self.version is not None and self.sql is not None:
@@ -129,7 +131,7 @@ class OutputConfig(Part):
             raise ValueError("name where to write: table or path, one of the two")
         if self.table is not None and is_path(self.table):
             raise ValueError("table names a table, and what has a / in it is a path: write path")
-        refuse_version(self.location)
+        refuse_unwritable(self.location)
         if self.mode == "merge" and not self.merge_keys:
             raise ValueError("mode merge needs merge_keys")
         if self.mode == "replace_where" and not self.replace_where:
@@ -182,7 +184,7 @@ class ErrorsConfig(Part):
     def _failed_rows_have_a_place(self) -> ErrorsConfig:
         if self.quarantine is not None and self.inline:
             raise ValueError("failed rows go to the quarantine or stay inline, not both")
-        refuse_version(self.quarantine or "")
+        refuse_unwritable(self.quarantine or "")
         if self.threshold != 0 and self.quarantine is None and not self.inline:
             raise ValueError("a threshold other than 0 needs quarantine (a table or path) or inline: true")
         return self
@@ -194,6 +196,12 @@ class StagingConfig(Part):
     location: str | None = None
     keep: Annotated[str, AfterValidator(valid_duration)] = "7d"
 
+    @field_validator("location")
+    @classmethod
+    def _writable(cls, value: str | None) -> str | None:
+        refuse_unwritable(value or "")
+        return value
+
 
 class RecordConfig(Part):
     """Where runs are written down."""
@@ -203,8 +211,8 @@ class RecordConfig(Part):
 
     @field_validator("table")
     @classmethod
-    def _no_version(cls, value: str | None) -> str | None:
-        refuse_version(value or "")
+    def _writable(cls, value: str | None) -> str | None:
+        refuse_unwritable(value or "")
         return value
 
 

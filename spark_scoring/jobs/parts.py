@@ -21,6 +21,9 @@ _THRESHOLDS = "write -1 (ignore all), a number of rows from 0, or a ratio such a
 ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 READ_AT_START = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_)")
 _DURATION = re.compile(r"^\d+[smhdw]$")
+_URI = re.compile(r"[A-Za-z][\w+.-]*:/")
+# A user, a colon and a secret: Azure's container@account has no colon. One of S3's may hold a slash; buckets have no port.
+_WITH_KEYS = re.compile(r"(s3[an]?)://[^/]*:|([A-Za-z][\w+.-]*)://[^/@]*:[^/]*@", re.IGNORECASE)
 # What Delta reads as time travel: a version, or yyyyMMddHHmmssSSS.
 _VERSIONED = re.compile(r"@([vV]\d+|\d{17})[`/]*$")
 
@@ -84,14 +87,30 @@ def valid_time_zone(value: str) -> str:
     return value
 
 
-def refuse_version(location: str) -> None:
-    """Refuses a target that Delta takes for a version of another one."""
+def refuse_keys(location: str) -> None:
+    """Refuses a store's URI with keys in it, which Hadoop does not read; some of what it leads to fails in odd ways."""
+    if match := _WITH_KEYS.match(location):
+        where = (
+            "spark.hadoop.fs.s3a.access.key and spark.hadoop.fs.s3a.secret.key"
+            if match.group(1)
+            else "Spark's settings of that store"
+        )
+        raise ValueError(
+            f"keys stand in the URI, and they are read from {where} alone; write it without what stands before the @"
+        )
+
+
+def refuse_unwritable(location: str) -> None:
+    """Refuses a place that is to be written, and that Spark, Delta or a reader of its name takes for another one."""
+    refuse_keys(location)
     if match := _VERSIONED.search(location):
         what = f"version {match.group(1)[1:]}" if match.group(1)[0] in "vV" else "a moment"
         raise ValueError(
             f"@{match.group(1)} at a name's end reads as {what} of the table before it, which can't be written; "
             "write another name"
         )
+    if "?" in location and _URI.match(location):
+        raise ValueError("a ? in a URI begins a query, which is no part of a name; write another name")
 
 
 def refuse_twice(option: str, names: Iterable[str]) -> None:

@@ -24,7 +24,7 @@ from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models.answers import failure, is_cut_off, is_tls
 from spark_scoring.models.connection import Asked, has_own_patience
 from spark_scoring.models.model_uri import scheme_of
-from spark_scoring.models.stores import host_of, is_lending, is_registered, stores_of, tracking_of_downloads
+from spark_scoring.models.stores import host_of, is_lending, is_registered, stores_of
 from spark_scoring.spark.platform import is_databricks
 from spark_scoring.spark.steps import size_of
 
@@ -36,6 +36,7 @@ _LOOKING_SECONDS = 0.5
 _ANSWER_SECONDS = 10
 # What only a tracking server, or a registry, can find.
 _TRACKED = {"runs", "models", "mlflow-artifacts"}
+_TRACKING, _REGISTRY = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 # MLflow 2 downloads from the one server that the process has set, whatever is asked for.
 _IS_TOLD_ITS_SERVERS = "registry_uri" in inspect.signature(download_artifacts).parameters
 
@@ -70,28 +71,30 @@ def asking(location: str, config: ModelConfig) -> Iterator[Callable[..., str]]:
             yield get
         return
     stores = stores_of(config)
-    with tracking_of_downloads(stores), _told(stores.tracking, stores.place) as get:
+    with _told(stores.tracking, stores.place) as get:
         yield get
 
 
 @contextlib.contextmanager
 def _told(tracking: str | None, registry: str | None) -> Iterator[Callable[..., str]]:
-    """Tells MLflow's download which servers are asked."""
-    if _IS_TOLD_ITS_SERVERS:
-        yield partial(download_artifacts, tracking_uri=tracking, registry_uri=registry)
-        return
+    """Tells MLflow's download which servers are asked.
+
+    Not all of it heeds what it is told: the files of a run, and a registry that lends, are looked up at the server that
+    the process is set to, by default a database in the working directory, which MLflow creates.
+    """
     with _as_it_was():
         if tracking is not None:
-            mlflow.set_tracking_uri(tracking)
+            tracking_service._tracking_uri = os.environ[_TRACKING] = tracking
         if registry is not None or tracking is not None:
-            mlflow.set_registry_uri(registry or tracking or "")
-        yield download_artifacts
+            model_registry._registry_uri = os.environ[_REGISTRY] = registry or tracking or ""
+        told = {"tracking_uri": tracking, "registry_uri": registry} if _IS_TOLD_ITS_SERVERS else {}
+        yield partial(download_artifacts, **told)
 
 
 @contextlib.contextmanager
 def _as_it_was() -> Iterator[None]:
-    """Puts back which servers this process asks: MLflow 2 notes them in its modules and in variables."""
-    variables = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    """Puts back which servers this process asks: MLflow notes them in its modules and in variables."""
+    variables = {name: os.environ.get(name) for name in (_TRACKING, _REGISTRY)}
     noted: list[tuple[Any, str]] = [(tracking_service, "_tracking_uri"), (model_registry, "_registry_uri")]
     before = [getattr(module, name) for module, name in noted]
     try:

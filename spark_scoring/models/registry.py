@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from spark_scoring.errors import ModelError
 from spark_scoring.jobs.model_config import ModelConfig
-from spark_scoring.models.answers import failure
+from spark_scoring.models.answers import failure, no_answer
 from spark_scoring.models.connection import Budget, refuse_absent_store
 from spark_scoring.models.model_uri import RegisteredName, local_folder, registered_name, scheme_of
 from spark_scoring.models.stores import Stores, stores_of
@@ -56,13 +56,14 @@ def _resolve(registered: RegisteredName, uri: str, stores: Stores) -> tuple[str,
     try:
         if registered.is_logged:
             _refuse_mlflow_2(uri)
-            return f"models:/{registered.name}", None, None, client.get_logged_model(registered.name).artifact_location
-        version = _version(registered, uri, client)
+            location = client.get_logged_model(registered.name).artifact_location
+            return f"models:/{registered.name}", None, None, _told(location, place)
+        version = _told(_version(registered, uri, client), place)
         pinned = f"models:/{registered.name}/{version}"
         if stores.lends:
             return pinned, registered.name, version, pinned
         location = client.get_model_version_download_uri(registered.name, version)
-        return pinned, registered.name, version, location
+        return pinned, registered.name, version, _told(location, place)
     except ModelError:
         raise
     except MlflowException as exc:
@@ -75,6 +76,13 @@ def _resolve(registered: RegisteredName, uri: str, stores: Stores) -> tuple[str,
             raise failure(place, second) from second
     except Exception as exc:  # whatever its client library raises
         raise failure(place, exc) from exc
+
+
+def _told(answer: str | None, place: str) -> str:
+    """Returns what a server answered; of a server that is none of MLflow's, MLflow's client takes nothing as well."""
+    if not answer or answer == "None":
+        raise no_answer(place, "what it said names no version and no files of a model, so it is none of MLflow's")
+    return answer
 
 
 def _refuse_mlflow_2(uri: str) -> None:
@@ -135,6 +143,13 @@ def _version(registered: RegisteredName, uri: str, client: MlflowClient) -> str:
 
 def _not_found(registered: RegisteredName, uri: str, client: MlflowClient, stores: Stores) -> ModelError:
     name, alias = registered.name, registered.alias
+    if registered.is_logged:
+        return ModelError(
+            f"{redact(stores.tracking)} has no logged model {name}",
+            code="model_not_found",
+            remedy="check the id, and that model.tracking_uri (MLFLOW_TRACKING_URI otherwise) is the server on which the "
+            "model was logged",
+        )
     available = _versions(name, client)
     if available is None:
         names = _registered_names(client)

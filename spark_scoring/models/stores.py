@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import mlflow
@@ -99,26 +97,6 @@ def host_of(place: str) -> str:
     if scheme == OPEN_UNITY and not place.startswith(f"{OPEN_UNITY}:{DATABRICKS}"):
         return place.partition(":")[2]
     return str(get_databricks_host_creds(place).host) if scheme in _LENDING else place  # type: ignore[no-untyped-call]
-
-
-@contextlib.contextmanager
-def tracking_of_downloads(stores: Stores) -> Iterator[None]:
-    """Lets MLflow's downloads from a registry that lends know the job's tracking server.
-
-    They open whichever this process is set to: by default a database in the working directory, which they create.
-    """
-    if not stores.lends:
-        yield
-        return
-    before = os.environ.get(_TRACKING)
-    os.environ[_TRACKING] = stores.tracking
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(_TRACKING, None)
-        else:
-            os.environ[_TRACKING] = before
 
 
 def is_registered(location: str) -> bool:

@@ -59,10 +59,10 @@ class Combination:
 
 
 # PySpark 3.5 asks for numpy below 2. MLflow 2 and 3.5 work with no SQLAlchemy 2.1, and their model servers with
-# no Starlette 1.
+# no Starlette 1, which newer FastAPIs need.
 _NUMPY = "numpy<2"
 _SQL = "sqlalchemy<2.1"
-_STARLETTE = "starlette<1"
+_SERVER = ("fastapi<0.120", "starlette<1")
 # As old as the package itself says that they may be.
 _LOWEST = (
     "numpy==1.23.5",
@@ -81,13 +81,13 @@ _LOWEST = (
 COMBINATIONS = (
     Combination("3.10", "3.5.0", "3.2.0", "2.19.0", "2.0.3", _LOWEST),
     Combination("3.11", "3.5.8", "3.3.2", "3.17.2", "3.0.5", (_NUMPY,)),
-    Combination("3.11", "4.0.5", "4.0.1", "2.22.5", "2.2.3", (_SQL, _STARLETTE)),
+    Combination("3.11", "4.0.5", "4.0.1", "2.22.5", "2.2.3", (_SQL, *_SERVER)),
     Combination("3.12", "4.0.5", "4.4.0", "3.17.2", "2.3.3"),
     Combination("3.12", "4.1.1", "4.1.0", "3.17.2", "2.3.3"),
-    Combination("3.12", "4.1.4", "4.4.0", "3.5.1", "2.3.3", (_SQL, _STARLETTE)),
+    Combination("3.12", "4.1.4", "4.4.0", "3.5.1", "2.3.3", (_SQL, *_SERVER)),
     Combination("3.12", "4.2.0", "4.4.0", "3.17.2", "2.3.3"),
     Combination("3.13", "4.2.0", "4.4.0", "3.17.2", "3.0.5"),
-    Combination("3.10", "4.2.0", "4.4.0", "2.22.5", "2.3.3", (_SQL, _STARLETTE)),
+    Combination("3.10", "4.2.0", "4.4.0", "2.22.5", "2.3.3", (_SQL, *_SERVER)),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from arro3.core import DataType, Schema, Table
+from arro3.core import DataType, Field, Schema, Table
 from deltalake import DeltaTable, QueryBuilder
 from pyspark.sql import SparkSession
 
@@ -114,12 +114,24 @@ def read(path: str, columns: str = "*", order: str = "id") -> pd.DataFrame:
     """Reads a Delta table without a JVM."""
     query = QueryBuilder().register("t", DeltaTable(path)).execute(f"SELECT {columns} FROM t ORDER BY {order}")
     found = query.read_all()
-    # pyarrow 14 has no views.
-    older = {str(DataType.string_view()): DataType.utf8(), str(DataType.binary_view()): DataType.binary()}
     fields = [found.schema.field(number) for number in range(found.num_columns)]
-    plain = [field.with_type(older.get(str(field.type), field.type)) for field in fields]
+    plain = [_without_views(field) for field in fields]
     cast = [column.cast(field.type) for column, field in zip(found.columns, plain, strict=True)]
     return pa.table(Table.from_arrays(cast, schema=Schema(plain))).to_pandas()
+
+
+def _without_views(field: Field) -> Field:
+    """Returns a field without the views of Arrow, which pyarrow 14 does not have."""
+    kind = field.type
+    if DataType.is_string_view(kind):
+        return field.with_type(DataType.utf8())
+    if DataType.is_binary_view(kind):
+        return field.with_type(DataType.binary())
+    if DataType.is_struct(kind):
+        return field.with_type(DataType.struct([_without_views(inner) for inner in kind.fields]))
+    if DataType.is_list(kind):
+        return field.with_type(DataType.list(_without_views(kind.value_field)))
+    return field
 
 
 def version(path: str) -> int | None:

@@ -105,6 +105,31 @@ def test_a_target_that_delta_takes_for_a_version_of_another_is_refused(changes, 
     assert said in str(refused(changes))
 
 
+_SECRET = "wJalr/XUtnFEMI"
+
+
+@pytest.mark.parametrize("uri", [f"s3a://AKIA:{_SECRET}@b/t", "S3N://AKIA:abc@b/t", "wasb://me:pw@host/t"])
+@pytest.mark.parametrize("key", ["input.path", "output.path", "errors.quarantine", "staging.location", "record.table"])
+def test_a_uri_with_keys_is_refused_without_a_word_of_them(key, uri, refused):
+    section = key.partition(".")[0]
+    more = {f"{section}.table": None} if key.endswith(".path") else {}
+    error = refused({**more, key: uri})
+    assert "keys stand in the URI" in str(error)
+    assert ("fs.s3a.secret.key" in str(error)) == uri.lower().startswith("s3")
+    assert not any(word in str(error) for word in (_SECRET, "abc", "pw"))
+
+
+@pytest.mark.parametrize("key", ["output.path", "errors.quarantine", "staging.location", "record.table"])
+def test_a_question_mark_in_a_uri_that_is_written_is_refused(key, refused):
+    more = {"output.table": None} if key == "output.path" else {}
+    assert "a ? in a URI begins a query" in str(refused({**more, key: "s3a://b/t?a"}))
+
+
+@pytest.mark.parametrize("name", ["/data/t?a", "abfss://c@account.dfs.core.windows.net/t", "s3a://b/a:b@c"])
+def test_what_is_no_key_and_no_query_is_a_name(name, job):
+    assert job({"output.table": None, "output.path": name}).output.path == name
+
+
 @pytest.mark.parametrize("name", ["/data/tbl@v3/scores", "/data/tbl@version", "/data/ada@example", "/data/v3"])
 def test_what_merely_looks_like_it_is_a_name(name, job):
     assert job({"output.table": None, "output.path": name}).output.location == name

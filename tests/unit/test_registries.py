@@ -134,6 +134,16 @@ def test_a_model_is_had_from_a_server_however_it_is_named(form, plain, adds):
     assert fetched(plain.uris[form], plain.server.uri).digest == model_digest(adds)
 
 
+@pytest.mark.skipif("logged" not in FORMS, reason="MLflow 2 has no logged models")
+def test_a_model_that_a_run_logged_by_name_is_had_by_that_run_and_no_database_is_made(plain, adds, tmp_path):
+    client = MlflowClient(plain.server.uri, plain.server.uri)
+    run = client.create_run(plain.experiment).info.run_id
+    logged = client.create_logged_model(plain.experiment, name="named", source_run_id=run)
+    client.log_model_artifacts(logged.model_id, adds)
+    assert fetched(f"runs:/{run}/named", plain.server.uri).digest == model_digest(adds)
+    assert not list(tmp_path.glob("*.db"))
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_whoever_may_read_a_model_scores_with_it(form, guarded, adds, monkeypatch):
     monkeypatch.setenv(USER, "bob")
@@ -270,6 +280,27 @@ def test_what_answers_in_mlflows_place_is_told_in_words(what, uri, quick):
         error = refusal(uri, server)
     assert error.code == "registry_unreachable"
     assert error.message.startswith(f"{server} did not answer: {said}")
+
+
+@pytest.mark.parametrize("said", ["{}", "", "null", "[]", '{"model_version": {"version": "1"}}', '{"artifact_uri": ""}'])
+@pytest.mark.parametrize("uri", NAMED)
+def test_a_server_that_says_nothing_names_no_model_least_of_all_the_working_directory(uri, said, quick, adds, monkeypatch):
+    monkeypatch.chdir(adds)
+    with saying(lambda _: (200, "application/json", said)) as server:
+        error = refusal(uri, server)
+    if uri in ("models:/flights/1", "models:/flights@champion", LOGGED):
+        assert (error.code, "none of MLflow's" in error.message or "not MLflow's" in error.message) == (
+            "registry_unreachable",
+            True,
+        )
+    assert adds not in error.message
+
+
+@pytest.mark.skipif("logged" not in FORMS, reason="MLflow 2 has no logged models")
+def test_a_logged_model_that_is_not_there_is_asked_of_the_tracking_server(plain):
+    error = refusal(LOGGED, plain.server.uri)
+    assert (error.code, error.message) == ("model_not_found", f"{plain.server.uri} has no logged model {LOGGED[8:]}")
+    assert "model.tracking_uri" in error.remedy
 
 
 def test_a_path_that_is_not_the_server_s_is_told(plain):
