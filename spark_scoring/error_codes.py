@@ -82,6 +82,7 @@ CODES: tuple[Code, ...] = (
     Code("checked_cast", "The column is cast, and each value is checked to survive it.", "", (VERDICT,)),
     Code("classes_unknown", "The method returns a column for each class, and neither the model nor the job names the classes.", "Write `model.result_type: struct<CLASS: double, …>`, with the classes in the model's order.", (ConfigurationError, ModelError)),
     Code("column_clash", "The input has a column of a name that scoring adds.", "Name `output.prediction` otherwise, rename the column in `input.sql`, or leave it out with `output.columns`.", (ContractError,)),
+    Code("commit_unknown", "Spark failed while the target was written, and the target can't be looked at.", "Run it again with the same run id: rows that are there are not written twice.", (TargetError,)),
     Code("coverage_unknown", "The target holds rows, and its log does not say which version of the input they cover.", "Score everything once in mode overwrite without `input.incremental`, or use mode merge, or write to a new target.", (TargetError,)),
     Code("delimiter", "A delimited file has one column, whose name holds what looks like another delimiter.", "Name it in `input.options: {delimiter: …}`.", (InputError,)),
     Code("demo_folder_taken", "The demo's folder exists, and the demo did not make it.", "Move it away, or run the demo in another directory.", (ConfigurationError,)),
@@ -215,7 +216,8 @@ CODES: tuple[Code, ...] = (
     Code("target_identity", "The target counts a column itself (GENERATED ALWAYS AS IDENTITY), and the result has a value for it.", "Leave the column out with `output.columns`.", (TargetError,)),
     Code("target_key_duplicate", "Rows of the target that would be updated have the same key.", "Remove the double rows from the target, or name keys that identify a row.", (TargetError,)),
     Code("target_layout_differs", "The target is partitioned or clustered otherwise than the job says.", "Leave `partition_by` or `cluster_by` out, or write to a new target.", (TargetError,)),
-    Code("target_not_delta", "The target exists and is not a Delta table, or its catalog holds none.", "Choose a new target, in a catalog that holds Delta tables.", (TargetError,)),
+    Code("target_name", "The table's name has a character that Spark's own catalog does not take.", "Name it with letters from a to z, digits and `_`, or name a path.", (TargetError,)),
+    Code("target_not_delta", "The target exists and is not a Delta table, lies inside of one, or its catalog holds none.", "Choose a new target, in a catalog that holds Delta tables.", (TargetError,)),
     Code("target_not_mapped", "A new column's name has a character that the target takes only with column mapping.", "Turn on column mapping, as the message says, or rename the column.", (TargetError,)),
     Code("target_not_null", "The target takes no nulls in a column in which the result may hold some.", "`ALTER TABLE … ALTER COLUMN … DROP NOT NULL`, or write to a new target; in mode overwrite `output.evolve_schema: true`.", (TargetError,)),
     Code("target_not_readable", "The target can't be looked at.", "Check the name, the rights on it, and that Spark knows its kind of storage.", (TargetError,)),
@@ -263,6 +265,7 @@ CODES: tuple[Code, ...] = (
 # What may be over when the same command runs again, with nothing mended: a scheduler may repeat it by itself.
 PASSING = frozenset(
     {
+        "commit_unknown",
         "environment_not_restored",
         "increment_taken",
         "input_not_readable",

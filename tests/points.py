@@ -17,6 +17,7 @@ POINTS = {
     "scoring": [f"{_PUBLISHING}.direct.score_frame", f"{_PUBLISHING}.staged.score_frame"],
     # Each write of a table: of a staged run the first is the staging table, the last the target.
     "writing": [f"{_PUBLISHING}.exactly_once.write_commit"],
+    "committing": [f"spark_scoring.delta.write.{step}" for step in ("_write_path", "_write_table", "merge")],
     "merging": ["spark_scoring.delta.merge.run_merge"],
     "looking for the commit": ["spark_scoring.delta.write.find_commit"],
     "deciding": [f"{_PUBLISHING}.gates.enforce_threshold"],

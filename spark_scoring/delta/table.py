@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlparse
@@ -20,7 +21,7 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
-from spark_scoring.spark.catalogs import catalogs, held_instead, is_catalog, missing_catalog
+from spark_scoring.spark.catalogs import catalogs, held_instead, is_catalog, is_of_session_catalog, missing_catalog
 from spark_scoring.spark.failures import first_line
 from spark_scoring.spark.file_system import folder_of
 
@@ -187,6 +188,13 @@ def refuse_catalog(spark: SparkSession, table: str, kind: str) -> None:
             code="target_schema_missing",
             remedy=f"write {parts[0]}.SCHEMA.{parts[1]}",
         )
+    if not _TABLE_OF_SESSION.fullmatch(parts[-1]) and is_of_session_catalog(spark, table):
+        raise TargetError(
+            f"{kind} {table} is in Spark's own catalog, in which a table's name has a-z, 0-9 and _ alone, and not "
+            f"{parts[-1]!r}",
+            code="target_name",
+            remedy="give it a name of these characters, or name a path or a table of another catalog",
+        )
 
 
 def _no_such_catalog(spark: SparkSession, target: Target) -> TargetError:
@@ -205,6 +213,10 @@ def _no_such_catalog(spark: SparkSession, target: Target) -> TargetError:
         available=f"catalogs: {', '.join(catalogs(spark))}",
         remedy=f"name one of them, or register it in Spark's settings: spark.sql.catalog.{missing}",
     )
+
+
+# By Spark's SessionCatalog.validateName, which is asked only once Delta has committed the table's first version.
+_TABLE_OF_SESSION = re.compile(r"\w+", re.ASCII)
 
 
 def _exists(spark: SparkSession, target: Target) -> bool:
@@ -246,7 +258,7 @@ def _refuse_file_above(path: str, kind: str) -> None:
 
 
 def refuse_foreign_files(path: str, kind: str = "the target", spark: SparkSession | None = None) -> None:
-    """Refuses a folder that holds files, and no Delta table: as one, it would be read and cleaned by Delta.
+    """Refuses a folder as a new table's that holds files, or lies in a Delta table: one of the two would be cleaned.
 
     Args:
         path: The folder, here or in a store.
@@ -254,11 +266,12 @@ def refuse_foreign_files(path: str, kind: str = "the target", spark: SparkSessio
         spark: The session, through which a store is looked into; without one, and over Spark Connect, it is not.
 
     Raises:
-        TargetError: If there is such a folder, or a file, or a file where the folder above it would be.
+        TargetError: If it is such a folder, or a file, or there is a file where the folder above it would be.
         Py4JJavaError: If a store can't be looked into.
     """
     if path.startswith("file:"):
         path = unquote(urlparse(path).path)
+    _refuse_inside_of_table(path, kind, spark)
     if "://" in path:
         store = folder_of(spark, path) if spark is not None else None
         entries = sorted(store.names()) if store is not None else []
@@ -275,3 +288,32 @@ def refuse_foreign_files(path: str, kind: str = "the target", spark: SparkSessio
             available=", ".join(entries[:5]),
             remedy="choose an empty or new folder",
         )
+
+
+def _refuse_inside_of_table(path: str, kind: str, spark: SparkSession | None) -> None:
+    """Refuses a new table in the folder of another one, whose VACUUM removes whatever that does not know.
+
+    By Delta's ``DeltaTableUtils.isHiddenDirectory`` it leaves folders alone whose names begin with _ or a dot.
+    """
+    store = re.match(r"[^/]+://[^/]*/?", path)
+    root = store.group() if store is not None else ""
+    above, _, name = path.removeprefix(root).rstrip("/").rpartition("/")
+    while name and not name.startswith(("_", ".")):
+        table = root + above
+        if _is_table(spark, table):
+            raise TargetError(
+                f"{kind} {redact(path)} lies in the Delta table {redact(table)}, whose VACUUM would remove its files",
+                code="target_not_delta",
+                remedy="choose a folder outside of that table",
+            )
+        above, _, name = above.rpartition("/")
+
+
+def _is_table(spark: SparkSession | None, folder: str) -> bool:
+    if "://" not in folder:
+        return os.path.isdir(f"{folder}/_delta_log")
+    store = folder_of(spark, folder) if spark is not None else None
+    try:
+        return store is not None and store.holds("_delta_log")
+    except Py4JJavaError:  # this user need not see what is above
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from spark_scoring.spark import sql
 from spark_scoring.spark.conditions import is_of_rows, is_of_target
 from spark_scoring.spark.failures import from_worker, is_bad_file, is_conflict, message_of, scoring_failure
 
+_log = logging.getLogger(__name__)
 # What the operating system says when it does not take a file.
 _STORAGE = (
     "No space left on device",
@@ -77,9 +79,16 @@ def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
             _write_path(write, None if created or target.exists else delta)
         _mark(spark, target, own)
     except (PySparkException, Py4JJavaError) as exc:
+        error = lost_value(exc, partitions) or explain_failure(exc, target)
+        made = None if _is_before_commit(exc) else _made_all_the_same(spark, target, metadata.attempt, error)
+        if made is not None:
+            _log.warning(
+                "the rows are in %s, and Spark failed behind that: %s", redact(target.location), message_of(exc)
+            )
+            return made
         if created:
             _drop_unwritten(spark, target)
-        raise lost_value(exc, partitions) or explain_failure(exc, target) from exc
+        raise error from exc
     commit = find_commit(spark, target.name, metadata.attempt)
     if commit is None:
         if metadata.transaction is not None:
@@ -94,6 +103,26 @@ def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
             remedy="nothing was written twice; run it again to see that run's result",
         )
     return commit
+
+
+def _made_all_the_same(spark: SparkSession, target: Target, attempt: str, error: ScoringError) -> Commit | None:
+    """Returns the commit of a write that failed behind it, as where a store's answer is lost; None where there is none.
+
+    Raises:
+        TargetError: If nobody can tell, and `error` does not either.
+    """
+    try:
+        return find_commit(spark, target.name, attempt)
+    except AnalysisException:  # there is no table
+        return None
+    except (PySparkException, Py4JJavaError) as exc:
+        if error.code != "spark_failed":
+            return None
+        raise TargetError(
+            f"{error.message}, and {redact(target.location)} can't be looked at: whether it has the rows is not known",
+            code="commit_unknown",
+            remedy="run it again with the same run id: rows that are there are not written twice",
+        ) from exc
 
 
 def _mark(spark: SparkSession, target: Target, properties: Mapping[str, str]) -> None:
@@ -189,9 +218,14 @@ def _storage_message(text: str) -> str:
     return "it failed"
 
 
+def _is_before_commit(exc: Exception) -> bool:
+    """Tells whether the rows themselves failed, of which nothing is committed then."""
+    return from_worker(exc) is not None or is_bad_file(exc) or is_of_rows(exc)
+
+
 def explain_failure(exc: Exception, target: Target) -> ScoringError:
     """Returns our error for what ended a write: a conflict, the storage, the table, or a failure of the rows."""
-    if from_worker(exc) is not None or is_bad_file(exc) or is_of_rows(exc):
+    if _is_before_commit(exc):
         return scoring_failure(exc)
     text = str(exc)
     place = redact(target.location)

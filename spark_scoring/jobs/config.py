@@ -34,6 +34,7 @@ from spark_scoring.jobs.parts import (
     Keys,
     Part,
     refuse_keys,
+    refuse_no_name,
     refuse_twice,
     refuse_unwritable,
     rows_or_ratio,
@@ -77,6 +78,8 @@ class InputConfig(Part):
         if len(named) > 1:
             raise ValueError(f"name one source, not {' and '.join(named)}")
         refuse_keys(self.path or "")
+        if self.table is not None:
+            refuse_no_name(self.table)
         if self.format is not None and self.path is None:
             raise ValueError(f"format goes with path, not with {named[0]}")
         if self.version is not None and self.sql is not None:

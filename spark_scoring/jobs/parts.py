@@ -13,6 +13,8 @@ from pydantic import (
     field_validator,
 )
 
+from spark_scoring.jobs.location import is_path
+from spark_scoring.jobs.sql_text import name_parts
 from spark_scoring.redaction import is_secret_name, redact
 from spark_scoring.worker.wall_clock import wall_clock
 
@@ -22,7 +24,7 @@ ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 READ_AT_START = re.compile(r"^(PYTHON|LD_|DYLD_|MALLOC_)")
 _DURATION = re.compile(r"^\d+[smhdw]$")
 _URI = re.compile(r"[A-Za-z][\w+.-]*:/")
-# A user, a colon and a secret: Azure's container@account has no colon. One of S3's may hold a slash; buckets have no port.
+# A user, a colon and a secret. Azure's container@account has no colon; S3's secrets hold slashes, its buckets no port.
 _WITH_KEYS = re.compile(r"(s3[an]?)://[^/]*:|([A-Za-z][\w+.-]*)://[^/@]*:[^/]*@", re.IGNORECASE)
 # What Delta reads as time travel: a version, or yyyyMMddHHmmssSSS.
 _VERSIONED = re.compile(r"@([vV]\d+|\d{17})[`/]*$")
@@ -100,8 +102,18 @@ def refuse_keys(location: str) -> None:
         )
 
 
+def refuse_no_name(table: str) -> None:
+    """Refuses what is no table's name: a part is empty, or a backtick is not closed."""
+    if table.count("`") % 2:
+        raise ValueError(f"a backtick of {table} is not closed; inside of a name in backticks one is doubled")
+    if not all(name_parts(table)):
+        raise ValueError(f"a part of {table} is empty; write catalog.schema.table, schema.table or table")
+
+
 def refuse_unwritable(location: str) -> None:
     """Refuses a place that is to be written, and that Spark, Delta or a reader of its name takes for another one."""
+    if location and not is_path(location):
+        refuse_no_name(location)
     refuse_keys(location)
     if match := _VERSIONED.search(location):
         what = f"version {match.group(1)[1:]}" if match.group(1)[0] in "vV" else "a moment"

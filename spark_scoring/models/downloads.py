@@ -84,9 +84,10 @@ def _told(tracking: str | None, registry: str | None) -> Iterator[Callable[..., 
     """
     with _as_it_was():
         if tracking is not None:
-            tracking_service._tracking_uri = os.environ[_TRACKING] = tracking
+            tracking_service._tracking_uri = os.environ[_TRACKING] = tracking  # type: ignore[assignment]
         if registry is not None or tracking is not None:
-            model_registry._registry_uri = os.environ[_REGISTRY] = registry or tracking or ""
+            named = registry or tracking or ""
+            model_registry._registry_uri = os.environ[_REGISTRY] = named  # type: ignore[assignment]
         told = {"tracking_uri": tracking, "registry_uri": registry} if _IS_TOLD_ITS_SERVERS else {}
         yield partial(download_artifacts, **told)
 

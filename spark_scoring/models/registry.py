@@ -147,8 +147,8 @@ def _not_found(registered: RegisteredName, uri: str, client: MlflowClient, store
         return ModelError(
             f"{redact(stores.tracking)} has no logged model {name}",
             code="model_not_found",
-            remedy="check the id, and that model.tracking_uri (MLFLOW_TRACKING_URI otherwise) is the server on which the "
-            "model was logged",
+            remedy="check the id, and that model.tracking_uri (MLFLOW_TRACKING_URI otherwise) is the server on which "
+            "it was logged",
         )
     available = _versions(name, client)
     if available is None:

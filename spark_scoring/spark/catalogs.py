@@ -47,10 +47,19 @@ def missing_catalog(spark: SparkSession, table: str) -> str | None:
 
 def held_instead(spark: SparkSession, table: str) -> tuple[str, str] | None:
     """Returns a table's catalog and what that holds, where it is known to hold no Delta tables."""
-    head, *rest = sql.name_parts(table)
-    catalog = head if rest and is_catalog(spark, head) else str(spark.catalog.currentCatalog())
+    catalog = _catalog_of(spark, table)
     held = _HOLDS.get(_class_of(spark, catalog) or "")
     return (catalog, held) if held is not None else None
+
+
+def is_of_session_catalog(spark: SparkSession, table: str) -> bool:
+    """Tells whether a table's name is in Spark's own catalog; on Databricks others stand behind its name."""
+    return _catalog_of(spark, table).lower() == SESSION_CATALOG and not is_databricks()
+
+
+def _catalog_of(spark: SparkSession, table: str) -> str:
+    head, *rest = sql.name_parts(table)
+    return head if rest and is_catalog(spark, head) else str(spark.catalog.currentCatalog())
 
 
 def full_name(spark: SparkSession, name: str, *, least: int = 1) -> str:

@@ -57,6 +57,14 @@ class Folder:
                 raise
         return found
 
+    def holds(self, name: str) -> bool:
+        """Tells whether there is a file or a folder of that name, or path, below it.
+
+        Raises:
+            Py4JJavaError: If it can't be looked into.
+        """
+        return bool(self._system.exists(self._child(self._path, name)))
+
     def touch(self, name: str) -> None:
         """Makes an empty file of that name in it."""
         self._system.create(self._child(self._path, name), True).close()

@@ -9,6 +9,8 @@ from spark_scoring.errors import ConfigurationError
 INSTALL = 'pip install "spark-scoring[local]"'
 _ELSEWHERE = f"{INSTALL}, or run this where Spark is installed: on a cluster's driver, or on Databricks"
 _SPARKS = ("pyspark", "py4j")
+# What PySpark's Spark Connect needs beside it.
+_CONNECTS = ("grpc", "googleapis", "zstandard")
 # What MLflow's own package brings beside mlflow-skinny's.
 _MLFLOWS = frozenset({"alembic", "docker", "flask", "mlflow", "sklearn", "sqlalchemy"})
 
@@ -34,17 +36,30 @@ def missing_package(exc: BaseException) -> ConfigurationError | None:
             return None
         if name in _SPARKS:
             return _no_spark()
-        command = INSTALL if name in _MLFLOWS else f"pip install {name.replace('_', '-')}"
+        command = (
+            _connect()
+            if name in _CONNECTS
+            else INSTALL
+            if name in _MLFLOWS
+            else f"pip install {name.replace('_', '-')}"
+        )
         return ConfigurationError(f"the Python package {name} is not installed here", code="no_package", remedy=command)
     # PySpark says so of a pandas or PyArrow that is too old for it.
     if cause is not None and "must be installed" in str(cause):
         text = str(cause).partition("] ")[2] or str(cause)
+        fault = "a Python package is missing" if "not found" in text else "the packages here do not go together"
         return ConfigurationError(
-            f"the packages here do not go together: {text.strip()}",
+            f"{fault}: {text.strip()}",
             code="no_package",
-            remedy=f"{INSTALL} --upgrade",
+            remedy=_connect() if any(name in text for name in _CONNECTS) else f"{INSTALL} --upgrade",
         )
     return None
+
+
+def _connect() -> str:
+    import pyspark
+
+    return f'pip install "pyspark[connect]=={pyspark.__version__}"'
 
 
 def _no_spark() -> ConfigurationError:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import Any
 from urllib.parse import urlsplit
 
+from pyspark.errors import PySparkException
+
 from spark_scoring.errors import ConfigurationError
+from spark_scoring.redaction import redact
 
 _REMOTE = "SPARK_REMOTE"
 _PORT = 15002  # Spark Connect's own
@@ -16,19 +20,36 @@ _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "HTTPS_PROXY", "HTTP_PROX
 
 
 def refuse_absent_server() -> None:
-    """Makes sure that somebody takes connections at the address; PySpark's client goes on trying for ten minutes.
+    """Makes sure that a Spark Connect server answers at the address; PySpark's client goes on trying for ten minutes.
 
     Raises:
-        ConfigurationError: If nobody does.
+        ConfigurationError: If none does.
     """
     remote = os.environ.get(_REMOTE, "")
-    if not remote.startswith("sc://") or any(os.environ.get(name) for name in _PROXIES):
+    if not remote or remote.startswith("local"):
         return
+    if not remote.startswith("sc://"):
+        raise _no_address(remote)
+    _refuse_other_server(remote, _listening(remote))
+
+
+def _no_address(remote: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{_REMOTE} is no address of a Spark Connect server: {redact(remote)}",
+        code="spark_unreachable",
+        remedy=f"write sc://HOST:{_PORT}; without {_REMOTE} the session is this machine's own",
+    )
+
+
+def _listening(remote: str) -> str:
+    """Returns the host and port at which somebody takes connections."""
     try:
         parts = urlsplit(remote.partition(";")[0])
         host, port = parts.hostname or "", parts.port or _PORT
-    except ValueError:  # PySpark says what is wrong with it
-        return
+    except ValueError as exc:
+        raise _no_address(remote) from exc
+    if any(os.environ.get(name) for name in _PROXIES):
+        return f"{host}:{port}"
     try:
         socket.create_connection((host, port), _SECONDS).close()
     except OSError as exc:
@@ -37,3 +58,30 @@ def refuse_absent_server() -> None:
             code="spark_unreachable",
             remedy=f"start it, or mend {_REMOTE}; without it the session is this machine's own",
         ) from exc
+    return f"{host}:{port}"
+
+
+def _refuse_other_server(remote: str, place: str) -> None:
+    """Refuses whoever listens there and does not speak gRPC, or not with this TLS; PySpark would wait without end."""
+    try:
+        import grpc
+        from pyspark.sql.connect import client
+    except ImportError:  # as PySpark says next
+        return
+    # PySpark 3 has the second alone.
+    builder: Any = getattr(client, "DefaultChannelBuilder", None) or client.ChannelBuilder
+    try:
+        channel = builder(remote).toChannel()
+    except (PySparkException, ValueError) as exc:
+        raise _no_address(remote) from exc
+    try:
+        grpc.channel_ready_future(channel).result(_SECONDS)
+    except grpc.FutureTimeoutError:
+        raise ConfigurationError(
+            f"what listens at {place}, which {_REMOTE} names, does not answer as a Spark Connect server",
+            code="spark_unreachable",
+            remedy=f"check the port ({_PORT} by default); with use_ssl=true, or a token, in the address the server, or "
+            "a proxy in front of it, needs TLS",
+        ) from None
+    finally:
+        channel.close()

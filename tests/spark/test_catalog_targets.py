@@ -3,6 +3,7 @@
 import pytest
 
 from spark_scoring import score
+from spark_scoring.errors import ConfigurationError
 from tests.spark.conftest import refused
 from tests.sweeps import swept
 
@@ -66,6 +67,24 @@ def test_a_schema_that_is_not_there_is_told(spark, job):
     with refused(8, "target_schema_missing") as caught:
         score(job({"output.table": "nowhere.scores"}), spark=spark)
     assert caught.value.remedy == "CREATE SCHEMA `nowhere`"
+
+
+@pytest.mark.parametrize("name", ["`my t`", "`a.b`", "`a``b`", "`tä`", "`a-b`"])
+@pytest.mark.parametrize("key", ["output.table", "record.table", "errors.quarantine"])
+def test_a_name_that_spark_s_own_catalog_does_not_take_is_told_before_a_row_is_scored(spark, shop, key, name):
+    more = {"errors.threshold": 1} if key == "errors.quarantine" else {}
+    with refused(8, "target_name") as caught:
+        score(shop({key: f"shop.{name}", **more}), spark=spark)
+    assert f"shop.{name} is in Spark's own catalog" in str(caught.value)
+    made = [row.tableName for row in spark.sql("SHOW TABLES IN shop").collect()]
+    assert made == ([] if key == "record.table" else ["scoring_runs"])
+
+
+@pytest.mark.parametrize("name", ["shop..t", "shop.`t", ".t", "a.", "``"])
+@pytest.mark.parametrize("key", ["output.table", "input.table", "record.table", "errors.quarantine"])
+def test_what_is_no_name_is_refused_when_the_job_is_read(job, key, name):
+    with pytest.raises(ConfigurationError, match=r"a part of .* is empty|is not closed"):
+        job({key: name})
 
 
 def test_a_table_that_is_no_delta_table_is_told(spark, shop):

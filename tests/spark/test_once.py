@@ -1,5 +1,8 @@
 """A run id: under one id a run happens once, whatever has become of its target since."""
 
+import logging
+
+import pytest
 from deltalake import DeltaTable
 
 from spark_scoring import score
@@ -54,3 +57,39 @@ def test_it_works_for_catalog_tables(spark, job, schema):
     first = score(to_table, spark=spark, run_id="nightly")
     again = score(to_table, spark=spark, run_id="nightly")
     assert (again.status, again.target_version) == ("already_published", first.target_version)
+
+
+WAYS = [{}, {"errors.threshold": 1, "errors.inline": True}, {"output.mode": "merge", "output.merge_keys": ["id"]}]
+
+
+@pytest.fixture
+def fail(spark):
+    """Raises what Java raises."""
+    return lambda *_: spark._jvm.java.lang.Integer.parseInt("the answer is lost")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_that_are_committed_are_told_though_spark_fails_behind_that(way, spark, job, target, points, fail, caplog):
+    points.after("committing", fail, call=2 if way else 1)  # the first write of a staged run is that of its rows
+    with caplog.at_level(logging.WARNING):
+        first = score(job(way), spark=spark, run_id="nightly")
+    assert (first.status, first.rows_scored, first.target_version) == ("succeeded", 20, version(target))
+    assert "and Spark failed behind that" in caplog.text
+    assert score(job(way), spark=spark, run_id="nightly").status == "already_published"
+    assert len(read(target)) == 20
+
+
+def test_where_nobody_can_tell_whether_rows_are_committed_that_is_said(spark, job, target, points, fail, monkeypatch):
+    def lose():
+        monkeypatch.setattr("spark_scoring.delta.history._history", fail)
+        fail()
+
+    points.after("committing", lose)
+    with refused(8, "commit_unknown") as caught:
+        score(job(), spark=spark, run_id="nightly")
+    assert "whether it has the rows is not known" in caught.value.message
+    assert "nothing was written" not in str(caught.value)
+    monkeypatch.undo()
+    again = score(job(), spark=spark, run_id="nightly")  # as the remedy says
+    assert again.status == "already_published"
+    assert len(read(target)) == 20

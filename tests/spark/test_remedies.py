@@ -278,6 +278,7 @@ MENDED: dict[str, Mend] = {
         then_sql("ALTER TABLE delta.`FOLDER/scores` DROP CONSTRAINT few"),
     ),
     "target_schema_missing": Mend({"output.table": "remedies.scores"}, {}, mend=then_sql("CREATE SCHEMA remedies")),
+    "target_name": Mend({"output.table": "default.`a b`"}, {"output.table": "default.a_b"}),
     "target_type_differs": Mend(
         {"output.mode": "overwrite"},
         {"output.evolve_schema": True},

@@ -6,7 +6,8 @@ The store is Hadoop's viewfs, which shows a local folder under a scheme of its o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,37 @@ def staged(bucket: tuple[Path, str], job: Callable[..., ScoringJob], tattles: st
         )
 
     return build
+
+
+@pytest.mark.parametrize("where", ["disk", "store"])
+def test_the_folder_of_a_table_is_no_place_for_another_one(spark, job, bucket, where):
+    folder, uri = bucket
+    base = str(folder) if where == "disk" else uri
+    score(job({"output.path": f"{base}/outer"}), spark=spark)
+    for name in ("inner", "deep/inner"):
+        for changes in (
+            {"output.path": f"{base}/outer/{name}"},
+            {"output.path": f"{base}/other", "errors.quarantine": f"{base}/outer/{name}", "errors.threshold": 1},
+        ):
+            with refused(8, "target_not_delta") as caught:
+                score(job(changes), spark=spark)
+            assert f"{base}/outer/{name} lies in the Delta table {base}/outer, whose VACUUM" in str(caught.value)
+    # VACUUM leaves such a folder alone.
+    score(job({"output.path": f"{base}/outer/_hidden/inner"}), spark=spark)
+    with without_retention(spark):
+        spark.sql(f"VACUUM delta.`{base}/outer` RETAIN 0 HOURS")
+    assert len(read(f"{folder}/outer/_hidden/inner")) == 20
+
+
+@contextmanager
+def without_retention(spark: Any) -> Iterator[None]:
+    """Lets VACUUM remove what is new, too."""
+    name = "spark.databricks.delta.retentionDurationCheck.enabled"
+    spark.conf.set(name, "false")
+    try:
+        yield
+    finally:
+        spark.conf.unset(name)
 
 
 @pytest.mark.parametrize("ask", [score, check])

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pyspark
 import pytest
 
 from spark_scoring.spark.packages import missing_package
@@ -74,6 +75,14 @@ def test_a_public_name_that_needs_spark_tells_so(tmp_path):
         (
             ImportError("[UNSUPPORTED_PACKAGE_VERSION] Pandas >= 2.2.0 must be installed; however, yours is 1.5."),
             f"{INSTALL} --upgrade",
+        ),
+        (
+            ImportError("[PACKAGE_NOT_INSTALLED] grpcio >= 1.48.1 must be installed; however, it was not found."),
+            f'pip install "pyspark[connect]=={pyspark.__version__}"',
+        ),
+        (
+            ModuleNotFoundError("No module named 'grpc'", name="grpc"),
+            f'pip install "pyspark[connect]=={pyspark.__version__}"',
         ),
     ],
 )

@@ -282,9 +282,13 @@ def test_what_answers_in_mlflows_place_is_told_in_words(what, uri, quick):
     assert error.message.startswith(f"{server} did not answer: {said}")
 
 
-@pytest.mark.parametrize("said", ["{}", "", "null", "[]", '{"model_version": {"version": "1"}}', '{"artifact_uri": ""}'])
+@pytest.mark.parametrize(
+    "said", ["{}", "", "null", "[]", '{"model_version": {"version": "1"}}', '{"artifact_uri": ""}']
+)
 @pytest.mark.parametrize("uri", NAMED)
-def test_a_server_that_says_nothing_names_no_model_least_of_all_the_working_directory(uri, said, quick, adds, monkeypatch):
+def test_a_server_that_says_nothing_names_no_model_least_of_all_the_working_directory(
+    uri, said, quick, adds, monkeypatch
+):
     monkeypatch.chdir(adds)
     with saying(lambda _: (200, "application/json", said)) as server:
         error = refusal(uri, server)

@@ -124,6 +124,7 @@ ELSEWHERE = {
     "bad_deployment_name": "unit/test_deployments.py::test_what_is_refused_goes_as_the_message_says",
     "bad_environment": "unit/test_environment.py::test_submit_hands_it_to_spark",
     "classes_unknown": "spark/test_remedies.py::test_classes_are_the_models_own_or_those_that_the_job_names",
+    "commit_unknown": "spark/test_once.py::test_where_nobody_can_tell_whether_rows_are_committed_that_is_said",
     "delimiter": "spark/test_file_kinds.py::test_another_delimiter_is_asked_for_and_the_answer_works",
     "deployment_exists": "unit/test_deployments.py::test_what_is_refused_goes_as_the_message_says",
     "deployment_not_found": "unit/test_deployments.py::test_what_is_refused_goes_as_the_message_says",
