@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlparse
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
@@ -24,6 +24,7 @@ from spark_scoring.spark import sql
 from spark_scoring.spark.catalogs import catalogs, held_instead, is_catalog, is_of_session_catalog, missing_catalog
 from spark_scoring.spark.failures import first_line
 from spark_scoring.spark.file_system import folder_of
+from spark_scoring.spark.stores import store_failure
 
 # The table property that names the run for which a catalog table was created.
 CREATED_FOR = "spark_scoring.created_for"
@@ -98,12 +99,14 @@ def describe_target(spark: SparkSession, config: OutputConfig, kind: str = "the 
     """
     try:
         return _describe(spark, config, kind)
-    except (Py4JJavaError, OSError) as exc:
-        message = first_line(exc) if isinstance(exc, Py4JJavaError) else str(exc)
+    except (PySparkException, Py4JJavaError, OSError) as exc:
+        store = store_failure(exc, config.location)
+        message = store.reason if store else str(exc) if isinstance(exc, OSError) else first_line(exc)
+        remedy = store.remedy if store else "check the name, the rights on it, and that Spark knows its kind of storage"
         raise TargetError(
-            f"{kind} {config.location} can't be looked at: {message}",
+            f"{kind} {redact(config.location)} can't be looked at: {message}",
             code="target_not_readable",
-            remedy="check the name, the rights on it, and that Spark knows its kind of storage",
+            remedy=remedy,
         ) from exc
 
 

@@ -26,6 +26,7 @@ from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.conditions import is_of_rows, is_of_target
 from spark_scoring.spark.failures import from_worker, is_bad_file, is_conflict, message_of, scoring_failure
+from spark_scoring.spark.stores import store_failure
 
 _log = logging.getLogger(__name__)
 # What the operating system says when it does not take a file.
@@ -116,7 +117,7 @@ def _made_all_the_same(spark: SparkSession, target: Target, attempt: str, error:
     except AnalysisException:  # there is no table
         return None
     except (PySparkException, Py4JJavaError) as exc:
-        if error.code != "spark_failed":
+        if error.code not in {"spark_failed", "storage_failed"}:
             return None
         raise TargetError(
             f"{error.message}, and {redact(target.location)} can't be looked at: whether it has the rows is not known",
@@ -249,11 +250,18 @@ def explain_failure(exc: Exception, target: Target) -> ScoringError:
             code="target_exists",
             remedy="nothing was written; choose another target or mode",
         )
-    if "No FileSystem for scheme" in text:  # over Spark Connect nobody could ask before
+    store = store_failure(exc, target.location)
+    if store is not None and store.may_begin_later:
         return TargetError(
-            f"{place} can't be written: this Spark has no client for its storage",
+            f"the storage of {place} did not take the result: {store.reason}",
+            code="storage_failed",
+            remedy=f"nothing was published; {store.remedy}; then run it again with the same run id",
+        )
+    if store is not None:  # over Spark Connect nobody could ask before
+        return TargetError(
+            f"{place} can't be written: {store.reason}",
             code="target_not_readable",
-            remedy="nothing was written; add the client to the server's Spark with --packages: docs/stores.md",
+            remedy=f"nothing was written; {store.remedy}",
         )
     if any(mark in text for mark in _STORAGE):
         return TargetError(

@@ -24,7 +24,8 @@ from spark_scoring.spark import sql
 from spark_scoring.spark.catalogs import catalogs, missing_catalog
 from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file, message_of
 from spark_scoring.spark.given_frame import refuse_stream
-from spark_scoring.spark.jars import MORE_PACKAGES, avro_package
+from spark_scoring.spark.jars import avro_package, packages_remedy
+from spark_scoring.spark.stores import store_failure
 
 # The table property of a quarantine, and the columns that it has beside the input's own.
 QUARANTINE = "spark_scoring.quarantine"
@@ -293,6 +294,9 @@ def _no_catalog(spark: SparkSession, table: str | None, catalog: str) -> InputEr
 def _translate(exc: Exception, config: InputConfig) -> InputError:
     place = config.table or (redact(config.path) if config.path else "input.sql")
     message, text = str(exc), message_of(exc)
+    store = store_failure(exc, config.path or "")
+    if store is not None:
+        return InputError(f"{place} can't be read: {store.reason}", code="input_not_readable", remedy=store.remedy)
     if is_bad_file(exc):
         return InputError(
             f"{place} has a file that can't be read: {bad_file_text(exc)}",
@@ -303,8 +307,7 @@ def _translate(exc: Exception, config: InputConfig) -> InputError:
         return InputError(
             "this Spark session has no Avro, which is a module of Spark's that it does not bring along",
             code="avro_missing",
-            remedy=f"with spark-submit: --packages {avro_package()}; for a local session: {MORE_PACKAGES}="
-            f"{avro_package()} in the environment",
+            remedy=packages_remedy(avro_package()),
         )
     # Spark fails so at a name of more parts than its catalogs have.
     has_many_parts = config.table is not None and len(sql.name_parts(config.table)) > 3 and "INTERNAL_ERROR" in message

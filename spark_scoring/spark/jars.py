@@ -170,6 +170,12 @@ def avro_package() -> str:
     return f"org.apache.spark:spark-avro_{'2.12' if version.startswith('3.') else '2.13'}:{version}"
 
 
+def packages_remedy(coordinates: str) -> str:
+    """Returns how a package of Maven's is added to a session."""
+    local = f"{MORE_PACKAGES}={coordinates} in the environment"
+    return f"with spark-submit: --packages {coordinates}; for a local session: {local}"
+
+
 def packages() -> str:
     """Returns what a local session brings along: Delta, and what the environment names beside it."""
     return ",".join(filter(None, (delta_package(), os.environ.get(MORE_PACKAGES))))

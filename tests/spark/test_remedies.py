@@ -264,6 +264,7 @@ MENDED: dict[str, Mend] = {
     "target_layout_differs": Mend(
         {"output.mode": "append", "output.partition_by": ["id"]}, {"output.partition_by": []}, SCORES
     ),
+    "target_name": Mend({"output.table": "default.`a b`"}, {"output.table": "default.a_b"}),
     "target_not_delta": Mend({}, {"output.path": "FOLDER/new"}, text("scores/x", "")),
     "target_not_null": Mend(
         {**sql("SELECT nullif(id, 1) id, 1D a, 1D b FROM range(3)"), "output.mode": "append"},
@@ -278,7 +279,6 @@ MENDED: dict[str, Mend] = {
         then_sql("ALTER TABLE delta.`FOLDER/scores` DROP CONSTRAINT few"),
     ),
     "target_schema_missing": Mend({"output.table": "remedies.scores"}, {}, mend=then_sql("CREATE SCHEMA remedies")),
-    "target_name": Mend({"output.table": "default.`a b`"}, {"output.table": "default.a_b"}),
     "target_type_differs": Mend(
         {"output.mode": "overwrite"},
         {"output.evolve_schema": True},

@@ -78,6 +78,22 @@ def test_the_folder_of_a_table_is_no_place_for_another_one(spark, job, bucket, w
     assert len(read(f"{folder}/outer/_hidden/inner")) == 20
 
 
+@pytest.mark.parametrize(
+    ("uri", "remedy"),
+    [("s3a://b/t", "org.apache.hadoop:hadoop-aws:"), ("s3://b/t", "write s3a://"), ("gs://b/t", "add its client")],
+)
+def test_a_store_without_a_client_is_told_with_the_one_to_add(spark, job, uri, remedy):
+    scheme = uri.partition("/")[0]
+    for changes, exit_code, code in (
+        ({"input.path": uri}, 5, "input_not_readable"),
+        ({"output.path": uri}, 8, "target_not_readable"),
+    ):
+        with refused(exit_code, code) as caught:
+            check(job(changes), spark=spark)
+        assert f"this Spark has no client for {scheme}//" in caught.value.message
+        assert remedy in caught.value.remedy
+
+
 @contextmanager
 def without_retention(spark: Any) -> Iterator[None]:
     """Lets VACUUM remove what is new, too."""
