@@ -178,16 +178,17 @@ def serve_model(server: Server, path: str, name: str) -> Served:
     client = MlflowClient(server.uri, server.uri)
     experiment = client.create_experiment("served")
     run = client.create_run(experiment).info.run_id
+    logged = client.create_logged_model(experiment) if "logged" in FORMS else None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", server.uri)  # MLflow 2 sends files to the process's own server
+        patch.setenv("MLFLOW_TRACKING_URI", server.uri)  # MLflow 2 and 3.5 send files to the process's own server
         client.log_artifacts(run, path, "model")
+        if logged is not None:
+            client.log_model_artifacts(logged.model_id, path)
     client.create_registered_model(name)
     client.create_model_version(name, source=f"runs:/{run}/model", run_id=run)
     client.set_registered_model_alias(name, "champion", "1")
     names = [f"models:/{name}/1", f"models:/{name}@champion", f"models:/{name}/latest", f"runs:/{run}/model"]
-    if "logged" in FORMS:
-        logged = client.create_logged_model(experiment)
-        client.log_model_artifacts(logged.model_id, path)
+    if logged is not None:
         names.append(f"models:/{logged.model_id}")
     return Served(server, experiment, dict(zip(FORMS, names, strict=True)))
 

@@ -47,10 +47,14 @@ Increments on S3 ran with the setting that says that no other driver writes ([st
 
 ## Versions
 
+`pip install "spark-scoring[local]"` installs Spark 4.2.0, Delta 4.4.0, MLflow 3.17 and pandas 2.3. With these, and Python
+3.11, all tests run at each change, so they have no line here. What else may be installed is in [install.md](install.md).
+
 Linux, Java 17. *Unit*: models, results, online scoring, the command line. *Servers*: registries with and without users,
 packages, served models, once for each MLflow. *Spark*: modes, staging, increments, types, files, models, streams.
 *Connect*: the same calls over Spark Connect. A number is how many tests passed; a test that a combination has no use
-for is left out. *Not run*: no run on what the code has come to since is kept.
+for is left out. *Not run*: no run on what the code has come to since is kept. —: there are no such tests, as those of
+Spark Connect with Spark 3, or they ran with this MLflow already.
 
 | Python | Spark | Delta | MLflow | pandas | unit | servers | spark | connect |
 |---|---|---|---|---|---|---|---|---|

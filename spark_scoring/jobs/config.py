@@ -153,8 +153,17 @@ class OutputConfig(Part):
 
     @classmethod
     def at(cls, location: str) -> OutputConfig:
-        """Returns the output that appends to the path or table of that name."""
-        return cls(path=absolute(location), mode="append") if is_path(location) else cls(table=location, mode="append")
+        """Returns the output that appends to the path or table of that name.
+
+        Raises:
+            ConfigurationError: If it is none that can be written.
+        """
+        try:
+            if is_path(location):
+                return cls(path=absolute(location), mode="append")
+            return cls(table=location, mode="append")
+        except ValidationError as exc:
+            raise refusal(exc, cls, redact(location)) from None
 
     @property
     def stamped(self) -> tuple[str, ...]:

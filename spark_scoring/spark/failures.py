@@ -275,6 +275,12 @@ def scoring_failure(exc: BaseException) -> ScoringError:
             remedy="nothing was written; Spark runs a whole pipeline or none of it, so no threshold can set such a row "
             "aside: set handleInvalid of that stage to keep when you train it, or filter the rows with input.where",
         )
+    if _NO_MODEL.search(str(exc)) is not None:
+        return ModelError(
+            "MLflow loaded no model on the workers, as it does where they can't open its tracking store",
+            code="model_not_loadable",
+            remedy="set MLFLOW_TRACKING_URI to a server or a database that the workers can open, or install a newer MLflow",
+        )
     if any(mark in str(exc) for mark in _WORKER_DIED):
         return _process_died("the Python process of the model died, and again when Spark tried once more")
     return _spark_failed(exc)
@@ -302,6 +308,11 @@ def _spark_failed(exc: BaseException) -> ScoringError:
 _MISSING_PACKAGE = re.compile(
     r"(No module named '[\w.]+'|"
     r"(?:Pandas|PyArrow) >= \S+ must be installed; however, (?:it was not found|your version)[^.\n]*)"
+)
+# MLflow 3.5 over Spark Connect: what its trace_disabled makes of a model that is not downloaded yet, where the store
+# can't be opened. Seen with 3.5.1, and not with 3.17; MLflow's issue 24209.
+_NO_MODEL = re.compile(
+    r"in batch_predict_fn\n(?:.*\n){1,4}?AttributeError: 'NoneType' object has no attribute 'predict'"
 )
 _WORKER_DIED = ("Python worker exited unexpectedly", "Python worker died", "PythonWorkerException")
 # What is said of a text that is to be a number.

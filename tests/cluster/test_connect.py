@@ -32,6 +32,8 @@ def seen(folder: Path) -> dict[str, Any]:
         "PYTHONPATH": str(ROOT),  # for the tests' own modules
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
+        # The workers open it, too: MLflow 3.5 would load no model there otherwise.
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
     }
     ran = subprocess.run(
         [sys.executable, "-m", "tests.cluster.connect_script", str(folder)],

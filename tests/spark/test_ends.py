@@ -22,6 +22,7 @@ from tests import models
 from tests.spark.conftest import read
 from tests.unit.programs import environment, interruptible, is_running, wait_for
 
+pytestmark = pytest.mark.classic("these have a JVM of their own")
 MINUTES = 600  # how long a JVM may take to start on a machine that does other things, too
 
 

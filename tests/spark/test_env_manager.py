@@ -32,6 +32,7 @@ def requirements() -> list[str]:
     return [f"{name}=={module.__version__}" for name, module in here.items()]
 
 
+@pytest.mark.classic("environment managers are refused there")
 @pytest.mark.skipif(UV is None, reason="uv is not installed here")
 def test_every_type_comes_back_from_uv_s_environment_and_errors_do(spark, rows, requirements, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(UV).parent), prepend=":")

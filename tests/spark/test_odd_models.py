@@ -65,11 +65,10 @@ def test_a_model_that_fails_for_all_rows_of_a_sorted_run_costs_no_other_row(spar
     assert len(ids(tmp_path / "bad")) + len(ids(target)) == 1000
 
 
+@pytest.mark.classic("the server tells nobody what a worker died of")
 def test_a_model_that_kills_its_process_ends_the_job_in_words_and_leaves_the_tables_alone(
-    spark, staged, target, tmp_path, pytestconfig
+    spark, staged, target, tmp_path
 ):
-    if pytestconfig.getoption("--connect"):
-        pytest.skip("the server tells nobody what a worker died of")
     with refused(1, "worker_died") as caught:
         score(staged("segfaults", "id = 500"), spark=spark)
     assert "process" in str(caught.value)

@@ -48,6 +48,7 @@ def test_an_alias_that_moved_is_followed_by_the_next_run(spark, job, registry, r
     assert scorer.model.model_id == f"{name}/1"
 
 
+@pytest.mark.classic("the client has sent the model before")
 def test_a_model_that_is_changed_after_pinning_is_not_scored_with(spark, job, tmp_path, target, points):
     folder = tmp_path / "model"
     models.save(folder)

@@ -116,6 +116,7 @@ def test_a_read_only_target(way, spark, job, source, tmp_path):
     each_once(made, str(folder / "scores"), spark, range(6))
 
 
+@pytest.mark.classic("the client has sent the model before")
 @both_ways("direct")
 def test_model_files_that_vanish_before_a_worker_loads_them(way, spark, job, source, target, tmp_path, points):
     folder = models.save(tmp_path / "model")

@@ -59,6 +59,7 @@ def drained(scored: DataFrame, checkpoint: Path) -> list[list[Any]]:
     return batches
 
 
+@pytest.mark.classic("the page's relative paths are those of the server's folder")
 def test_the_page_s_programs(place: Path) -> None:
     program = PROGRAM.format(programs=(EACH_BATCH, AS_IT_IS))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -74,6 +75,7 @@ def test_the_page_s_programs(place: Path) -> None:
     assert run_id == f"numbers-{round(scored_at.timestamp() * 1000)}"
 
 
+@pytest.mark.classic("foreachBatch runs in the server, and gathers nothing here")
 def test_each_micro_batch_has_its_own_time_and_id_and_keeps_them_when_it_is_tried_again(
     spark: SparkSession, stream: DataFrame, place: Path
 ) -> None:
@@ -89,6 +91,19 @@ def test_each_micro_batch_has_its_own_time_and_id_and_keeps_them_when_it_is_trie
     (checkpoint / "commits" / "1").unlink()
     (checkpoint / "commits" / ".1.crc").unlink(missing_ok=True)
     assert drained(scorer.transform(stream, run_id="numbers"), checkpoint) == [second]
+
+
+def test_a_stream_is_written_with_an_id_for_each_micro_batch(
+    spark: SparkSession, stream: DataFrame, place: Path
+) -> None:
+    written = load_scorer(str(place / "model"), spark=spark).transform(stream, run_id="numbers").writeStream
+    written.format("delta").option("checkpointLocation", str(place / "checkpoint")).trigger(availableNow=True).start(
+        str(place / "written")
+    ).awaitTermination()
+    found = read(str(place / "written"))
+    assert list(found["prediction"]) == [row * 1.5 for row in range(20)]
+    assert sorted(found.groupby("run_id").size()) == [10, 10]
+    assert list(found["run_id"]) == [f"numbers-{round(moment.timestamp() * 1000)}" for moment in found["scored_at"]]
 
 
 def test_a_lazy_frame_that_is_no_stream_has_the_time_of_the_call(spark: SparkSession, adds: str, numbers: str) -> None:

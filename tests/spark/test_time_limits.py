@@ -98,6 +98,7 @@ def test_a_spark_pipeline_takes_neither(spark, monkeypatch, adds):
         assert f"model.{key} would have no effect" in caught.value.message
 
 
+@pytest.mark.classic("environment managers are refused there")
 @pytest.mark.skipif(UV is None, reason="uv is not installed here")
 def test_a_model_in_an_environment_of_its_own_is_given_up_likewise(spark, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(UV).parent), prepend=":")

@@ -219,10 +219,18 @@ def test_history_shows_each_run_in_a_line(cli, runs):
 
 
 def test_history_prints_the_table_and_its_runs_as_json(cli, runs):
-    done = cli("history", "--runs", "s3://ada:secret@b/runs", "--limit", "2", "--json")
-    assert (done.code, runs) == (0, [("s3://ada:secret@b/runs", 2)])
-    assert done.json["runs_table"] == "s3://***@b/runs"
+    done = cli("history", "--runs", "s3://b/runs", "--limit", "2", "--json")
+    assert (done.code, runs) == (0, [("s3://b/runs", 2)])
+    assert done.json["runs_table"] == "s3://b/runs"
     assert [run["run_id"] for run in done.json["runs"]] == ["r2", "r1"]
+
+
+@pytest.mark.parametrize("place", ["s3://ada:hunter2@b/runs", "/runs@v1", "shop..runs"])
+def test_a_runs_table_that_no_run_can_have_is_refused_without_a_secret(cli, runs, place):
+    done = cli("history", "--runs", place)
+    assert (done.code, runs) == (2, [])
+    assert "hunter2" not in done.err + done.out
+    assert "unexpected" not in done.err
 
 
 def test_the_runs_table_is_named_by_an_option_a_job_file_the_environment_or_the_last_run(

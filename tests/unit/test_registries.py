@@ -139,7 +139,9 @@ def test_a_model_that_a_run_logged_by_name_is_had_by_that_run_and_no_database_is
     client = MlflowClient(plain.server.uri, plain.server.uri)
     run = client.create_run(plain.experiment).info.run_id
     logged = client.create_logged_model(plain.experiment, name="named", source_run_id=run)
-    client.log_model_artifacts(logged.model_id, adds)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", plain.server.uri)  # MLflow 3.5 sends files to the process's own server
+        client.log_model_artifacts(logged.model_id, adds)
     assert fetched(f"runs:/{run}/named", plain.server.uri).digest == model_digest(adds)
     assert not list(tmp_path.glob("*.db"))
 

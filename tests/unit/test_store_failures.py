@@ -65,7 +65,7 @@ SAID = {
     ),
     "a bucket before the host": (
         S3,
-        "UnknownHostException: getFileStatus on s3a://flights/rows: …\nUnable to execute HTTP request: flights.minio (…)",
+        "UnknownHostException: getFileStatus on s3a://flights: …\nUnable to execute HTTP request: flights.minio (…)",
         "no name server knows its host flights.minio",
         "spark.hadoop.fs.s3a.path.style.access true",
     ),
