@@ -47,8 +47,9 @@ Increments on S3 ran with the setting that says that no other driver writes ([st
 
 ## Versions
 
-`pip install "spark-scoring[local]"` installs Spark 4.2.0, Delta 4.4.0, MLflow 3.17 and pandas 2.3. With these, and Python
-3.11, all tests run at each change, so they have no line here. What else may be installed is in [install.md](install.md).
+`pip install "spark-scoring[local]"` installs Spark 4.2.0, Delta 4.4.0, MLflow 3.17 and pandas 2.3. With these, and
+Python 3.11, all tests run at each change, so they have no line here. What else may be installed is in
+[install.md](install.md).
 
 Linux, Java 17. *Unit*: models, results, online scoring, the command line. *Servers*: registries with and without users,
 packages, served models, once for each MLflow. *Spark*: modes, staging, increments, types, files, models, streams.

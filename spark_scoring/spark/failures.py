@@ -279,7 +279,7 @@ def scoring_failure(exc: BaseException) -> ScoringError:
         return ModelError(
             "MLflow loaded no model on the workers, as it does where they can't open its tracking store",
             code="model_not_loadable",
-            remedy="set MLFLOW_TRACKING_URI to a server or a database that the workers can open, or install a newer MLflow",
+            remedy="set MLFLOW_TRACKING_URI to what the workers can open, such as a server, or install a newer MLflow",
         )
     if any(mark in str(exc) for mark in _WORKER_DIED):
         return _process_died("the Python process of the model died, and again when Spark tried once more")

@@ -20,12 +20,14 @@ _TYPES = {"f8": "double", "f4": "float", "i8": "bigint", "i4": "int", "b1": "boo
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved(tmp_path_factory, pytestconfig):
     """Returns a case's model, which is trained once."""
     folder = tmp_path_factory.mktemp("flavors")
     models: dict[str, str] = {}
 
     def save(case: Case) -> str:
+        if case.flavor == "mlflow.spark" and pytestconfig.getoption("--connect"):
+            pytest.skip("these are trained in the JVM")
         for module in case.needs:
             pytest.importorskip(module)
         if case.name not in models:
