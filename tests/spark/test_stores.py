@@ -78,6 +78,7 @@ def test_the_folder_of_a_table_is_no_place_for_another_one(spark, job, bucket, w
     assert len(read(f"{folder}/outer/_hidden/inner")) == 20
 
 
+@pytest.mark.classic("the server's file system can't be asked")
 @pytest.mark.parametrize(
     ("uri", "remedy"),
     [("s3a://b/t", "org.apache.hadoop:hadoop-aws:"), ("s3://b/t", "write s3a://"), ("gs://b/t", "add its client")],
