@@ -15,6 +15,7 @@ from subprocess import Popen, TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 from spark_scoring.errors import Interrupted, Terminated
+from spark_scoring.spark.remote import cancel_operations
 from spark_scoring.spark.threads import within
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def _end_at_exit(owner: int) -> None:
 
 def cancel_jobs() -> None:
     """Cancels what Spark is doing for this process, and frees this thread from waiting for it."""
+    cancel_operations(_CANCELLING)
     context = _context_class()
     if context is None or context._active_spark_context is None:
         return

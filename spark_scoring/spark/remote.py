@@ -1,9 +1,11 @@
-"""The Spark Connect server that ``SPARK_REMOTE`` names."""
+"""The Spark Connect server that ``SPARK_REMOTE`` names: whether it is there, and that it stops when we do."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ from pyspark.errors import PySparkException
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.redaction import redact
+from spark_scoring.spark.threads import within
 
 _REMOTE = "SPARK_REMOTE"
 _PORT = 15002  # Spark Connect's own
@@ -85,3 +88,20 @@ def _refuse_other_server(remote: str, place: str) -> None:
         ) from None
     finally:
         channel.close()
+
+
+def cancel_operations(seconds: float) -> None:
+    """Ends what a Spark Connect server does for this process.
+
+    A server that does not say so in time is not asked anything any more: PySpark's client would ask it again and again
+    for minutes, and no signal would end that.
+
+    Args:
+        seconds: How long it may take.
+    """
+    # Not imported for it: where nobody has, there is no such server.
+    module = sys.modules.get("pyspark.sql.connect.session")
+    session = module.SparkSession._get_default_session() if module is not None else None
+    if session is not None and within(seconds, session.interruptAll) is None:
+        with contextlib.suppress(Exception):
+            session.client._channel.close()

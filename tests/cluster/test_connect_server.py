@@ -21,7 +21,7 @@ from spark_scoring.spark import maven, session
 from tests import models
 from tests.cluster.cluster import JVM, train_pipeline
 from tests.conftest import Registry
-from tests.servers import connect_server
+from tests.servers import Server, connect_server
 from tests.unit.programs import interruptible, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -36,9 +36,15 @@ CONF = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with connect_server(tmp_path_factory.mktemp("server"), {**CONF, **maven.session_jars()}) as running:
-        yield f"sc://127.0.0.1:{running.port}"
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with connect_server(tmp_path_factory.mktemp("server"), {**CONF, **maven.session_jars()}) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server(running: Server) -> str:
+    """The server's address."""
+    return f"sc://127.0.0.1:{running.port}"
 
 
 @pytest.fixture
@@ -138,6 +144,20 @@ def test_what_an_interrupted_client_has_started_writes_nothing_afterwards(
     # The model returns meanwhile, and its rows could be committed, as those of a client are that is killed.
     time.sleep(30)
     assert not DeltaTable.is_deltatable(str(tmp_path / "scores"))
+
+
+@pytest.mark.full
+def test_an_interrupted_client_ends_though_its_server_does_not_answer(
+    slow: subprocess.Popen[str], running: Server
+) -> None:
+    os.killpg(running.process.pid, signal.SIGSTOP)
+    try:
+        slow.send_signal(signal.SIGTERM)
+        out, err = slow.communicate(timeout=60)
+    finally:
+        os.killpg(running.process.pid, signal.SIGCONT)
+    assert (slow.returncode, json.loads(out)["status"]) == (143, "interrupted"), err[-3000:]
+    assert "Traceback" not in err
 
 
 @pytest.mark.full
