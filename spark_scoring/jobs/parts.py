@@ -15,7 +15,7 @@ from pydantic import (
 
 from spark_scoring.jobs.location import is_path
 from spark_scoring.jobs.sql_text import name_parts
-from spark_scoring.redaction import is_secret_name, redact
+from spark_scoring.redaction import is_secret_name, printable, redact
 from spark_scoring.worker.wall_clock import wall_clock
 
 _PERCENT = re.compile(r"^(\d+(?:\.\d+)?) ?%$")
@@ -104,10 +104,11 @@ def refuse_keys(location: str) -> None:
 
 def refuse_no_name(table: str) -> None:
     """Refuses what is no table's name: a part is empty, or a backtick is not closed."""
+    shown = printable(redact(table))
     if table.count("`") % 2:
-        raise ValueError(f"a backtick of {table} is not closed; inside of a name in backticks one is doubled")
+        raise ValueError(f"a backtick of {shown} is not closed; inside of a name in backticks one is doubled")
     if not all(name_parts(table)):
-        raise ValueError(f"a part of {table} is empty; write catalog.schema.table, schema.table or table")
+        raise ValueError(f"a part of {shown} is empty; write catalog.schema.table, schema.table or table")
 
 
 def refuse_unwritable(location: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from spark_scoring.errors import ModelError
+from spark_scoring.redaction import redact
 
 MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _VERSION = re.compile(r"[0-9]+", re.ASCII)
@@ -64,8 +65,20 @@ def scheme_of(uri: str) -> str:
 
 
 def store_scheme_of(uri: str) -> str:
-    """Returns the scheme of a tracking server's or a registry's URI, which may be all of it."""
-    return uri if uri in _BARE else scheme_of(uri)
+    """Returns the scheme of a tracking server's or a registry's URI, which may be all of it.
+
+    Raises:
+        ModelError: If it is no URI, or Databricks' without the profile that it promises.
+    """
+    if uri in _BARE:
+        return uri
+    try:
+        scheme = scheme_of(uri)
+    except ModelError as exc:
+        raise _no_store(uri, exc.message.partition(": ")[2]) from None
+    if scheme in {DATABRICKS, DATABRICKS_UNITY} and not urlsplit(uri).netloc:
+        raise _no_store(uri, f"it names no profile; write {scheme}://PROFILE, or {scheme} alone")
+    return scheme
 
 
 def split_uri(uri: str) -> SplitResult:
@@ -107,6 +120,14 @@ def registered_name(uri: str) -> RegisteredName:
     if "/" in version:
         raise _bad(uri, "a registered model's name holds no slash")
     return RegisteredName(name, version=version if slash else None)
+
+
+def _no_store(uri: str, reason: str) -> ModelError:
+    return ModelError(
+        f"{redact(uri)} is no address of a server or a database: {reason}",
+        code="registry_unreachable",
+        remedy="mend model.tracking_uri or model.registry_uri (MLFLOW_TRACKING_URI and MLFLOW_REGISTRY_URI otherwise)",
+    )
 
 
 def _bad(uri: str, reason: str) -> ModelError:

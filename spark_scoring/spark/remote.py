@@ -9,8 +9,6 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
-from pyspark.errors import PySparkException
-
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.redaction import redact
 from spark_scoring.spark.threads import within
@@ -68,6 +66,7 @@ def _refuse_other_server(remote: str, place: str) -> None:
     """Refuses whoever listens there and does not speak gRPC, or not with this TLS; PySpark would wait without end."""
     try:
         import grpc
+        from pyspark.errors import PySparkException
         from pyspark.sql.connect import client
     except ImportError:  # as PySpark says next
         return

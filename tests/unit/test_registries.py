@@ -222,10 +222,11 @@ def test_a_token_that_a_server_with_passwords_does_not_take_is_named(tmp_path, m
 
 
 def test_a_token_that_a_server_with_passwords_fails_at_is_named_too(guarded, monkeypatch):
-    """MLflow's own answers 500 to any token if it remembers passwords, and that of MLflow 2 as it ought to, 401."""
+    """MLflow's own answers 500 to any token if it remembers passwords, and that of 2 and 3.5 as it ought to, 401."""
     monkeypatch.setenv(TOKEN, "a-wrong-token")
     error = refusal("models:/flights/1", guarded.server.uri)
-    assert error.code == ("registry_denied" if mlflow.__version__.startswith("2.") else "registry_unreachable")
+    answers = mlflow.__version__.startswith(("2.", "3.5."))
+    assert error.code == ("registry_denied" if answers else "registry_unreachable")
     assert f"{TOKEN} is set" in error.message
 
 
@@ -300,6 +301,14 @@ def test_a_server_that_says_nothing_names_no_model_least_of_all_the_working_dire
             True,
         )
     assert adds not in error.message
+
+
+@pytest.mark.parametrize("uri", ["models:/flights/1", RUN])
+@pytest.mark.parametrize("server", ["databricks://", "databricks-uc://", "http://127.0.0.1:56o1", "http://[::1"])
+def test_what_is_no_address_of_a_server_is_told_as_that(uri, server):
+    error = refusal(uri, server)
+    assert (error.code, error.message.partition(": ")[0].partition(" is ")[0]) == ("registry_unreachable", server)
+    assert "model.tracking_uri" in error.remedy
 
 
 @pytest.mark.skipif("logged" not in FORMS, reason="MLflow 2 has no logged models")
