@@ -54,8 +54,9 @@ Python 3.11, all tests run at each change, so they have no line here. What else 
 Linux, Java 17. *Unit*: models, results, online scoring, the command line. *Servers*: registries with and without users,
 packages, served models, once for each MLflow. *Spark*: modes, staging, increments, types, files, models, streams.
 *Connect*: the same calls over Spark Connect. A number is how many tests passed; a test that a combination has no use
-for is left out. *Not run*: no run on what the code has come to since is kept. —: there are no such tests, as those of
-Spark Connect with Spark 3, or they ran with this MLflow already.
+for is left out. *Not run*: no whole run is kept. —: there are no such tests, as those of Spark Connect with Spark 3, or
+they ran with this MLflow already. Tests were added between the runs, whose days stand in
+[results.jsonl](../tests/matrix/results.jsonl).
 
 | Python | Spark | Delta | MLflow | pandas | unit | servers | spark | connect |
 |---|---|---|---|---|---|---|---|---|

@@ -219,8 +219,8 @@ def test_a_failing_record_hides_neither_the_error_nor_its_code(spark, job, runs,
 
 
 def test_a_warning_holds_no_secret(spark, job, caplog):
-    score(job({"record.table": "nowhere://ada:geheim@host/runs"}), spark=spark)
-    assert "is not in the runs table nowhere://***@host/runs" in caplog.text
+    score(job({"record.table": "nowhere://host/token=geheim"}), spark=spark)
+    assert "is not in the runs table nowhere://host/token=***" in caplog.text
     assert "geheim" not in caplog.text
 
 
