@@ -28,6 +28,8 @@ from spark_scoring.spark.stores import store_failure
 
 # The table property that names the run for which a catalog table was created.
 CREATED_FOR = "spark_scoring.created_for"
+# By Spark's SessionCatalog.validateName, which is asked only once Delta has committed the table's first version.
+_TABLE_OF_SESSION = re.compile(r"\w+", re.ASCII)
 # Delta refuses these in the names of a table without column mapping.
 _SPECIAL = set(" ,;{}()\n\t=")
 
@@ -104,7 +106,7 @@ def describe_target(spark: SparkSession, config: OutputConfig, kind: str = "the 
         message = store.reason if store else str(exc) if isinstance(exc, OSError) else first_line(exc)
         remedy = store.remedy if store else "check the name, the rights on it, and that Spark knows its kind of storage"
         raise TargetError(
-            f"{kind} {redact(config.location)} can't be looked at: {message}",
+            f"{kind} {config.shown} can't be looked at: {message}",
             code="target_not_readable",
             remedy=remedy,
         ) from exc
@@ -216,10 +218,6 @@ def _no_such_catalog(spark: SparkSession, target: Target) -> TargetError:
         available=f"catalogs: {', '.join(catalogs(spark))}",
         remedy=f"name one of them, or register it in Spark's settings: spark.sql.catalog.{missing}",
     )
-
-
-# By Spark's SessionCatalog.validateName, which is asked only once Delta has committed the table's first version.
-_TABLE_OF_SESSION = re.compile(r"\w+", re.ASCII)
 
 
 def _exists(spark: SparkSession, target: Target) -> bool:

@@ -83,6 +83,8 @@ def write_commit(spark: SparkSession, write: TableWrite) -> Commit:
         error = lost_value(exc, partitions) or explain_failure(exc, target)
         made = None if _is_before_commit(exc) else _made_all_the_same(spark, target, metadata.attempt, error)
         if made is not None:
+            with contextlib.suppress(PySparkException, Py4JJavaError):
+                _mark(spark, target, own)
             _log.warning(
                 "the rows are in %s, and Spark failed behind that: %s", redact(target.location), message_of(exc)
             )

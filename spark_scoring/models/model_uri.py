@@ -73,12 +73,12 @@ def store_scheme_of(uri: str) -> str:
     if uri in _BARE:
         return uri
     try:
-        scheme = scheme_of(uri)
-    except ModelError as exc:
-        raise _no_store(uri, exc.message.partition(": ")[2]) from None
-    if scheme in {DATABRICKS, DATABRICKS_UNITY} and not urlsplit(uri).netloc:
-        raise _no_store(uri, f"it names no profile; write {scheme}://PROFILE, or {scheme} alone")
-    return scheme
+        parts = _parts(uri)
+    except ValueError as exc:
+        raise _no_store(uri, str(exc)) from None
+    if parts.scheme in {DATABRICKS, DATABRICKS_UNITY} and not parts.netloc:
+        raise _no_store(uri, f"it names no profile; write {parts.scheme}://PROFILE, or {parts.scheme} alone")
+    return parts.scheme
 
 
 def split_uri(uri: str) -> SplitResult:
@@ -89,14 +89,19 @@ def split_uri(uri: str) -> SplitResult:
             characters, or a backslash.
     """
     try:
-        parts = urlsplit(uri)
-        _ = parts.port
+        return _parts(uri)
     except ValueError as exc:
         raise _bad(uri, str(exc)) from None
+
+
+def _parts(uri: str) -> SplitResult:
+    """Returns the parts of a URI, or raises a ValueError that says why it is none."""
+    parts = urlsplit(uri)
+    _ = parts.port
     if uri != uri.strip() or not uri.isprintable() or "\\" in uri:
-        raise _bad(uri, "white space at its ends, control characters and backslashes have no place in one")
+        raise ValueError("white space at its ends, control characters and backslashes have no place in one")
     if parts.scheme == "file" and local_folder(uri) is None:
-        raise _bad(uri, "it names another machine; write file:/// and the path")
+        raise ValueError("it names another machine; write file:/// and the path")
     return parts
 
 

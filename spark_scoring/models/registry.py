@@ -57,13 +57,13 @@ def _resolve(registered: RegisteredName, uri: str, stores: Stores) -> tuple[str,
         if registered.is_logged:
             _refuse_mlflow_2(uri)
             location = client.get_logged_model(registered.name).artifact_location
-            return f"models:/{registered.name}", None, None, _told(location, place)
-        version = _told(_version(registered, uri, client), place)
+            return f"models:/{registered.name}", None, None, _answered(location, place)
+        version = _answered(_version(registered, uri, client), place)
         pinned = f"models:/{registered.name}/{version}"
         if stores.lends:
             return pinned, registered.name, version, pinned
         location = client.get_model_version_download_uri(registered.name, version)
-        return pinned, registered.name, version, _told(location, place)
+        return pinned, registered.name, version, _answered(location, place)
     except ModelError:
         raise
     except MlflowException as exc:
@@ -78,7 +78,7 @@ def _resolve(registered: RegisteredName, uri: str, stores: Stores) -> tuple[str,
         raise failure(place, exc) from exc
 
 
-def _told(answer: str | None, place: str) -> str:
+def _answered(answer: str | None, place: str) -> str:
     """Returns what a server answered; of a server that is none of MLflow's, MLflow's client takes nothing as well."""
     if not answer or answer == "None":
         raise no_answer(place, "what it said names no version and no files of a model, so it is none of MLflow's")

@@ -36,14 +36,9 @@ def missing_package(exc: BaseException) -> ConfigurationError | None:
             return None
         if name in _SPARKS:
             return _no_spark()
-        command = (
-            _connect()
-            if name in _CONNECTS
-            else INSTALL
-            if name in _MLFLOWS
-            else f"pip install {name.replace('_', '-')}"
+        return ConfigurationError(
+            f"the Python package {name} is not installed here", code="no_package", remedy=_line_for(name)
         )
-        return ConfigurationError(f"the Python package {name} is not installed here", code="no_package", remedy=command)
     # PySpark says so of a pandas or PyArrow that is too old for it.
     if cause is not None and "must be installed" in str(cause):
         text = str(cause).partition("] ")[2] or str(cause)
@@ -51,15 +46,18 @@ def missing_package(exc: BaseException) -> ConfigurationError | None:
         return ConfigurationError(
             f"{fault}: {text.strip()}",
             code="no_package",
-            remedy=_connect() if any(name in text for name in _CONNECTS) else f"{INSTALL} --upgrade",
+            remedy=next((_line_for(name) for name in _CONNECTS if name in text), f"{INSTALL} --upgrade"),
         )
     return None
 
 
-def _connect() -> str:
-    import pyspark
+def _line_for(name: str) -> str:
+    """Returns the command that installs a package, by the name that it is imported by."""
+    if name in _CONNECTS:
+        import pyspark
 
-    return f'pip install "pyspark[connect]=={pyspark.__version__}"'
+        return f'pip install "pyspark[connect]=={pyspark.__version__}"'
+    return INSTALL if name in _MLFLOWS else f"pip install {name.replace('_', '-')}"
 
 
 def _no_spark() -> ConfigurationError:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from spark_scoring.errors import ConfigurationError
 from spark_scoring.redaction import redact
+from spark_scoring.spark.platform import is_databricks
 from spark_scoring.spark.threads import within
 
 _REMOTE = "SPARK_REMOTE"
@@ -30,6 +31,8 @@ def refuse_absent_server() -> None:
     if not remote or remote.startswith("local"):
         return
     if not remote.startswith("sc://"):
+        if is_databricks():  # whose own PySpark knows sockets of the machine's, too
+            return
         raise _no_address(remote)
     _refuse_other_server(remote, _listening(remote))
 
@@ -100,7 +103,7 @@ def cancel_operations(seconds: float) -> None:
     """
     # Not imported for it: where nobody has, there is no such server.
     module = sys.modules.get("pyspark.sql.connect.session")
-    session = module.SparkSession._get_default_session() if module is not None else None
+    session = module.SparkSession._default_session if module is not None else None
     if session is not None and within(seconds, session.interruptAll) is None:
         with contextlib.suppress(Exception):
             session.client._channel.close()

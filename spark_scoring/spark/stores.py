@@ -27,7 +27,7 @@ _NO_HOST = re.compile(
     r"UnknownHostException: (?!.* on s3a:)([\w.-]+)$|Unable to execute HTTP request: (?!Connect to)([\w.-]+)",
     re.MULTILINE,
 )
-_REFUSED = re.compile(r"(?:Connect to|to) ([\w.-]+:\d+)[^\n]*(?:failed|refused)|Connection refused")
+_REFUSED = re.compile(r"(?:Connect to|to) ([\w.-]+:\d+)[^\n]*(?:failed|refused)|ConnectException: Connection refused")
 _NO_NAME = re.compile(r"Incomplete HDFS URI|bucket is null|null uri host|Invalid bucket name")
 _S3 = {"s3a", "s3", "s3n"}
 _AZURE = {"abfs", "abfss", "wasb", "wasbs"}

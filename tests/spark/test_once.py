@@ -79,6 +79,15 @@ def test_rows_that_are_committed_are_told_though_spark_fails_behind_that(way, sp
     assert len(read(target)) == 20
 
 
+def test_a_quarantine_is_known_as_one_though_spark_fails_behind_its_commit(spark, job, tattles, points, fail, tmp_path):
+    points.after("committing", fail, call=2)  # behind that of the staged rows
+    where = {"input.sql": "SELECT id, IF(id = 1, -1D, 1D) a, 1D b FROM range(3)", "input.path": None}
+    changes = {"model.uri": tattles, "errors.threshold": 1, "errors.quarantine": str(tmp_path / "bad"), **where}
+    assert score(job(changes), spark=spark).rows_failed == 1
+    detail = spark.sql(f"DESCRIBE DETAIL delta.`{tmp_path}/bad`").first()
+    assert detail["properties"]["spark_scoring.quarantine"] == "true"
+
+
 def test_where_nobody_can_tell_whether_rows_are_committed_that_is_said(spark, job, target, points, fail, monkeypatch):
     def lose():
         monkeypatch.setattr("spark_scoring.delta.history._history", fail)

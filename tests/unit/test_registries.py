@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import importlib.util
 import json
@@ -25,6 +26,8 @@ from spark_scoring.jobs.model_config import ModelConfig
 from spark_scoring.models import connection, downloads
 from spark_scoring.models.connection import Budget
 from spark_scoring.models.pinned import LocalModel, PinnedModel, fetch, pin
+from spark_scoring.record.mlflow_run import log_to_mlflow
+from spark_scoring.record.runs_table import Record
 from spark_scoring.worker.digest import model_digest
 from tests.servers import (
     ADMIN,
@@ -228,6 +231,19 @@ def test_a_token_that_a_server_with_passwords_fails_at_is_named_too(guarded, mon
     answers = mlflow.__version__.startswith(("2.", "3.5."))
     assert error.code == ("registry_denied" if answers else "registry_unreachable")
     assert f"{TOKEN} is set" in error.message
+
+
+def test_a_password_in_the_server_s_address_is_not_printed_where_a_run_is_logged(guarded, adds, capfd):
+    place = guarded.server.uri.replace("//", f"//{ADMIN[0]}:{ADMIN[1]}@")
+    ended = datetime.datetime.now(datetime.timezone.utc)
+    given = dict.fromkeys((one.name for one in dataclasses.fields(Record)), None)
+    record = Record(**{**given, "run_id": "nightly", "started_at": ended, "status": "succeeded", "target": "/t"})
+    asked = config(guarded.uris["version"], place)
+    log_to_mlflow(record, asked, pin(asked))
+    (run,) = MlflowClient(place, place).search_runs(["0"], "tags.`spark_scoring.run_id` = 'nightly'")
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time >= run.info.start_time
+    assert ADMIN[1] not in "".join(capfd.readouterr())
 
 
 def test_a_token_that_a_server_answers_with_500_is_named(quick, monkeypatch):

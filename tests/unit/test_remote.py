@@ -55,6 +55,12 @@ def test_what_is_no_address_is_told_with_what_one_looks_like(address: str, monke
     assert "write sc://HOST:15002" in str(error.remedy)
 
 
+def test_a_socket_of_databricks_is_its_own_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "17.3")
+    monkeypatch.setenv("SPARK_REMOTE", "unix:///databricks/sparkconnect/grpc.sock")
+    remote.refuse_absent_server()
+
+
 @pytest.mark.parametrize("address", ["", "local", "local[2]"])
 def test_no_server_is_looked_for_where_none_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARK_REMOTE", address)

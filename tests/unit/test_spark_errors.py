@@ -211,6 +211,20 @@ def test_a_value_of_a_row_decides_nothing(value):
         assert value not in error.message
 
 
+def test_a_model_that_mlflow_did_not_load_is_told_as_that():
+    said = (
+        '  File "mlflow/pyfunc/__init__.py", line 2753, in batch_predict_fn\n'
+        '    if "params" in inspect.signature(loaded_model.predict).parameters:\n'
+        "                                     ^^^^^^^^^^^^^^^^^^^^\n"
+        "AttributeError: 'NoneType' object has no attribute 'predict'\n"
+    )
+    error = scoring_failure(SparkError(said))
+    assert (error.exit_code, error.code) == (4, "model_not_loadable")
+    assert "MLFLOW_TRACKING_URI" in str(error.remedy)
+    own = "in predict\nAttributeError: 'NoneType' object has no attribute 'predict'"
+    assert scoring_failure(SparkError(own)).code == "spark_failed"
+
+
 def test_what_is_refused_before_a_row_is_read_is_told_in_words():
     said = "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column with name `idd` cannot be resolved. SQLSTATE: 42703"
     assert message_of(AnalysisException(said)) == "A column with name `idd` cannot be resolved."
