@@ -46,8 +46,9 @@ def run(body: str, *words: str, env: dict[str, str] | None = None, **settings: A
 
 
 def interruptible() -> None:
-    """Lets Ctrl-C reach the process that is about to start, also where it is ignored, as behind a shell."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Lets Ctrl-C and SIGHUP reach the process that is about to start, also where a shell or nohup ignores them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
