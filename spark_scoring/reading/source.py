@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Collection
@@ -22,7 +23,14 @@ from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
 from spark_scoring.spark.catalogs import catalogs, missing_catalog
-from spark_scoring.spark.failures import BAD_FILE_REMEDY, bad_file_text, first_line, is_bad_file, message_of
+from spark_scoring.spark.failures import (
+    BAD_FILE_REMEDY,
+    bad_file_text,
+    first_line,
+    is_bad_file,
+    message_of,
+    unmatched_name,
+)
 from spark_scoring.spark.given_frame import refuse_stream
 from spark_scoring.spark.jars import avro_package, packages_remedy
 from spark_scoring.spark.stores import store_failure
@@ -236,6 +244,12 @@ def _open_table(spark: SparkSession, table: str, version: int | None) -> Source:
 
 def _open_path(spark: SparkSession, path: str, config: InputConfig, files: _Files) -> Source:
     if config.format is None and "://" not in path and not os.path.exists(path):
+        if glob.glob(path):
+            raise InputError(
+                f"{path} is a pattern, and nobody says what its files are",
+                code="not_a_delta_table",
+                remedy="name their format: input.format: parquet | csv | json | …",
+            )
         raise InputError(f"there is nothing at {path}", code="input_not_found", remedy="check input.path")
     refuse_endless(path)
     location = redact(path)
@@ -297,6 +311,14 @@ def _translate(exc: Exception, config: InputConfig) -> InputError:
     store = store_failure(exc, config.path or "")
     if store is not None:
         return InputError(f"{place} can't be read: {store.reason}", code="input_not_readable", remedy=store.remedy)
+    unmatched = unmatched_name(exc)
+    if unmatched is not None and config.path is not None:
+        return InputError(
+            f"the files of {place} can't be looked for: Hadoop can't read the colon in the name {unmatched} there",
+            code="bad_file",
+            remedy="rename it, or have input.path name the folder, without a pattern, and isolate it with "
+            "errors.bad_files: quarantine",
+        )
     if is_bad_file(exc):
         return InputError(
             f"{place} has a file that can't be read: {bad_file_text(exc)}",

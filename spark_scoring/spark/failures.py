@@ -55,6 +55,7 @@ _BAD_FILE = (
     "CSV header does not conform to the schema",
     "exceeds the max length allowed",
     "Relative path in absolute URI",
+    "Expected scheme-specific part",
 )
 # What Delta says where another writer was quicker.
 _CONFLICTS = (
@@ -68,13 +69,17 @@ _CONFLICTS = (
 BAD_FILE_REMEDY = (
     "mend or remove the file, or isolate such files with errors.bad_files: quarantine; nothing was written"
 )
+# Hadoop takes what stands before a colon for a scheme.
+_COLON = "its name has a colon, which Hadoop's file systems can't read; the file itself may be whole: rename it"
+_UNMATCHED = re.compile(
+    r"URISyntaxException: (?:Relative path in absolute URI|Expected scheme-specific part at index \d+): (.+?)\s*$",
+    re.MULTILINE,
+)
 _FILE = re.compile(r"(?:reading file|read file:) (\w+:/.+?)(?:\.\s|(?<!\s)\s*$)", re.MULTILINE)
 # What is wrong with a file, by what Spark's exception says somewhere; the rest of that may be text of a row.
 _FILE_FAULTS = (
-    (
-        "Relative path in absolute URI",
-        "its name has a colon, which Hadoop's file systems can't read; the file itself may be whole: rename it",
-    ),
+    ("Relative path in absolute URI", _COLON),
+    ("Expected scheme-specific part", _COLON),
     ("CSV header does not conform", "its header is another than that of the files before it"),
     ("Malformed records", "a record is malformed"),
     ("MALFORMED_RECORD", "a record is malformed"),
@@ -183,6 +188,16 @@ def bad_file(exc: BaseException) -> tuple[str | None, str]:
         causes = _CAUSE.findall(text)
         fault = f"it is damaged ({causes[-1]})" if causes else "it is damaged"
     return (redact(unquote(named.group(1))) if named else None), fault
+
+
+def unmatched_name(exc: BaseException) -> str | None:
+    """Returns the name at which Hadoop gave up to look for a pattern's files, or None where it looked at them all.
+
+    A colon in it does that, whether or not the pattern matches the name.
+    """
+    text = str(exc)
+    found = _UNMATCHED.search(text)
+    return redact(found.group(1)) if found is not None and _FILE.search(text) is None else None
 
 
 def bad_file_text(exc: BaseException) -> str:

@@ -140,7 +140,15 @@ def _options_of(command: Sequence[str]) -> list[Option]:
 def _defaults(options: Iterable[Option], submit: Path) -> dict[str, str]:
     """Returns the settings that spark-submit reads from a file, one of the options' or its own."""
     named = [value[0] for name, *value in options if name == _PROPERTIES]
-    return read_settings(Path(named[-1])) if named else default_settings(submit.resolve().parent.parent)
+    if not named:
+        return default_settings(submit.resolve().parent.parent)
+    if not os.access(named[-1], os.R_OK) or not os.path.isfile(named[-1]):
+        raise ConfigurationError(
+            f"{_PROPERTIES} {named[-1]} is no file that can be read",
+            code="bad_submit_option",
+            remedy="name a file of Spark's settings, one a line, as conf/spark-defaults.conf has them",
+        )
+    return read_settings(Path(named[-1]))
 
 
 def _own_home(submit: str) -> str | None:

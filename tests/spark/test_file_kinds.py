@@ -512,6 +512,29 @@ def test_a_file_whose_name_has_a_colon_is_said_to_be_whole(kind, seen, tmp_path)
     assert seen({"x": "double"}, tmp_path, kind) == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("name", ["b 10:30.csv", "10:30.csv", ":b.csv", "ü:b.csv", "b.csv:"])
+def test_a_colon_ends_the_search_for_a_pattern_and_is_named(name, seen, tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    (tmp_path / name).write_text("x\n2\n")
+    with refused(5, "bad_file") as caught:
+        seen({"x": "double"}, tmp_path / "a*", "csv", isolating=True)
+    assert f"the colon in the name {name} there" in caught.value.message
+    with refused(5, "bad_file") as caught:
+        seen({"x": "double"}, tmp_path, "csv")
+    assert f"{name}: its name has a colon" in caught.value.message
+    assert seen({"x": "double"}, tmp_path, "csv", isolating=True) == [1.0], "the remedy"
+    assert [unquote(file) for file in seen.bad] == [name]
+
+
+def test_a_pattern_whose_files_are_of_no_said_format_is_told_so(seen, tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    with refused(5, "not_a_delta_table") as caught:
+        seen({"x": "double"}, tmp_path / "*.csv", None)
+    assert "is a pattern" in caught.value.message
+    with refused(5, "input_not_found"):
+        seen({"x": "double"}, tmp_path / "*.json", None)
+
+
 # --- JSON.
 
 

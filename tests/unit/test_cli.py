@@ -139,6 +139,7 @@ def test_the_package_is_the_same_program(tmp_path):
         (("score", "--model", "models:/adds/1"), "input"),
         (("score", "none.yml"), "none.yml"),
         (("submit", "none.yml", "--dry-run"), "none.yml"),
+        (("submit", "none.yml", "--master", "yarn"), "write options of spark-submit behind --"),
         (("history",), "no runs table is known here"),
         (("history", "none.yml"), "none.yml"),
         (("history", "--limit", "0"), "--limit"),

@@ -202,6 +202,14 @@ def test_a_file_of_settings_takes_the_place_of_the_one_for_every_spark(conf, tmp
     assert "spark.pyspark.python" not in settings_of(command)
 
 
+@pytest.mark.parametrize("name", ["none.conf", "."])
+def test_a_file_of_settings_that_can_not_be_read_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=f"--properties-file {name} is no file") as caught:
+        build_command("job.yml", [], ["--properties-file", name])
+    assert caught.value.code == "bad_submit_option"
+
+
 @pytest.mark.parametrize("way", ["option", "file", "environment"])
 def test_a_driver_in_the_cluster_is_refused_whoever_asks_for_it(conf, monkeypatch, way):
     if way == "file":
