@@ -21,7 +21,14 @@ from spark_scoring.jobs.config import OutputConfig
 from spark_scoring.jobs.location import absolute
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
-from spark_scoring.spark.catalogs import catalogs, held_instead, is_catalog, is_of_session_catalog, missing_catalog
+from spark_scoring.spark.catalogs import (
+    catalogs,
+    held_instead,
+    is_catalog,
+    is_of_session_catalog,
+    missing_catalog,
+    no_catalog,
+)
 from spark_scoring.spark.failures import first_line
 from spark_scoring.spark.file_system import folder_of
 from spark_scoring.spark.stores import store_failure
@@ -212,12 +219,7 @@ def _no_such_catalog(spark: SparkSession, target: Target) -> TargetError:
             code="target_schema_missing",
             remedy="name a catalog, a schema and a table; a dot inside of a name stands in backticks",
         )
-    return TargetError(
-        f"there is no catalog {missing} for {target.kind} {target.location}",
-        code="target_schema_missing",
-        available=f"catalogs: {', '.join(catalogs(spark))}",
-        remedy=f"name one of them, or register it in Spark's settings: spark.sql.catalog.{missing}",
-    )
+    return no_catalog(spark, TargetError, "target_schema_missing", missing, f"{target.kind} {target.location}")
 
 
 def _exists(spark: SparkSession, target: Target) -> bool:

@@ -22,7 +22,7 @@ from spark_scoring.reading.listing import refuse_endless
 from spark_scoring.reading.requests import ModelInput
 from spark_scoring.redaction import redact
 from spark_scoring.spark import sql
-from spark_scoring.spark.catalogs import catalogs, missing_catalog
+from spark_scoring.spark.catalogs import missing_catalog, no_catalog
 from spark_scoring.spark.failures import (
     BAD_FILE_REMEDY,
     bad_file_text,
@@ -160,9 +160,8 @@ def _opened(spark: SparkSession, config: InputConfig, files: _Files) -> Source:
         source = _open(spark, config, files)
         source.df.schema  # noqa: B018  (on Spark Connect this is where a wrong name is found)
     except (PySparkException, Py4JJavaError) as exc:
-        missing = missing_catalog(spark, config.table) if config.table is not None else None
-        if missing is not None:
-            raise _no_catalog(spark, config.table, missing) from exc
+        if config.table is not None and (missing := missing_catalog(spark, config.table)) is not None:
+            raise no_catalog(spark, InputError, "input_not_found", missing, config.table) from exc
         raise _translate(exc, config) from exc
     refuse_stream(source.df, source.location if config.sql is None else "input.sql")
     return source
@@ -294,15 +293,6 @@ def _what_is_there(path: str) -> str | None:
         return None
     entries = sorted(entry for entry in os.listdir(path) if not entry.startswith("."))[:5]
     return ", ".join(entries) or "an empty folder"
-
-
-def _no_catalog(spark: SparkSession, table: str | None, catalog: str) -> InputError:
-    return InputError(
-        f"there is no catalog {catalog} for {table}",
-        code="input_not_found",
-        available=f"catalogs: {', '.join(catalogs(spark))}",
-        remedy=f"name one of them, or register it in Spark's settings: spark.sql.catalog.{catalog}",
-    )
 
 
 def _translate(exc: Exception, config: InputConfig) -> InputError:

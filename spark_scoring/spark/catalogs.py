@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from spark_scoring.errors import ScoringError
 from spark_scoring.spark import sql
 from spark_scoring.spark.platform import is_databricks
+
+_Error = TypeVar("_Error", bound=ScoringError)
 
 SESSION_CATALOG = "spark_catalog"
 _DEFAULT_SCHEMA = "default"
@@ -43,6 +47,16 @@ def missing_catalog(spark: SparkSession, table: str) -> str | None:
     parts = sql.name_parts(table)
     is_missing = len(parts) >= _WHOLE and not is_databricks() and not is_catalog(spark, parts[0])
     return parts[0] if is_missing else None
+
+
+def no_catalog(spark: SparkSession, kind: type[_Error], code: str, missing: str, table: str) -> _Error:
+    """Returns the error, of `kind` and with `code`, that says that the session has no catalog `missing` for `table`."""
+    return kind(
+        f"there is no catalog {missing} for {table}",
+        code=code,
+        available=f"catalogs: {', '.join(catalogs(spark))}",
+        remedy=f"name one of them, or register it in Spark's settings: {_SETTING}{missing}",
+    )
 
 
 def held_instead(spark: SparkSession, table: str) -> tuple[str, str] | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-_FILE = Path(__file__).parent / "results.jsonl"
+from tests.kept import Kept
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,5 @@ class Outcome:
     day: str
 
 
-def kept() -> list[Outcome]:
-    """Returns all outcomes that are kept."""
-    lines = _FILE.read_text().splitlines() if _FILE.exists() else []
-    return [Outcome(**json.loads(line)) for line in lines]
-
-
-def keep(outcome: Outcome) -> None:
-    """Keeps an outcome in the place of an earlier one of the same tests."""
-    others = [one for one in kept() if (one.combination, one.tier) != (outcome.combination, outcome.tier)]
-    every = sorted([*others, outcome], key=lambda one: (one.combination, one.tier))
-    _FILE.write_text("".join(json.dumps(asdict(one)) + "\n" for one in every))
+_KEPT = Kept(Path(__file__).parent / "results.jsonl", Outcome, ("combination", "tier"))
+kept, keep = _KEPT.read, _KEPT.keep

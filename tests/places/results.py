@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-_FILE = Path(__file__).parent / "results.jsonl"
+from tests.kept import Kept
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Seen:
     """What a test saw.
 
@@ -28,14 +27,5 @@ class Seen:
     outcome: str
 
 
-def kept() -> list[Seen]:
-    """Returns all that is kept."""
-    lines = _FILE.read_text().splitlines() if _FILE.exists() else []
-    return [Seen(**json.loads(line)) for line in lines]
-
-
-def keep(seen: Seen) -> None:
-    """Keeps what a test saw, in the place of what it saw before."""
-    key = (seen.store, seen.mode, seen.way, seen.what)
-    others = [one for one in kept() if (one.store, one.mode, one.way, one.what) != key]
-    _FILE.write_text("".join(json.dumps(asdict(one)) + "\n" for one in sorted([*others, seen])))
+_KEPT = Kept(Path(__file__).parent / "results.jsonl", Seen, ("store", "mode", "way", "what"))
+kept, keep = _KEPT.read, _KEPT.keep
