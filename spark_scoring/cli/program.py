@@ -189,8 +189,8 @@ def _as_scoring_error(exc: BaseException, command: str, signals: Signals) -> Sco
         known |= {group.name or "" for group in app.registered_groups}
         words = [PROGRAM, command, "--help"] if command in known else [PROGRAM, "--help"]
         message = exc.format_message().rstrip(".") if command else "there is no command"  # type: ignore[attr-defined]
-        # Every other command has no options but its own.
-        others = "write options of spark-submit behind --, after the job file; " if command == "submit" else ""
+        is_of_submit = command == "submit" and message.startswith("No such option")
+        others = "write options of spark-submit behind --, after the job file; " if is_of_submit else ""
         return ConfigurationError(message, code="usage", remedy=f"{others}see: {' '.join(words)}")
     # A library that has the rows at hand may quote one.
     quotes = type(exc).__module__.partition(".")[0] in _HOLD_ROWS

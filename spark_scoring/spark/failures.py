@@ -40,6 +40,8 @@ _STAGE = re.compile(r"^Job aborted due to stage failure: .*? most recent failure
 _ML_STAGE = re.compile(
     r"at org\.apache\.spark\.ml\.(?:[a-z]+\.)*([A-Z]\w+)|ser defined function \(`([A-Z]\w+)\$\$Lambda"
 )
+# Hadoop takes what stands before a colon for a scheme, and this is what Java's URI says then.
+_COLON_MARKS = ("Relative path in absolute URI", "Expected scheme-specific part")
 _BAD_FILE = (
     "MALFORMED_RECORD",
     "FAILED_READ_FILE",
@@ -54,8 +56,7 @@ _BAD_FILE = (
     "orc.protobuf.InvalidProtocolBufferException",
     "CSV header does not conform to the schema",
     "exceeds the max length allowed",
-    "Relative path in absolute URI",
-    "Expected scheme-specific part",
+    *_COLON_MARKS,
 )
 # What Delta says where another writer was quicker.
 _CONFLICTS = (
@@ -69,17 +70,12 @@ _CONFLICTS = (
 BAD_FILE_REMEDY = (
     "mend or remove the file, or isolate such files with errors.bad_files: quarantine; nothing was written"
 )
-# Hadoop takes what stands before a colon for a scheme.
 _COLON = "its name has a colon, which Hadoop's file systems can't read; the file itself may be whole: rename it"
-_UNMATCHED = re.compile(
-    r"URISyntaxException: (?:Relative path in absolute URI|Expected scheme-specific part at index \d+): (.+?)\s*$",
-    re.MULTILINE,
-)
+_UNMATCHED = re.compile(rf"URISyntaxException: (?:{'|'.join(_COLON_MARKS)})(?: at index \d+)?: (.+?)\s*$", re.MULTILINE)
 _FILE = re.compile(r"(?:reading file|read file:) (\w+:/.+?)(?:\.\s|(?<!\s)\s*$)", re.MULTILINE)
 # What is wrong with a file, by what Spark's exception says somewhere; the rest of that may be text of a row.
 _FILE_FAULTS = (
-    ("Relative path in absolute URI", _COLON),
-    ("Expected scheme-specific part", _COLON),
+    *((mark, _COLON) for mark in _COLON_MARKS),
     ("CSV header does not conform", "its header is another than that of the files before it"),
     ("Malformed records", "a record is malformed"),
     ("MALFORMED_RECORD", "a record is malformed"),
@@ -196,8 +192,10 @@ def unmatched_name(exc: BaseException) -> str | None:
     A colon in it does that, whether or not the pattern matches the name.
     """
     text = str(exc)
+    if _is_of_values(exc) or _FILE.search(text):
+        return None
     found = _UNMATCHED.search(text)
-    return redact(found.group(1)) if found is not None and _FILE.search(text) is None else None
+    return redact(found.group(1)) if found is not None else None
 
 
 def bad_file_text(exc: BaseException) -> str:

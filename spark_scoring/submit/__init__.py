@@ -142,7 +142,7 @@ def _defaults(options: Iterable[Option], submit: Path) -> dict[str, str]:
     named = [value[0] for name, *value in options if name == _PROPERTIES]
     if not named:
         return default_settings(submit.resolve().parent.parent)
-    if not os.access(named[-1], os.R_OK) or not os.path.isfile(named[-1]):
+    if not (os.path.isfile(named[-1]) and os.access(named[-1], os.R_OK)):
         raise ConfigurationError(
             f"{_PROPERTIES} {named[-1]} is no file that can be read",
             code="bad_submit_option",
