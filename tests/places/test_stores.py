@@ -235,7 +235,7 @@ def test_the_page_s_command_and_no_key_anywhere(
     said = done.stdout + done.stderr
     assert ("one writer" in said) is not store.is_safe
     held = {**store.held(), "what it said": said.encode()}
-    assert any(b'"commitInfo"' in data for data in held.values()), "what is looked at is not what was written"
+    assert any(b'"userMetadata"' in data for data in held.values()), "what is looked at is not what was written"
     logs = [file for file in tmp_path.rglob("*") if file.is_file()]
     held |= {str(file): file.read_bytes() for file in logs}
     for key in store.keys:
